@@ -1,0 +1,1 @@
+"""HTTP: everything a remote caller can touch."""

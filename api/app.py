@@ -1,0 +1,113 @@
+"""The composition root: makes each part once and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+import migrations
+from api import documents, pages
+from api.errors import install_problems
+from api.middleware import Exchange
+from api.parts import Parts
+from api.routes import audit, callers, health, models, predictions
+from api.settings import Settings
+from audit.writer import LogWriter
+from auth.directory import Directory
+from auth.keyring import Keyring
+from db.database import Database
+from inference.artifacts import ArtifactStore
+from inference.registry import Registry
+from quotas.failures import FailureThrottle
+from quotas.limiter import Quotas
+from serving.following import Follower
+from serving.predictor import Predictor
+
+DESCRIPTION = "Predictions from models that you were given access to. Every answer is limited, and recorded first."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The program over HTTP. Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`."""
+    parts = assemble(settings)
+    app = FastAPI(
+        title="Adyton",
+        version=_version(),
+        description=DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.parts = parts
+    app.state.directory = parts.directory
+    app.state.documents = {}
+    # Included routers are matched through another layer for every request; their routes are the same without it.
+    for router in (predictions.router, models.router, callers.router, audit.router, health.router):
+        app.router.routes.extend(router.routes)
+    for router in (documents.router, pages.router):
+        app.router.routes.extend(router.routes)
+    app.mount("/static", pages.STATIC)
+    install_problems(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+        )  # fmt: skip
+    app.add_middleware(Exchange, parts=parts)
+    return app
+
+
+def assemble(settings: Settings) -> Parts:
+    """Each part, made once; nothing runs yet."""
+    database = Database(settings.database_url)
+    migrations.check(database)
+    keyring = Keyring(database, settings.secret_bytes(), settings.previous_secret_bytes())
+    directory = Directory(database, keyring)
+    registry = Registry(ArtifactStore(settings.models_dir, keyring.artifact_mac), max_rows=settings.max_batch_rows)
+    log = LogWriter(database)
+    return Parts(
+        settings=settings,
+        database=database,
+        directory=directory,
+        registry=registry,
+        quotas=Quotas(),
+        failures=FailureThrottle(),
+        log=log,
+        follower=Follower(database, directory, registry),
+        predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    loop = asyncio.get_running_loop()
+    parts.follower.start(loop)
+    parts.log.start(loop)
+    # Everything that lives as long as the process is loaded by now: a full collection over scikit-learn's objects
+    # would be a pause of 100 ms.
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        parts.follower.close()
+        # The last groups wake their futures on this loop, which must go on meanwhile.
+        await asyncio.to_thread(parts.log.close)
+        parts.registry.close()
+        parts.database.dispose()
+
+
+def _version() -> str:
+    try:
+        return version("adyton")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,75 @@
+"""What a route may ask for: the caller with a scope, and the parts of the assembled program."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request, Security
+
+from api.parts import Parts
+from auth.principal import Principal, Scope
+from auth.security import BEARER_HEADER, KEY_HEADER, current_principal
+from serving.call import Call
+
+
+class ScopeMissing(Exception):
+    """A known caller without any of the scopes that the route asks for."""
+
+    def __init__(self, scopes: tuple[Scope, ...]) -> None:
+        super().__init__()
+        self.scopes = scopes
+
+
+class NotAcceptable(Exception):
+    """The caller accepts nothing that the route can answer."""
+
+
+def parts_of(request: Request) -> Parts:
+    """The program's parts, made once in `create_app`."""
+    return cast(Parts, request.app.state.parts)
+
+
+def call_of(request: Request) -> Call:
+    """What the middleware noted of this request."""
+    return cast(Call, request.scope["adyton.call"])
+
+
+def caller(*scopes: Scope, is_charged: bool = False, is_prediction: bool = False) -> Any:
+    """A dependency on a known caller with one of these scopes; of any scope if none is named.
+
+    Charges one request to its limits, if asked to, before anything else is looked at: a flood of refused requests
+    runs out like any other.
+    """
+
+    async def known_caller(request: Request, principal: Annotated[Principal, Security(current_principal)]) -> Principal:
+        call = call_of(request)
+        call.principal, call.is_prediction = principal, is_prediction
+        call.route = request.scope["route"].path
+        if is_charged:
+            call.is_limited = True
+            call.charge = parts_of(request).quotas.charge_request(principal)
+        if scopes and principal.scopes.isdisjoint(scopes):
+            raise ScopeMissing(scopes)
+        if not accepts_json(request):
+            raise NotAcceptable
+        return principal
+
+    return Depends(known_caller)
+
+
+async def visitor(request: Request) -> Principal | None:
+    """The caller where a credential was presented, or None; a bad one is refused all the same."""
+    keys, bearers = await KEY_HEADER(request), await BEARER_HEADER(request)
+    return await current_principal(request, keys, bearers) if keys or bearers else None
+
+
+def accepts_json(request: Request) -> bool:
+    """Whether `Accept` (RFC 9110, section 12.5.1) leaves room for JSON."""
+    accepted = [value for name, value in request.scope["headers"] if name == b"accept"]
+    return not accepted or any(_ranges_over_json(part) for value in accepted for part in value.lower().split(b","))
+
+
+def _ranges_over_json(part: bytes) -> bool:
+    media, _, parameters = part.partition(b";")
+    is_refused = parameters.replace(b" ", b"") in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+    return media.strip() in {b"*/*", b"application/*", b"application/json"} and not is_refused

@@ -1,0 +1,162 @@
+"""The OpenAPI document: typed rows and a runnable example for every model that the reader may use."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+
+from api.dependencies import parts_of, visitor
+from inference.registry import PRODUCTION, ServedModel, ServedVersion
+
+router = APIRouter(include_in_schema=False)
+
+MAX_REMEMBERED = 64
+_PREDICTION = {
+    "prediction": {"description": "The class label in its own JSON type, a number, or a list of either."},
+    "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
+}
+_HEAD = {"request_id": {"type": "string", "format": "uuid"}, "model": {"type": "string"}, "version": {"type": "string"}}
+
+
+def _answer(properties: dict[str, Any], required: list[str]) -> dict[int | str, dict[str, Any]]:
+    schema = {"type": "object", "properties": _HEAD | properties, "required": [*_HEAD, *required]}
+    return {200: {"description": "Answered and recorded", "content": {"application/json": {"schema": schema}}}}
+
+
+ROW_ANSWER = _answer(_PREDICTION, ["prediction"])
+BATCH_ANSWER = _answer(
+    {
+        "count": {"type": "integer"},
+        "predictions": {
+            "type": "array",
+            "items": {"type": "object", "properties": _PREDICTION, "required": ["prediction"]},
+        },
+    },
+    ["count", "predictions"],
+)
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """Public models for anybody; with a credential, those that the caller may use."""
+    principal = await visitor(request)
+    parts = parts_of(request)
+    models = parts.registry.visible(principal.tenant_id if principal else None)
+    models = [model for model in models if principal is None or principal.may_use(model.listing.name)]
+    document = _remembered(request.app, models, parts.settings.default_model, parts.settings.max_batch_rows)
+    return Response(document, media_type="application/json")
+
+
+def _remembered(app: FastAPI, models: Sequence[ServedModel], default: str, max_rows: int) -> bytes:
+    """The document's bytes, made once for each set of models that somebody may use."""
+    served = {model.listing.name: version for model in models if (version := _production(model)) is not None}
+    place = tuple(sorted((name, version.listing.id) for name, version in served.items()))
+    documents: dict[Any, bytes] = app.state.documents
+    if place not in documents:
+        if len(documents) >= MAX_REMEMBERED:
+            documents.clear()
+        documents[place] = orjson.dumps(_document(app, served, default, max_rows))
+    return documents[place]
+
+
+def _production(model: ServedModel) -> ServedVersion | None:
+    return model.versions.get(model.listing.aliases.get(PRODUCTION, ""))
+
+
+def _document(app: FastAPI, served: dict[str, ServedVersion], default: str, max_rows: int) -> dict[str, Any]:
+    document = copy.deepcopy(
+        get_openapi(title="Adyton", version=app.version, description=app.description, routes=app.routes)
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = _PROBLEM
+    for name, version in served.items():
+        schemas[f"Row.{name}"] = version.schema.document
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = _DEFAULT_RESPONSE
+        if path.startswith("/v1/models/{model}"):
+            _name_models(item, list(served))
+    names = {name: version for name, version in served.items() if name == default}
+    bodies = {
+        "/v1/models/{model}/predict": _body(served, _row),
+        "/v1/models/{model}/predict/batch": _body(served, _rows, max_rows),
+        "/predict": _body(names, _row),
+        "/batch_predict": _body(names, _list, max_rows),
+    }
+    for path, body in bodies.items():
+        document["paths"][path]["post"]["requestBody"] = body
+    return document
+
+
+def _name_models(item: dict[str, Any], names: list[str]) -> None:
+    for operation in item.values():
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] == "model" and names:
+                parameter["schema"] = {"type": "string", "enum": names}
+
+
+def _body(served: dict[str, ServedVersion], shape: Any, *bounds: int) -> dict[str, Any]:
+    shapes = {
+        name: shape({"$ref": f"#/components/schemas/Row.{name}"}, v.schema.example(), *bounds)
+        for name, v in served.items()
+    }
+    schemas = [schema for schema, _ in shapes.values()]
+    content: dict[str, Any] = {"schema": {"anyOf": schemas} if len(schemas) != 1 else schemas[0]}
+    if shapes:
+        content["examples"] = {name: {"summary": f"A row of {name}", "value": v} for name, (_, v) in shapes.items()}
+    else:
+        content["schema"] = {"type": "object"}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _row(reference: dict[str, Any], example: Any) -> tuple[dict[str, Any], Any]:
+    return reference, example
+
+
+def _list(reference: dict[str, Any], example: Any, max_rows: int) -> tuple[dict[str, Any], Any]:
+    return {"type": "array", "items": reference, "minItems": 1, "maxItems": max_rows}, [example, example]
+
+
+def _rows(reference: dict[str, Any], example: Any, max_rows: int) -> tuple[dict[str, Any], Any]:
+    rows, examples = _list(reference, example, max_rows)
+    schema = {"type": "object", "properties": {"rows": rows}, "required": ["rows"], "additionalProperties": False}
+    return schema, {"rows": examples}
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string", "format": "uuid"},
+        "violated-policies": {"type": "array", "items": {"type": "string"}},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "at": {"type": "string", "description": "JSON Pointer"},
+                    "rule": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+                "required": ["at", "rule", "message"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail", "request_id"],
+}
+_DEFAULT_RESPONSE = {
+    "description": "Any refusal or failure",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}

@@ -1,0 +1,57 @@
+"""Structured log output, one line an event, everything through one redactor."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+import orjson
+
+from audit.redaction import scrub_secrets
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a line and takes every secret out of it.
+
+    Of an exception it says the type and the places in the code, and not its words: those may hold a caller's values.
+    """
+
+    def __init__(self, form: Literal["json", "console"]) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        message = scrub_secrets(record.getMessage())
+        line = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": message}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["trace"] = _places(record)
+        if self._form == "json":
+            return orjson.dumps(line).decode()
+        return " ".join([at[11:], f"{line['level']:7}", message, line.get("error", ""), line.get("trace", "")]).rstrip()
+
+
+def _places(record: logging.LogRecord) -> str:
+    places, trace = [], record.exc_info[2] if record.exc_info else None
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return " > ".join(places)
+
+
+def configure_logs(form: Literal["json", "console"], level: str) -> None:
+    """Sends every logger's lines through the redactor to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter(form))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "sqlalchemy"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,91 @@
+"""What happens to every request before and after its route: pure ASGI, since a base class would cost more than it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import answer_problem
+from api.parts import Parts
+from quotas.headers import rate_limit_fields
+from serving.call import Call
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_CLIENT_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000"),
+]
+_API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+logger = logging.getLogger("adyton.api")
+
+
+class Exchange:
+    """Gives a request its id, its answer the headers that all answers have, and takes what nobody else caught."""
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self._app = app
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        call = scope["adyton.call"] = Call(_address(scope), _client_request_id(scope["headers"]))
+        # Both spellings are routes. A redirect would be answered with the client's own Host header in it.
+        if scope["path"].endswith("/") and scope["path"] != "/":
+            scope["path"] = scope["path"][:-1]
+        has_started = False
+
+        async def send_dressed(message: Message) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                self._dress(call, message)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_dressed)
+        except Exception as error:
+            # The words of an exception may hold a caller's values: its type and places say where to look.
+            logger.error("request %s failed", call.request_id, exc_info=error)  # noqa: TRY400, G201
+            if has_started:
+                raise
+            await answer_problem(Request(scope), error)(scope, receive, send_dressed)
+        finally:
+            if call.charge is not None:
+                call.charge.finish()
+
+    def _dress(self, call: Call, message: Message) -> None:
+        headers = [*message["headers"], (b"x-request-id", call.request_id.encode("ascii")), *SECURITY_HEADERS]
+        if not any(name == b"content-security-policy" for name, _ in message["headers"]):
+            headers.append(_API_POLICY)
+        status = message["status"]
+        if status >= 500 and call.charge is not None:
+            # What the service itself failed to answer is given back.
+            call.charge.give_back()
+        if call.is_limited and call.principal is not None and status in (200, 429):
+            headers += rate_limit_fields(self._parts.quotas.states(call.principal))
+        message["headers"] = headers
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _client_request_id(headers: Headers) -> str | None:
+    """What the client calls this request, if it is short and printable; ours is another one."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            return value.decode("ascii") if _CLIENT_REQUEST_ID.fullmatch(value) else None
+    return None

@@ -1,0 +1,61 @@
+"""The pages for people: `/docs`, `/redoc` and what each problem means; all from our own files."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from api.errors import PROBLEMS
+
+STATIC = StaticFiles(directory=Path(__file__).parent / "static")
+# Both pages write styles into the document; ReDoc searches in a worker made from a blob.
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " font-src 'self' data:; connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
+)
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Swagger UI."""
+    return _viewer("swagger-ui-bundle.js", "docs.js", '<link rel="stylesheet" href="/static/swagger-ui.css">')
+
+
+@router.get("/redoc")
+async def redoc() -> HTMLResponse:
+    """ReDoc."""
+    return _viewer("redoc.standalone.js", "redoc.js", "")
+
+
+@router.get("/problems/{name}")
+async def describe_problem(name: str) -> HTMLResponse:
+    """A page that explains a problem to a person."""
+    problem = PROBLEMS.get(name)
+    if problem is None:
+        raise HTTPException(404)
+    body = f"<h1>{escape(problem.title)}</h1><p>{escape(problem.explanation)}</p>"
+    note = f"<p>HTTP status {problem.status}, <code>/problems/{problem.name}</code></p>"
+    style = "<style>body{font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em}</style>"
+    return _page(problem.title, style, body + note, _PAGE_POLICY)
+
+
+def _viewer(library: str, script: str, head: str) -> HTMLResponse:
+    scripts = f'<script src="/static/{library}"></script><script src="/static/{script}"></script>'
+    return _page("Adyton", head, f'<div id="ui"></div>{scripts}', _DOCS_POLICY)
+
+
+def _page(title: str, head: str, body: str, policy: str) -> HTMLResponse:
+    document = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">{head}</head>'
+        f"<body>{body}</body></html>"
+    )
+    return HTMLResponse(document, headers={"Content-Security-Policy": policy})

@@ -1,0 +1,48 @@
+"""What a caller may know of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+
+from api.dependencies import caller, parts_of
+from api.routes.models import usable_models
+from auth.principal import Principal
+
+router = APIRouter(tags=["callers"])
+
+Caller = Annotated[Principal, caller()]
+
+
+@router.get("/v1/me", summary="Who you are")
+async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
+    """Who the caller is, what it may do, which models it may use and until when. Not charged."""
+    return {
+        "subject": caller.subject,
+        "tenant": caller.tenant,
+        "key_id": caller.key_id,
+        "scopes": sorted(caller.scopes),
+        "models": [model.listing.name for model in usable_models(request, caller)],
+        "not_before": caller.not_before,
+        "expires_at": caller.expires_at,
+    }
+
+
+@router.get("/v1/usage", summary="What you have used of your limits")
+async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
+    """Each policy that binds the caller: quota, window, what is used and left, and when more is. Not charged."""
+    return {
+        "policies": [
+            {
+                "name": policy.name,
+                "unit": policy.unit,
+                "quota": policy.amount,
+                "window_seconds": policy.window_seconds,
+                "used": policy.amount - left,
+                "left": left,
+                "more_in_seconds": grows_in_seconds,
+            }
+            for policy, left, grows_in_seconds in parts_of(request).quotas.states(caller)
+        ]
+    }

@@ -1,0 +1,46 @@
+"""Is it alive, and can it answer: no credentials, never limited."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from api.dependencies import parts_of
+from api.parts import Parts
+
+router = APIRouter(tags=["operations"])
+
+#: The log's check writes; nobody can make it write more often than this.
+PROBE_SECONDS = 1.0
+
+
+@router.get("/health", summary="Is it alive")
+async def health() -> dict[str, str]:
+    """Always `{"status": "ok"}` while the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/health/ready", summary="Can it answer")
+async def ready(request: Request) -> JSONResponse:
+    """Each thing that a prediction needs; 503 while one of them is missing."""
+    state, parts = request.app.state, parts_of(request)
+    asked_at, checks = getattr(state, "readiness", (0.0, {}))
+    if time.monotonic() - asked_at >= PROBE_SECONDS:
+        checks = await _checks(parts)
+        state.readiness = (time.monotonic(), checks)
+    is_ready = all(check == "ok" for check in checks.values())
+    document = {"status": "ready" if is_ready else "not ready", "checks": checks}
+    return JSONResponse(document, 200 if is_ready else 503)
+
+
+async def _checks(parts: Parts) -> dict[str, Any]:
+    checks = {
+        "log": await parts.log.probe(),
+        "database": parts.directory.is_fresh,
+        "limits": parts.quotas.strategy.storage.check(),
+        "models": parts.registry.is_complete,
+    }
+    return {name: "ok" if is_ok else "unavailable" for name, is_ok in checks.items()}

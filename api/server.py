@@ -1,0 +1,64 @@
+"""uvicorn, told everything explicitly: it would read the environment otherwise."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.protocol import bounded_protocol
+from api.settings import Settings
+
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def serve(
+    app: FastAPI, settings: Settings, *, host: str, port: int, on_started: Callable[[], None] = lambda: None
+) -> None:
+    """Serves until SIGTERM or SIGINT; then finishes what is under way, for at most `SHUTDOWN_SECONDS`."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="auto",
+        http=bounded_protocol(settings.max_head_bytes),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        workers=1,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        backlog=BACKLOG,
+    )
+    Server(config, on_started).run()
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens on that port yet."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,92 @@
+"""Every environment variable, typed; the one place that reads them. Described one by one in docs/settings.md."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32
+_TOO_WEAK = 8
+#: Where `adyton up` keeps the secret that it makes; the other commands find it there, `adyton serve` does not look.
+DEFAULT_SECRET_FILE = Path("var/secret")
+
+
+class InvalidSettings(Exception):
+    """The environment is not one to start with; says which setting and why, never its value."""
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """`ADYTON_` + the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="ADYTON_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    database_url: str = "sqlite:///var/adyton.db"
+    database_owner_url: str | None = None
+    models_dir: Path = Path("var/models")
+    default_model: str = "iris"
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    secret_previous: SecretStr | None = None
+    max_body_bytes: int = Field(1 << 20, ge=1)
+    max_head_bytes: int = Field(64 << 10, ge=1024)
+    max_batch_rows: int = Field(1000, ge=1)
+    request_timeout_seconds: float = Field(30.0, gt=0)
+    shutdown_seconds: float = Field(30.0, ge=0)
+    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_split)] = []
+    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if self.secret is not None and self.secret_file is not None:
+            raise ValueError("SECRET and SECRET_FILE are both set: one of them")
+        return self
+
+    def secret_bytes(self) -> bytes:
+        """The secret that wraps every other. Raises `InvalidSettings` if it is missing or weak."""
+        if self.secret is not None:
+            secret = self.secret.get_secret_value().encode()
+        else:
+            secret = self._read_secret_file()
+        if len(secret) < MIN_SECRET_BYTES or len(set(secret)) < _TOO_WEAK:
+            raise InvalidSettings(f"the secret must have at least {MIN_SECRET_BYTES} bytes and not be a pattern")
+        return secret
+
+    def require_own_secret(self) -> None:
+        """Raises `InvalidSettings` unless the environment names a secret."""
+        if self.secret is None and self.secret_file is None:
+            raise InvalidSettings(
+                "ADYTON_SECRET or ADYTON_SECRET_FILE must be set: `openssl rand -base64 48` makes one"
+            )
+
+    def _read_secret_file(self) -> bytes:
+        path = self.secret_file or DEFAULT_SECRET_FILE
+        if self.secret_file is None and not path.exists():
+            self.require_own_secret()
+        try:
+            return path.read_bytes().strip()
+        except OSError as error:
+            raise InvalidSettings(f"ADYTON_SECRET_FILE cannot be read: {error.strerror}") from None
+
+    def previous_secret_bytes(self) -> bytes | None:
+        return None if self.secret_previous is None else self.secret_previous.get_secret_value().encode()
+
+
+def read_settings(*, env_file: Path | None = None) -> Settings:
+    """The settings from the environment, and from `env_file` if one is named. Raises `InvalidSettings`."""
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = "_".join(str(part).upper() for part in first["loc"][:1])
+        name = f"ADYTON_{place}: " if place else ""
+        raise InvalidSettings(name + first["msg"].removeprefix("Value error, ")) from None

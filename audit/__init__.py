@@ -1,0 +1,1 @@
+"""What is remembered of every prediction, and how it is sealed."""

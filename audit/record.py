@@ -1,0 +1,118 @@
+"""One attempt, as it will be stored, and its canonical bytes.
+
+A record's leaf is SHA-256(0x00 || canonical bytes), as in a Merkle tree of RFC 9162. The canonical bytes are JSON by
+RFC 8785 (sorted members, no white space; only strings, integers and null). What may have to be erased stands in them
+only as SHA-256(salt || value) with a salt of 16 random bytes: once salt and value are gone, the digest says nothing,
+and the seal still verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from db.ids import instant, now_ms
+
+ANSWERED = "answered"
+FAILED = "failed"
+WITHDRAWN = "withdrawn"
+REFUSED = "refused:"
+SALT_BYTES = 16
+
+
+@dataclass(slots=True)
+class Record:
+    """An attempt by a known caller. `inputs` and `outputs` are JSON text, already redacted; durations are in µs."""
+
+    request_id: str
+    at_ms: int
+    tenant_id: str
+    subject: str
+    key_id: str | None
+    route: str
+    outcome: str
+    status: int
+    started: float
+    client_request_id: str | None = None
+    address: str | None = None
+    model_id: str | None = None
+    version_id: str | None = None
+    artifact_sha256: str | None = None
+    rows: int = 0
+    count: int = 1
+    latency_us: int = 0
+    inference_us: int | None = None
+    fingerprint: str | None = None
+    inputs: str | None = None
+    outputs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """A record with its salt, the digests made with it, and its leaf, all but the record in hex."""
+
+    record: Record
+    salt: str
+    client_digest: str
+    inputs_digest: str | None
+    outputs_digest: str | None
+    leaf: str
+
+
+def seal(record: Record) -> SealedRecord:
+    """Salts and digests a record, and makes its leaf."""
+    salt = os.urandom(SALT_BYTES)
+    client = client_digest(salt, record.address, record.client_request_id, record.fingerprint)
+    inputs, outputs = salted_digest(salt, record.inputs), salted_digest(salt, record.outputs)
+    digests = {"client_digest": client, "inputs_digest": inputs, "outputs_digest": outputs}
+    return SealedRecord(record, salt.hex(), client, inputs, outputs, leaf(facts(record) | digests))
+
+
+def facts(record: Record) -> dict[str, Any]:
+    """What the canonical bytes state in clear: who and what as opaque ids, when, and how it went."""
+    return {
+        "artifact_sha256": record.artifact_sha256,
+        "at": instant_text(record.at_ms),
+        "count": record.count,
+        "inference_us": record.inference_us,
+        "key_id": record.key_id,
+        "latency_us": record.latency_us,
+        "model_id": record.model_id,
+        "outcome": record.outcome,
+        "request_id": record.request_id,
+        "route": record.route,
+        "rows": record.rows,
+        "status": record.status,
+        "subject": record.subject,
+        "tenant_id": record.tenant_id,
+        "version_id": record.version_id,
+    }
+
+
+def leaf(canonical: dict[str, Any]) -> str:
+    """SHA-256(0x00 || canonical bytes), in hex."""
+    return hashlib.sha256(b"\x00" + orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def salted_digest(salt: bytes, value: str | None) -> str | None:
+    """SHA-256(salt || UTF-8 of the value), in hex; nothing for nothing."""
+    return None if value is None else hashlib.sha256(salt + value.encode()).hexdigest()
+
+
+def client_digest(salt: bytes, address: str | None, client_request_id: str | None, fingerprint: str | None) -> str:
+    """The salted digest of what came from the caller's side: SHA-256(salt || JSON array of the three)."""
+    return hashlib.sha256(salt + orjson.dumps([address, client_request_id, fingerprint])).hexdigest()
+
+
+def instant_text(at_ms: int) -> str:
+    """`2026-11-23T10:15:00.123Z`: UTC with milliseconds, always of that length."""
+    return instant(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def withdrawal_of(record: Record) -> Record:
+    """The record that says that an answer, though it is in the log, never left."""
+    return replace(record, at_ms=max(now_ms(), record.at_ms + 1), outcome=WITHDRAWN, status=503)

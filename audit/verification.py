@@ -1,0 +1,76 @@
+"""Does the log still say what was sealed? Recomputes every leaf, root and head from what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from audit.record import client_digest, instant_text, leaf, salted_digest
+from audit.seal import next_batch, origin
+from db.database import Database
+from db.prediction_log import batches_of, chains, records_of_batch
+from db.tables import PredictionRecord
+
+
+def faults(database: Database) -> Iterator[str]:
+    """One sentence for each place where the log and its seal disagree; nothing if it holds."""
+    with database.reading() as session:
+        heads = set()
+        cited = set()
+        for chain in chains(session):
+            head, number = origin(chain.id, instant_text(_ms(chain.started_at)), chain.cites), 0
+            cited.update(chain.cites)
+            for batch in batches_of(session, chain.id):
+                number += 1
+                records = records_of_batch(session, chain.id, batch.number)
+                yield from _altered(records)
+                expected = next_batch(number, head, [record.leaf for record in records])
+                if (batch.number, batch.size, batch.root, batch.head) != _values(expected):
+                    yield f"chain {chain.id}: batch {batch.number} does not follow from its records and the one before"
+                head = batch.head
+                heads.add(head)
+        for missing in cited - heads:
+            yield f"head {missing} was cited by a later chain and is gone"
+
+
+def _altered(records: list[PredictionRecord]) -> Iterator[str]:
+    for index, record in enumerate(records):
+        if record.leaf_index != index or not _is_as_sealed(record):
+            yield f"record {record.request_id} is not what was sealed"
+
+
+def _is_as_sealed(record: PredictionRecord) -> bool:
+    digests = {
+        "client_digest": record.client_digest,
+        "inputs_digest": record.inputs_digest,
+        "outputs_digest": record.outputs_digest,
+    }
+    return leaf(_facts(record) | digests) == record.leaf and _matches_digests(record)
+
+
+def _matches_digests(record: PredictionRecord) -> bool:
+    """Whether what was not erased is what the digests were made from; without the salt it cannot be known."""
+    if record.salt is None:
+        return True
+    salt = bytes.fromhex(record.salt)
+    return (
+        salted_digest(salt, record.inputs) in (None, record.inputs_digest)
+        and salted_digest(salt, record.outputs) in (None, record.outputs_digest)
+        and client_digest(salt, record.address, record.client_request_id, record.fingerprint) == record.client_digest
+    )
+
+
+def _facts(record: PredictionRecord) -> dict[str, Any]:
+    columns = (
+        "artifact_sha256 count inference_us key_id latency_us model_id outcome request_id route rows status subject"
+        " tenant_id version_id"
+    )
+    return {name: getattr(record, name) for name in columns.split()} | {"at": instant_text(_ms(record.at))}
+
+
+def _values(batch: Any) -> tuple[int, int, str, str]:
+    return batch.number, batch.size, batch.root, batch.head
+
+
+def _ms(at: Any) -> int:
+    return round(at.timestamp() * 1000)

@@ -1,0 +1,107 @@
+"""The random keys behind everything secret, kept in the database encrypted under SECRET.
+
+Each is wrapped with AES-256-GCM (NIST SP 800-38D) under a key that HKDF-SHA-256 (RFC 5869) makes from SECRET, bound
+to its purpose, number and tenant, so that a wrapped key moved to another row does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy.orm import Session
+
+from auth import api_keys
+from db.database import Database
+from db.ids import uuid7
+from db.tables import WrappedSecret
+from db.wrapped_secrets import all_wrapped, next_number, wrapped_of, wrapped_of_tenant
+
+PEPPER = "pepper"
+ARTIFACT_MAC = "artifact-mac"
+FINGERPRINT = "fingerprint"
+KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+class WrongSecret(Exception):
+    """Neither SECRET nor SECRET_PREVIOUS opens what this database holds."""
+
+
+class Keyring:
+    """Opens and makes wrapped keys; holds the peppers and the key that authenticates model files."""
+
+    def __init__(self, database: Database, secret: bytes, previous: bytes | None = None) -> None:
+        self._ciphers = [_cipher(each) for each in (secret, previous) if each]
+        with database.transaction() as session:
+            self._rewrap(session)
+            self.peppers = self._open_or_make(session, PEPPER)
+            self._artifact_key = self._open_or_make(session, ARTIFACT_MAC)[-1][1]
+
+    def digests(self, raw_key: str) -> Sequence[str]:
+        """The key's digests under every pepper, the newest first."""
+        return [api_keys.digest(raw_key, pepper) for _, pepper in reversed(self.peppers)]
+
+    def newest_digest(self, raw_key: str) -> tuple[int, str]:
+        """The newest pepper's number, and the digest to store under it."""
+        number, pepper = self.peppers[-1]
+        return number, api_keys.digest(raw_key, pepper)
+
+    def artifact_mac(self, sha256: str) -> str:
+        """HMAC-SHA-256 of an artifact's digest: a row altered in the database cannot vouch for an altered file."""
+        return hmac.digest(self._artifact_key, sha256.encode("ascii"), hashlib.sha256).hex()
+
+    def make_fingerprint_key(self, session: Session, *, tenant_id: str) -> None:
+        """Gives a new tenant the key of its fingerprints; once destroyed, they say nothing to anybody."""
+        session.add(self._wrap(FINGERPRINT, 1, os.urandom(KEY_BYTES), tenant_id))
+
+    def fingerprint_key(self, session: Session, *, tenant_id: str) -> bytes:
+        """The key of a tenant's fingerprints; raises `WrongSecret` if it does not open."""
+        row = wrapped_of_tenant(session, FINGERPRINT, tenant_id=tenant_id)
+        return b"" if row is None else self._unwrap(row)
+
+    def _open_or_make(self, session: Session, purpose: str) -> list[tuple[int, bytes]]:
+        if not wrapped_of(session, purpose):
+            session.add(self._wrap(purpose, next_number(session, purpose), os.urandom(KEY_BYTES)))
+            session.flush()
+        return [(row.number, self._unwrap(row)) for row in wrapped_of(session, purpose)]
+
+    def _rewrap(self, session: Session) -> None:
+        """After SECRET was rotated: what the previous one wrapped is wrapped anew, so that it can be forgotten."""
+        if len(self._ciphers) == 1:
+            return
+        for row in all_wrapped(session):
+            row.wrapped = self._wrap(row.purpose, row.number, self._unwrap(row), row.tenant_id).wrapped
+
+    def _wrap(self, purpose: str, number: int, key: bytes, tenant_id: str | None = None) -> WrappedSecret:
+        nonce = os.urandom(NONCE_BYTES)
+        row = WrappedSecret(
+            id=uuid7(), purpose=purpose, number=number, tenant_id=tenant_id, created_at=datetime.now(UTC)
+        )
+        row.wrapped = base64.b64encode(nonce + self._ciphers[0].encrypt(nonce, key, _binding(row))).decode("ascii")
+        return row
+
+    def _unwrap(self, row: WrappedSecret) -> bytes:
+        sealed = base64.b64decode(row.wrapped)
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _binding(row))
+            except InvalidTag:
+                continue
+        raise WrongSecret(f"SECRET does not open this database's {row.purpose} number {row.number}")
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=None, info=b"adyton wrapping key 1").derive(secret))
+
+
+def _binding(row: WrappedSecret) -> bytes:
+    return f"{row.purpose}/{row.number}/{row.tenant_id or '-'}".encode("ascii")

@@ -1,0 +1,75 @@
+"""The FastAPI security schemes, and `current_principal`, which is what OpenAPI shows and what runs."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from auth import api_keys
+from auth.principal import Principal
+
+
+class NotAuthenticated(Exception):
+    """No credential, or one that opens nothing now. Why is nobody's business; `was_presented` is for the throttle."""
+
+    def __init__(self, *, was_presented: bool) -> None:
+        super().__init__()
+        self.was_presented = was_presented
+
+
+class AmbiguousCredential(Exception):
+    """More than one credential was presented: which of them decides must not depend on who reads first."""
+
+
+class KeyHeader(APIKeyHeader):
+    """`X-API-Key: ady_...`, as often as it was sent."""
+
+    async def __call__(self, request: Request) -> Any:
+        return [value for name, value in request.scope["headers"] if name == b"x-api-key"]
+
+
+class BearerHeader(HTTPBearer):
+    """`Authorization: Bearer ...`, as often as it was sent."""
+
+    async def __call__(self, request: Request) -> Any:
+        return [value for name, value in request.scope["headers"] if name == b"authorization"]
+
+
+KEY_HEADER = KeyHeader(name="X-API-Key", scheme_name="ApiKey", description="A key: `ady_` and 50 characters.")
+BEARER_HEADER = BearerHeader(scheme_name="Bearer", description="The same key, as a bearer token (RFC 6750).")
+
+
+async def current_principal(
+    request: Request,
+    keys: Annotated[list[bytes], Security(KEY_HEADER)],
+    bearers: Annotated[list[bytes], Security(BEARER_HEADER)],
+) -> Principal:
+    """The caller. Raises `NotAuthenticated`, `AmbiguousCredential` or `DirectoryUnavailable`."""
+    if len(keys) + len(bearers) > 1:
+        raise AmbiguousCredential
+    if keys:
+        raw_key = keys[0]
+    elif bearers:
+        scheme, _, raw_key = bearers[0].partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise NotAuthenticated(was_presented=True)
+    else:
+        raise NotAuthenticated(was_presented=False)
+    return await _holder_of(raw_key.strip(), request)
+
+
+async def _holder_of(raw_key: bytes, request: Request) -> Principal:
+    try:
+        text = raw_key.decode("ascii")
+        api_keys.key_id_of(text)
+    except (UnicodeDecodeError, api_keys.MalformedKey):
+        # A wrong checksum ends here: no query is made for it.
+        raise NotAuthenticated(was_presented=True) from None
+    principal: Principal | None = await request.app.state.directory.find(text)
+    address = request.client.host if request.client else ""
+    if principal is None or not principal.may_call_at(time.time()) or not principal.may_call_from(address):
+        raise NotAuthenticated(was_presented=True)
+    return principal

@@ -1,0 +1,1 @@
+"""`adyton ...`: the operator's commands."""

@@ -1,0 +1,91 @@
+"""The command line: commands, and how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from admin.facts import Refused
+from api.app import create_app
+from api.logs import configure_logs
+from api.server import is_free, serve as run_server
+from api.settings import InvalidSettings, Settings, read_settings
+from auth.keyring import WrongSecret
+from cli import database_commands, key_commands, model_commands, plan_commands, quickstart, tenant_commands
+from cli.context import Context
+from db.database import DatabaseUnavailable
+from db.events import living_keys_made_by
+from migrations import SchemaOutOfDate
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="A secured, multi-tenant prediction API with rate limiting.")  # fmt: skip
+app.add_typer(database_commands.app, name="db")
+app.add_typer(plan_commands.app, name="plans")
+app.add_typer(tenant_commands.app, name="tenants")
+app.add_typer(key_commands.app, name="keys")
+app.add_typer(model_commands.app, name="models")
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+
+
+@app.command()
+def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """The quickstart: makes what a first hour needs, under ./var, and serves it."""
+    settings, raw_key = quickstart.prepare()
+    if not is_free(host, port):
+        raise Refused(f"port {port} is taken: choose another with --port, or PORT= for make")
+    configure_logs("console" if sys.stderr.isatty() else settings.log_format, settings.log_level)
+    line = quickstart.curl_line(settings, host, port, raw_key)
+
+    def greet() -> None:
+        note = f" (the key is kept in {quickstart.DEMO_FILE}, and shown only now)" if raw_key else ""
+        sys.stdout.write(
+            f"\nAdyton answers on http://{host}:{port}, and explains itself on /docs. Try{note}:\n\n{line}\n\n"
+        )
+        sys.stdout.flush()
+
+    run_server(create_app(settings), settings, host=host, port=port, on_started=greet)
+
+
+@app.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one need limits on Redis.")] = 1,
+) -> None:
+    """Production: makes nothing, and refuses insecure settings and the accounts that `up` made."""
+    if workers > 1:
+        raise Refused("more than one worker would each count limits for itself: run one")
+    settings = read_settings()
+    settings.require_own_secret()
+    _refuse_demo_accounts(settings)
+    configure_logs(settings.log_format, settings.log_level)
+    run_server(create_app(settings), settings, host=host, port=port)
+
+
+def _refuse_demo_accounts(settings: Settings) -> None:
+    with Context(settings).database.reading() as session:
+        keys = living_keys_made_by(session, quickstart.ACTOR)
+    if keys:
+        raise Refused(f"the database holds a key that `adyton up` made: `adyton keys revoke {keys[0]}` ends it")
+
+
+def run() -> None:
+    """Ends with 0 when done, 1 with one line when refused, 2 on wrong usage."""
+    # The database and the model files are nobody else's to read.
+    os.umask(0o077)
+    try:
+        app()
+    except (Refused, InvalidSettings, SchemaOutOfDate, WrongSecret) as error:
+        sys.exit(_refused(str(error)))
+    except DatabaseUnavailable as error:
+        sys.exit(_refused(f"the database is not available ({error})"))
+
+
+def _refused(reason: str) -> int:
+    sys.stderr.write(f"adyton: {reason}\n")
+    return 1

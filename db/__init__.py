@@ -1,0 +1,1 @@
+"""Tables, transactions and queries; knows neither the web nor validation."""

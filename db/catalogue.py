@@ -1,0 +1,42 @@
+"""Queries on models, their versions and aliases, and on who may use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.tables import Alias, Grant, Model, Version
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A model with its active versions by name, its aliases (name to version's name) and the tenants it is granted to."""
+
+    model: Model
+    versions: dict[str, Version] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    granted_to: set[str] = field(default_factory=set)
+
+
+def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
+    """Everything that can be asked, by the model's name."""
+    entries = {model.id: CatalogueEntry(model) for model in session.scalars(select(Model).order_by(Model.name))}
+    for version in session.scalars(select(Version).where(Version.status == "active").order_by(Version.created_at)):
+        entries[version.model_id].versions[version.name] = version
+    for alias, version_name in session.execute(
+        select(Alias, Version.name).join(Version, Version.id == Alias.version_id).where(Version.status == "active")
+    ):
+        entries[alias.model_id].aliases[alias.name] = version_name
+    for grant in session.scalars(select(Grant)):
+        entries[grant.model_id].granted_to.add(grant.tenant_id)
+    return {entry.model.name: entry for entry in entries.values()}
+
+
+def find_model(session: Session, name: str) -> Model | None:
+    return session.scalar(select(Model).where(Model.name == name))
+
+
+def find_version(session: Session, *, model_id: str, name: str) -> Version | None:
+    return session.scalar(select(Version).where(Version.model_id == model_id, Version.name == name))

@@ -1,0 +1,115 @@
+"""One database, SQLite or PostgreSQL: its engine, its pragmas and its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import disk_usage
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+#: A SQLite file whose disk has less room than this is taken for full, before SQLite finds out the hard way.
+DISK_RESERVE_BYTES = 1 << 20
+BUSY_TIMEOUT_MS = 5_000
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, is read-only, or has no room; nothing was changed that is known of."""
+
+
+class Database:
+    """An engine and the two ways to use it: `transaction()` to change, `reading()` to look.
+
+    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.path = Path(self.url.database or "").absolute() if self.is_sqlite else None
+        self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that commits at the end of the block, or rolls back if the block raises."""
+        with self._session(writes=True) as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for queries alone; on SQLite it never waits for a writer."""
+        with self._session(writes=False) as session:
+            yield session
+
+    def has_room(self) -> bool:
+        """Whether a SQLite file's disk has room to write; true for a server, which answers for itself."""
+        return self.path is None or disk_usage(self.path.parent).free >= DISK_RESERVE_BYTES
+
+    def connect(self) -> Connection:
+        """A connection of the caller's own in autocommit, outside the pool's transactions; for the log's writer."""
+        with translated():
+            return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _session(self, *, writes: bool) -> Iterator[Session]:
+        with translated(), Session(self.engine, expire_on_commit=False) as session:
+            session.connection(execution_options={"sqlite_begin": "IMMEDIATE" if writes else "DEFERRED"})
+            yield session
+            session.commit()
+
+    def _postgresql_engine(self) -> Engine:
+        options = "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s"
+        connect_args: dict[str, Any] = {"options": options, "connect_timeout": 3, "application_name": "adyton"}
+        return create_engine(
+            self.url, pool_pre_ping=True, pool_timeout=3, hide_parameters=True, connect_args=connect_args
+        )
+
+    def _sqlite_engine(self) -> Engine:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        connect_args = {"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}
+        engine = create_engine(self.url, hide_parameters=True, connect_args=connect_args)
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises `DatabaseUnavailable` for a driver's operational errors, without their words: those may hold values."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailable("no connection became free in time") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or is_operational(error.orig):
+            raise DatabaseUnavailable(type(error.orig).__name__) from None
+        raise
+
+
+def is_operational(error: BaseException | None) -> bool:
+    """Whether a driver's error speaks of the database's state and not of our statement."""
+    names = {base.__name__ for base in type(error).__mro__}
+    return bool(names & {"OperationalError", "InternalError", "InterfaceError"})
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    # Python's own implicit BEGIN would be DEFERRED, and a reader that turns writer under WAL fails at once with
+    # SQLITE_BUSY, whatever the timeout says. `_begin` says which kind it is.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(f"BEGIN {options.get('sqlite_begin', 'DEFERRED')}")

@@ -1,0 +1,67 @@
+"""Limits as rows: those of a plan, of a tenant and of a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy.orm import Session
+
+from db.ids import uuid7
+from db.tables import PolicyRow
+
+Level = Literal["key", "tenant", "plan"]
+Unit = Literal["requests", "rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """At most `amount` requests or rows in any trailing window of `window_seconds`."""
+
+    level: Level
+    unit: Unit
+    amount: int
+    window_seconds: int
+
+    @property
+    def name(self) -> str:
+        """`LEVEL-UNIT-SECONDS`, as callers see it."""
+        return f"{self.level}-{self.unit}-{self.window_seconds}"
+
+
+def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id: str | None) -> tuple[Policy, ...]:
+    """Every policy of the key, of its tenant and of its tenant's plan."""
+    owned = or_(_owned_by("plan", plan_id), _owned_by("tenant", tenant_id), _owned_by("key", key_id))
+    rows = session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name))
+    return tuple(_policy(row) for row in rows)
+
+
+def policies_of(session: Session, level: Level, owner_id: str) -> tuple[Policy, ...]:
+    """The policies that are the owner's own."""
+    rows = session.scalars(select(PolicyRow).where(_owned_by(level, owner_id)).order_by(PolicyRow.name))
+    return tuple(_policy(row) for row in rows)
+
+
+def replace_policies(session: Session, level: Level, owner_id: str, unit: Unit, policies: Iterable[Policy]) -> None:
+    """Gives the owner exactly these policies of that unit; those of the other unit stay."""
+    session.execute(delete(PolicyRow).where(and_(_owned_by(level, owner_id), PolicyRow.unit == unit)))
+    for policy in policies:
+        row = PolicyRow(
+            id=uuid7(), name=policy.name, unit=policy.unit, amount=policy.amount, window_seconds=policy.window_seconds
+        )
+        setattr(row, f"{level}_id", owner_id)
+        session.add(row)
+
+
+def _owned_by(level: Level, owner_id: str | None) -> ColumnElement[bool]:
+    columns = {"plan": PolicyRow.plan_id, "tenant": PolicyRow.tenant_id, "key": PolicyRow.key_id}
+    # A NULL owner must match nothing, not the rows of other levels, whose column is NULL too.
+    return and_(columns[level].is_not(None), columns[level] == owner_id)
+
+
+def _policy(row: PolicyRow) -> Policy:
+    level: Level = "plan" if row.plan_id else "tenant" if row.tenant_id else "key"
+    unit: Unit = "rows" if row.unit == "rows" else "requests"
+    return Policy(level=level, unit=unit, amount=row.amount, window_seconds=row.window_seconds)

@@ -1,0 +1,353 @@
+"""The tables. Instants are UTC; ids are UUIDs as text, but a key's, which is part of the key itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant: `timestamptz` on PostgreSQL, ISO text without an offset on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is not None and value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+Id = Uuid(as_uuid=False)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  the base class declares it so
+        datetime: Instant, str: Text, dict[str, Any]: JSON, list[str]: JSON, int: BigInteger,
+    }  # fmt: skip
+
+
+# --- who is calling -----------------------------------------------------------------------------------------------
+
+
+class Plan(Base):
+    """A named set of limits that tenants share; they apply to each of its tenants separately."""
+
+    __tablename__ = "plans"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(63), unique=True)
+    concurrency: Mapped[int | None]
+    created_at: Mapped[datetime]
+
+
+class Tenant(Base):
+    """A company whose keys, limits and records are its own."""
+
+    __tablename__ = "tenants"
+    __table_args__ = (CheckConstraint("status IN ('active', 'suspended', 'erased')", name="status"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(63), unique=True)
+    plan_id: Mapped[str] = mapped_column(Id, ForeignKey("plans.id"), index=True)
+    status: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+
+
+class PolicyRow(Base):
+    """A limit of a plan, a tenant or a key: so many requests or rows in any trailing window."""
+
+    __tablename__ = "policies"
+    __table_args__ = (
+        CheckConstraint("unit IN ('requests', 'rows')", name="unit"),
+        CheckConstraint("amount > 0 AND window_seconds > 0", name="positive"),
+        CheckConstraint(
+            "(CASE WHEN plan_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN tenant_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN key_id IS NULL THEN 0 ELSE 1 END) = 1",
+            name="one_owner",
+        ),
+        UniqueConstraint("plan_id", "name"),
+        UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("key_id", "name"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(63))
+    plan_id: Mapped[str | None] = mapped_column(Id, ForeignKey("plans.id", ondelete="CASCADE"))
+    tenant_id: Mapped[str | None] = mapped_column(Id, ForeignKey("tenants.id", ondelete="CASCADE"))
+    key_id: Mapped[str | None] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"))
+    unit: Mapped[str] = mapped_column(String(16))
+    amount: Mapped[int]
+    window_seconds: Mapped[int]
+
+
+class Key(Base):
+    """A tenant's API key as everybody but its owner knows it; its limits and its usage outlive a rotated secret."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"), index=True)
+    label: Mapped[str] = mapped_column(String(200))
+    scopes: Mapped[list[str]]
+    models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    cidrs: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    not_before: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class KeySecret(Base):
+    """One secret of a key: the HMAC-SHA-256 of the whole key under the pepper that `pepper_id` numbers, in hex."""
+
+    __tablename__ = "key_secrets"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"), index=True)
+    pepper_id: Mapped[int]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+
+class WrappedSecret(Base):
+    """A random key, encrypted under SECRET: a pepper, a signing key, a tenant's fingerprint key."""
+
+    __tablename__ = "wrapped_secrets"
+    __table_args__ = (
+        Index("uq_wrapped_secrets_global", "purpose", "number", unique=True, sqlite_where=text("tenant_id IS NULL"),
+              postgresql_where=text("tenant_id IS NULL")),
+        UniqueConstraint("tenant_id", "purpose", "number"),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    number: Mapped[int]
+    tenant_id: Mapped[str | None] = mapped_column(Id, ForeignKey("tenants.id"))
+    wrapped: Mapped[str]
+    created_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+# --- what can be asked --------------------------------------------------------------------------------------------
+
+
+class Model(Base):
+    """A name that callers ask for; visible to all tenants, or to those it is granted to."""
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(63), unique=True)
+    description: Mapped[str]
+    is_public: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class Version(Base):
+    """One trained artifact of a model, by the SHA-256 of its bytes, and what was made and tested from it."""
+
+    __tablename__ = "versions"
+    __table_args__ = (
+        UniqueConstraint("model_id", "name"),
+        CheckConstraint("status IN ('active', 'retired')", name="status"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"))
+    name: Mapped[str] = mapped_column(String(63))
+    status: Mapped[str] = mapped_column(String(16))
+    format: Mapped[str] = mapped_column(String(16))
+    artifact_sha256: Mapped[str] = mapped_column(String(64))
+    artifact_mac: Mapped[str] = mapped_column(String(64))
+    compiled_sha256: Mapped[str | None] = mapped_column(String(64))
+    compiled_mac: Mapped[str | None] = mapped_column(String(64))
+    compilation: Mapped[dict[str, Any]]
+    row_schema: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Alias(Base):
+    """A moving name for a version of a model, such as `production`."""
+
+    __tablename__ = "aliases"
+
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    version_id: Mapped[str] = mapped_column(Id, ForeignKey("versions.id"), index=True)
+    changed_at: Mapped[datetime]
+
+
+class Grant(Base):
+    """A tenant's right to use a model that is not visible to all."""
+
+    __tablename__ = "grants"
+
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"), primary_key=True, index=True)
+    created_at: Mapped[datetime]
+
+
+# --- what was answered --------------------------------------------------------------------------------------------
+
+
+class PredictionRecord(Base):
+    """One attempt to get a prediction, sealed by `leaf` (see audit/record.py).
+
+    `salt`, `inputs`, `outputs`, `address`, `client_request_id` and `fingerprint` can be erased and the seal still
+    verifies: it holds only salted digests of them.
+
+    It names its tenant, key, model and version by ids without foreign keys: it outlives them all. On PostgreSQL the
+    table is partitioned by month of `at`, so that every unique key must hold it.
+    """
+
+    __tablename__ = "prediction_records"
+    __table_args__ = (
+        Index("ix_prediction_records_tenant_id_at_request_id", "tenant_id", "at", "request_id"),
+        Index("ix_prediction_records_withdrawn", "request_id", sqlite_where=text("outcome = 'withdrawn'"),
+              postgresql_where=text("outcome = 'withdrawn'")),
+        Index("ix_prediction_records_chain_id_batch_number", "chain_id", "batch_number"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )  # fmt: skip
+
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    request_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    client_request_id: Mapped[str | None]
+    tenant_id: Mapped[str] = mapped_column(Id)
+    key_id: Mapped[str | None] = mapped_column(String(12))
+    subject: Mapped[str]
+    model_id: Mapped[str | None] = mapped_column(Id)
+    version_id: Mapped[str | None] = mapped_column(Id)
+    artifact_sha256: Mapped[str | None] = mapped_column(String(64))
+    route: Mapped[str]
+    rows: Mapped[int]
+    count: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    latency_us: Mapped[int]
+    inference_us: Mapped[int | None]
+    address: Mapped[str | None] = mapped_column(String(64))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    client_digest: Mapped[str] = mapped_column(String(64))
+    inputs_digest: Mapped[str | None] = mapped_column(String(64))
+    outputs_digest: Mapped[str | None] = mapped_column(String(64))
+    salt: Mapped[str | None] = mapped_column(String(32))
+    inputs: Mapped[str | None]
+    outputs: Mapped[str | None]
+    leaf: Mapped[str] = mapped_column(String(64))
+    chain_id: Mapped[str] = mapped_column(Id)
+    batch_number: Mapped[int]
+    leaf_index: Mapped[int]
+
+
+class Chain(Base):
+    """One writer's life: its batches follow one another; `cites` holds the other chains' last heads at its start.
+
+    `cited_by` names the chain that cited this one's very last head, after its writer was gone.
+    """
+
+    __tablename__ = "chains"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    cites: Mapped[list[str]]
+    cited_by: Mapped[str | None] = mapped_column(Id)
+
+
+class Batch(Base):
+    """One group commit: the Merkle root of its records' leaves, joined to the head before it."""
+
+    __tablename__ = "batches"
+
+    chain_id: Mapped[str] = mapped_column(Id, ForeignKey("chains.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sealed_at: Mapped[datetime]
+    size: Mapped[int]
+    root: Mapped[str] = mapped_column(String(64))
+    head: Mapped[str] = mapped_column(String(64))
+
+
+class Head(Base):
+    """A batch's head, numbered and signed, as it was published."""
+
+    __tablename__ = "heads"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    chain_id: Mapped[str] = mapped_column(Id, ForeignKey("chains.id"), index=True)
+    batch_number: Mapped[int]
+    signed_at: Mapped[datetime]
+    signing_key_id: Mapped[str] = mapped_column(String(64))
+    signature: Mapped[str]
+
+
+# --- what was changed ---------------------------------------------------------------------------------------------
+
+
+class Event(Base):
+    """An administrator's change or an auditor's reading: who, what, to which object; never a secret."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_tenant_id_at", "tenant_id", "at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str]
+    verb: Mapped[str] = mapped_column(String(64))
+    tenant_id: Mapped[str | None] = mapped_column(Id)
+    object_id: Mapped[str]
+    details: Mapped[dict[str, Any]]
+
+
+class ChangeCounter(Base):
+    """The one row whose number grows with every change that a process must forget something for.
+
+    Its row lock orders changes by their commits: whoever reads N has everything up to N before their eyes. (A
+    sequence would hand out numbers in another order than that in which they become visible.)
+    """
+
+    __tablename__ = "change_counter"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    value: Mapped[int]
+
+
+class Change(Base):
+    """What the change of that number touched: a key, a tenant, a plan or the models."""
+
+    __tablename__ = "changes"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    object_id: Mapped[str]

@@ -1,0 +1,28 @@
+"""Queries on the random keys that are kept encrypted under SECRET."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.tables import WrappedSecret
+
+
+def wrapped_of(session: Session, purpose: str) -> list[WrappedSecret]:
+    """Every wrapped secret for that purpose which belongs to no tenant, the oldest number first."""
+    query = select(WrappedSecret).where(WrappedSecret.purpose == purpose, WrappedSecret.tenant_id.is_(None))
+    return list(session.scalars(query.order_by(WrappedSecret.number)))
+
+
+def wrapped_of_tenant(session: Session, purpose: str, *, tenant_id: str) -> WrappedSecret | None:
+    """The newest wrapped secret of a tenant for that purpose, or None once it was destroyed."""
+    query = select(WrappedSecret).where(WrappedSecret.purpose == purpose, WrappedSecret.tenant_id == tenant_id)
+    return session.scalars(query.order_by(WrappedSecret.number.desc())).first()
+
+
+def all_wrapped(session: Session) -> list[WrappedSecret]:
+    return list(session.scalars(select(WrappedSecret)))
+
+
+def next_number(session: Session, purpose: str) -> int:
+    return (session.scalar(select(func.max(WrappedSecret.number)).where(WrappedSecret.purpose == purpose)) or 0) + 1

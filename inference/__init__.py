@@ -1,0 +1,1 @@
+"""What is computed: schemas, models and engines; no web, no database."""

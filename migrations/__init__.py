@@ -1,0 +1,85 @@
+"""The schema's history, and the functions that walk it; works from any directory and from the wheel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from db.database import Database, translated
+
+MONTHS_AHEAD = 12
+
+
+class SchemaOutOfDate(Exception):
+    """The database's schema is not the one that this program was written for."""
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Brings the schema up to `revision`, and on PostgreSQL makes the log's partitions for the months ahead."""
+    with translated(), database.engine.begin() as connection:
+        command.upgrade(_config(connection), revision)
+        if not database.is_sqlite and current(connection) == head():
+            create_partitions(connection, datetime.now(UTC), MONTHS_AHEAD)
+
+
+def downgrade(database: Database, revision: str = "base") -> None:
+    """Takes the schema back to `revision`; what its tables held is gone."""
+    with translated(), database.engine.begin() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the database is at, or None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str | None:
+    """The revision that this program was written for."""
+    return ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+def check(database: Database) -> None:
+    """Raises `SchemaOutOfDate` unless the database is at this program's revision."""
+    with translated(), database.engine.connect() as connection:
+        found = current(connection)
+    if found != head():
+        raise SchemaOutOfDate(f"the database is at revision {found}, this program needs {head()}")
+
+
+def create_partitions(connection: Connection, now: datetime, months: int) -> None:
+    """Makes the prediction log's partitions for `now`'s month and `months` more, where they are missing.
+
+    A month whose first records already went to the default partition keeps going there.
+    """
+    for ahead in range(months + 1):
+        start, end = _month(now, ahead), _month(now, ahead + 1)
+        name = f"prediction_records_{start:%Y_%m}"
+        bounds = {"start": start, "end": end}
+        if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}):
+            continue
+        strays = "SELECT EXISTS (SELECT FROM prediction_records_default WHERE at >= :start AND at < :end)"
+        if not connection.scalar(text(strays), bounds):
+            connection.execute(
+                text(
+                    f"CREATE TABLE {name} PARTITION OF prediction_records"
+                    f" FOR VALUES FROM ('{start:%Y-%m-%d} 00:00+00') TO ('{end:%Y-%m-%d} 00:00+00')"
+                )
+            )
+
+
+def _month(now: datetime, ahead: int) -> datetime:
+    months = now.year * 12 + now.month - 1 + ahead
+    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,21 @@
+"""Limits as HTTP fields: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quotas.limiter import PolicyState
+
+
+def rate_limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]]:
+    """Both fields, in the order of `states`: the policy that leaves the least comes first."""
+    if not states:
+        return []
+    policies, limits = [], []
+    for policy, left, grows_in_seconds in states:
+        policies.append(f'"{policy.name}";q={policy.amount};w={policy.window_seconds}')
+        limits.append(f'"{policy.name}";r={left};t={grows_in_seconds}')
+    return [
+        (b"ratelimit-policy", ", ".join(policies).encode("ascii")),
+        (b"ratelimit", ", ".join(limits).encode("ascii")),
+    ]

@@ -1,0 +1,196 @@
+"""The two charges of a request: one request before its body is looked at, its rows once they are counted."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import slowapi
+
+from db.policies import Policy, Unit
+from quotas.memory import SCHEME, STRATEGY, Meter, Refusal, WindowRateLimiter
+from quotas.window import NS
+
+
+class QuotaExceeded(Exception):
+    """A limit is spent; after `retry_after_seconds` the named policies could take the same charge."""
+
+    def __init__(self, policies: Sequence[str], retry_after_seconds: int) -> None:
+        super().__init__()
+        self.policies = policies
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ExceedsQuota(Exception):
+    """More rows than the named policies could ever allow at once."""
+
+    def __init__(self, policies: Sequence[str]) -> None:
+        super().__init__()
+        self.policies = policies
+
+
+class TooManyAtOnce(Exception):
+    """The tenant has as many requests under way as its plan allows."""
+
+    def __init__(self, concurrency: int) -> None:
+        super().__init__()
+        self.concurrency = concurrency
+
+
+class Holder(Protocol):
+    """Whom the charges are for: what quotas need to know of a caller."""
+
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def policies(self) -> tuple[Policy, ...]: ...
+    @property
+    def concurrency(self) -> int | None: ...
+
+
+class PolicyState(NamedTuple):
+    """A policy as its holder may see it. `grows_in_seconds` is 0 while nothing is spent."""
+
+    policy: Policy
+    left: int
+    grows_in_seconds: int
+
+
+class Account(NamedTuple):
+    """A holder's meters by unit, made once for as long as its policies stay the same."""
+
+    policies: tuple[Policy, ...]
+    requests: list[Meter]
+    rows: list[Meter]
+    by_policy: list[tuple[Policy, Meter]]
+
+
+class SlowapiLimiter(slowapi.Limiter):
+    """slowapi's Limiter, deaf to the environment: it would take `RATELIMIT_ENABLED=false` from there or from `.env`."""
+
+    def get_app_config(self, key: str, default_value: Any = None) -> Any:  # noqa: ARG002
+        return default_value
+
+
+class Quotas:
+    """Every limit of one process, through slowapi's Limiter, which owns the storage and the strategy."""
+
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        with warnings.catch_warnings():
+            # It warns that the null device is no configuration file, which is why it is named.
+            warnings.simplefilter("ignore", UserWarning)
+            self.limiter = SlowapiLimiter(
+                key_func=_no_key, storage_uri=f"{SCHEME}://", strategy=STRATEGY, storage_options={"clock": clock},
+                config_filename=os.devnull,
+            )  # fmt: skip
+        strategy = self.limiter.limiter
+        if not isinstance(strategy, WindowRateLimiter) or not self.limiter.enabled:
+            raise RuntimeError("the limiter is not the one that was asked for")
+        self.strategy = strategy
+        self._accounts: dict[str, Account] = {}
+        self._under_way: dict[str, int] = {}
+
+    def charge_request(self, holder: Holder) -> Charge:
+        """Step 1: one request of every request policy, all or none. Raises `QuotaExceeded` or `TooManyAtOnce`."""
+        under_way = self._under_way.get(holder.tenant_id, 0)
+        if holder.concurrency is not None and under_way >= holder.concurrency:
+            raise TooManyAtOnce(holder.concurrency)
+        charge = Charge(self, holder.tenant_id, self.account(holder))
+        charge.spend("requests", 1)
+        self._under_way[holder.tenant_id] = under_way + 1
+        charge.is_under_way = True
+        return charge
+
+    def states(self, holder: Holder) -> list[PolicyState]:
+        """Every policy of the holder with what is left of it, the one with the least left first."""
+        return self.states_of(self.account(holder))
+
+    def states_of(self, account: Account) -> list[PolicyState]:
+        states = []
+        for policy, meter in account.by_policy:
+            left, wait_ns = self.strategy.state(meter)
+            states.append(PolicyState(policy, left, math.ceil(wait_ns / NS)))
+        return sorted(states, key=lambda state: (state.left, -state.grows_in_seconds))
+
+    def account(self, holder: Holder) -> Account:
+        account = self._accounts.get(holder.key_id)
+        if account is None or account.policies is not holder.policies:
+            account = self._accounts[holder.key_id] = _account(holder)
+        return account
+
+    def leave(self, tenant_id: str) -> None:
+        left = self._under_way[tenant_id] - 1
+        if left:
+            self._under_way[tenant_id] = left
+        else:
+            del self._under_way[tenant_id]
+
+
+class Charge:
+    """What one request has spent; given back whole if the service itself fails to answer."""
+
+    __slots__ = ("_account", "_quotas", "_spent", "_tenant_id", "is_under_way")
+
+    def __init__(self, quotas: Quotas, tenant_id: str, account: Account) -> None:
+        self._quotas = quotas
+        self._tenant_id = tenant_id
+        self._account = account
+        self._spent: list[tuple[list[Meter], int, int]] = []
+        self.is_under_way = False
+
+    def spend(self, unit: Unit, cost: int) -> None:
+        """Charges every policy of that unit, all or none. Raises `QuotaExceeded`, or `ExceedsQuota`."""
+        meters = self._account.rows if unit == "rows" else self._account.requests
+        never = [meter.name for meter in meters if cost > meter.amount]
+        if never:
+            raise ExceedsQuota(_policy_names(never))
+        outcome = self._quotas.strategy.charge(meters, cost)
+        if isinstance(outcome, Refusal):
+            names = _policy_names([meter.name for meter in outcome.meters])
+            raise QuotaExceeded(names, max(1, math.ceil(outcome.wait_ns / NS)))
+        self._spent.append((meters, cost, outcome))
+
+    def give_back(self) -> None:
+        """The service did not answer: nothing was spent."""
+        for meters, cost, spent_at in self._spent:
+            self._quotas.strategy.give_back(meters, cost, spent_at)
+        self._spent.clear()
+
+    def finish(self) -> None:
+        """The request is no longer under way."""
+        if self.is_under_way:
+            self.is_under_way = False
+            self._quotas.leave(self._tenant_id)
+
+
+def _account(holder: Holder) -> Account:
+    # A plan's limits apply to each of its tenants separately: its meters are the tenant's.
+    pairs = [
+        (policy, Meter(f"{policy.name}:{_owner(holder, policy)}", policy.amount, policy.window_seconds))
+        for policy in holder.policies
+    ]
+    return Account(
+        holder.policies,
+        [meter for policy, meter in pairs if policy.unit == "requests"],
+        [meter for policy, meter in pairs if policy.unit == "rows"],
+        pairs,
+    )
+
+
+def _owner(holder: Holder, policy: Policy) -> str:
+    return holder.key_id if policy.level == "key" else holder.tenant_id
+
+
+def _policy_names(meter_names: Sequence[str]) -> list[str]:
+    return [name.partition(":")[0] for name in meter_names]
+
+
+def _no_key(*_: object) -> str:
+    # slowapi asks for a key function, for its decorator alone; an empty key would skip a limit silently.
+    raise RuntimeError("charges are made by the security dependency, never by slowapi's decorator")

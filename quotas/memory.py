@@ -1,0 +1,145 @@
+"""The exact window as `limits` knows storages and strategies, so that slowapi's Limiter can own both; one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any, NamedTuple
+
+from limits import RateLimitItem
+from limits.storage import Storage
+from limits.strategies import STRATEGIES, RateLimiter
+from limits.util import WindowStats
+
+from quotas.window import NS, Window
+
+SCHEME = "adyton+memory"
+STRATEGY = "sub-window"
+MIN_SWEEP = 4_096
+
+
+class Meter(NamedTuple):
+    """One policy to charge: under which name it is counted, how much it allows, and in how many seconds."""
+
+    name: str
+    amount: int
+    window_seconds: int
+
+
+class Refusal(NamedTuple):
+    """The meters that a charge would have overrun, and the nanoseconds until all of them could take it."""
+
+    meters: Sequence[Meter]
+    wait_ns: int
+
+
+class WindowStorage(Storage):
+    """Windows by name, in memory; those that hold nothing any more are swept out as new ones come."""
+
+    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012  the base class declares it so
+
+    def __init__(
+        self, uri: str | None = None, wrap_exceptions: bool = False, clock: Callable[[], int] = time.monotonic_ns,
+        **_options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(uri, wrap_exceptions)
+        self.clock = clock
+        self.lock = Lock()
+        self._windows: dict[str, Window] = {}
+        self._sweep_at = MIN_SWEEP
+
+    def window(self, name: str, window_seconds: int) -> Window:
+        window = self._windows.get(name)
+        if window is None:
+            self._sweep()
+            window = self._windows[name] = Window(window_seconds)
+        return window
+
+    def _sweep(self) -> None:
+        """Costs nothing per request on average: the next sweep waits until the number of windows has doubled."""
+        if len(self._windows) >= self._sweep_at:
+            now = self.clock()
+            self._windows = {name: window for name, window in self._windows.items() if window.spent(now)}
+            self._sweep_at = max(MIN_SWEEP, 2 * len(self._windows))
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return RuntimeError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        with self.lock:
+            window, now = self.window(key, expiry), self.clock()
+            window.spend(amount, now)
+            return window.spent(now)
+
+    def get(self, key: str) -> int:
+        window = self._windows.get(key)
+        return 0 if window is None else window.spent(self.clock())
+
+    def get_expiry(self, key: str) -> float:
+        """Seconds since 1970 at which the quota next grows, as `limits` asks for it."""
+        window = self._windows.get(key)
+        return time.time() + (0 if window is None else window.grows_in(self.clock()) / NS)
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        count = len(self._windows)
+        self._windows.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        self._windows.pop(key, None)
+
+
+class WindowRateLimiter(RateLimiter):
+    """Charges several meters at once, all or none."""
+
+    storage: WindowStorage
+
+    def charge(self, meters: Sequence[Meter], cost: int) -> int | Refusal:
+        """Spends `cost` on every meter and returns the clock's time, or spends nothing and says which refused."""
+        with self.storage.lock:
+            now = self.storage.clock()
+            windows = [self.storage.window(meter.name, meter.window_seconds) for meter in meters]
+            over = [
+                (meter, window.free_again(window.spent(now) + cost - meter.amount, now))
+                for meter, window in zip(meters, windows, strict=True)
+                if window.spent(now) + cost > meter.amount
+            ]
+            if over:
+                return Refusal([meter for meter, _ in over], max(wait for _, wait in over))
+            for window in windows:
+                window.spend(cost, now)
+            return now
+
+    def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
+        with self.storage.lock:
+            for meter in meters:
+                self.storage.window(meter.name, meter.window_seconds).give_back(cost, spent_at)
+
+    def state(self, meter: Meter) -> tuple[int, int]:
+        """What is left of a meter, and the nanoseconds until that grows (0: it is whole)."""
+        with self.storage.lock:
+            now = self.storage.clock()
+            window = self.storage.window(meter.name, meter.window_seconds)
+            return max(0, meter.amount - window.spent(now)), window.grows_in(now)
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return not isinstance(self.charge([_meter(item, identifiers)], cost), Refusal)
+
+    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return self.state(_meter(item, identifiers))[0] >= cost
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        left, wait_ns = self.state(_meter(item, identifiers))
+        return WindowStats(time.time() + wait_ns / NS, left)
+
+
+def _meter(item: RateLimitItem, identifiers: Sequence[str]) -> Meter:
+    return Meter(item.key_for(*identifiers), item.amount, item.get_expiry())
+
+
+STRATEGIES[STRATEGY] = WindowRateLimiter  # type: ignore[assignment]

@@ -1,0 +1,68 @@
+"""A trailing window counted in at most 64 sub-windows and a bit: never exceeded, at the same cost for any amount.
+
+A log of instants is exact too, but grows with what it counts; a counter that weighs the window before by its overlap
+lets almost twice the quota through when an adversary times its bursts. Here what was spent within one sixty-fourth of
+the window is counted together and expires with the last of it: what is admitted in any trailing window stays within
+the quota, and what expires is free again at most a sixty-fourth of the window late.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+SUB_WINDOWS = 64
+NS = 1_000_000_000
+_FIRST, _LAST, _COUNT = 0, 1, 2
+
+
+class Window:
+    """What was spent of one policy. Times are nanoseconds of a clock that does not go back."""
+
+    __slots__ = ("_length", "_parts", "_total", "_width")
+
+    def __init__(self, window_seconds: int) -> None:
+        self._length = window_seconds * NS
+        self._width = self._length // SUB_WINDOWS
+        # Sub-windows, the oldest first: the instants of the first and the last spending in it, and how much.
+        self._parts: deque[list[int]] = deque()
+        self._total = 0
+
+    def spent(self, now: int) -> int:
+        """What was spent in the trailing window, with the oldest sub-window counted whole."""
+        expired, parts = now - self._length, self._parts
+        while parts and parts[0][_LAST] < expired:
+            self._total -= parts.popleft()[_COUNT]
+        return self._total
+
+    def spend(self, cost: int, now: int) -> None:
+        parts = self._parts
+        if parts and now - parts[-1][_FIRST] < self._width:
+            part = parts[-1]
+            part[_LAST] = now
+            part[_COUNT] += cost
+        else:
+            parts.append([now, now, cost])
+        self._total += cost
+
+    def give_back(self, cost: int, spent_at: int) -> None:
+        """Undoes a `spend` of that instant, if its sub-window still counts."""
+        for part in self._parts:
+            if part[_FIRST] <= spent_at <= part[_LAST]:
+                back = min(cost, part[_COUNT])
+                part[_COUNT] -= back
+                self._total -= back
+                return
+
+    def free_again(self, amount: int, now: int) -> int:
+        """Nanoseconds until `amount` of what was spent has expired; 0 if nothing must."""
+        for part in self._parts:
+            if amount <= 0:
+                break
+            amount -= part[_COUNT]
+            if amount <= 0:
+                return part[_LAST] + self._length + 1 - now
+        return 0
+
+    def grows_in(self, now: int) -> int:
+        """Nanoseconds until the next of what was spent expires; 0 if nothing was."""
+        return self.free_again(1, now)

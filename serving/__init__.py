@@ -1,0 +1,1 @@
+"""The one path that every prediction takes, whatever asked for it."""

@@ -1,0 +1,51 @@
+"""One request, as far as the inside of the program knows it."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import IPv6Address, ip_address
+
+from auth.principal import Principal
+from db.ids import now_ms, uuid7
+from inference.registry import ServedVersion
+from quotas.limiter import Charge
+
+
+class Call:
+    """Who asked, when and from where, and what came of it so far. Filled in as the request goes down."""
+
+    __slots__ = (
+        "address", "at_ms", "charge", "client_request_id", "is_limited", "is_prediction", "principal", "request_id", "route", "rows",
+        "started", "version",
+    )  # fmt: skip
+
+    def __init__(self, address: str, client_request_id: str | None = None) -> None:
+        self.started = time.perf_counter()
+        self.at_ms = now_ms()
+        self.request_id = uuid7(self.at_ms)
+        self.client_request_id = client_request_id
+        self.address = address
+        self.route = ""
+        self.is_prediction = False
+        self.is_limited = False
+        self.principal: Principal | None = None
+        self.charge: Charge | None = None
+        self.version: ServedVersion | None = None
+        self.rows = 0
+
+    def latency_us(self) -> int:
+        """Microseconds since the request's head was complete."""
+        return round((time.perf_counter() - self.started) * 1e6)
+
+
+def truncated(address: str) -> str | None:
+    """The address as it may be stored: its /24, or for IPv6 its /48."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(IPv6Address(int(parsed) >> 80 << 80)) + "/48"
+        address = str(parsed.ipv4_mapped)
+    return address.rpartition(".")[0] + ".0/24"

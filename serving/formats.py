@@ -1,0 +1,49 @@
+"""How a body becomes rows, and predictions an answer. Another wire format is another pair of functions here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from inference.engines import Predictions
+from inference.registry import ServedVersion
+from inference.schema import Row, RowSchema
+
+Item = dict[str, Any]
+
+
+class Format(NamedTuple):
+    """`parse` takes the body's bytes; `render` gives the answer's."""
+
+    parse: Callable[[RowSchema, bytes], list[Row]]
+    render: Callable[[str, ServedVersion, list[Item]], bytes]
+
+
+def items(predictions: Predictions, class_names: Sequence[str] | None) -> list[Item]:
+    """One `{"prediction", "probabilities"}` for each row; without probabilities where the model has none."""
+    if predictions.probabilities is None or class_names is None:
+        return [{"prediction": label} for label in predictions.labels]
+    return [
+        {"prediction": label, "probabilities": dict(zip(class_names, probabilities, strict=True))}
+        for label, probabilities in zip(predictions.labels, predictions.probabilities, strict=True)
+    ]
+
+
+def _one(request_id: str, version: ServedVersion, predictions: list[Item]) -> bytes:
+    return orjson.dumps(_head(request_id, version) | predictions[0])
+
+
+def _many(request_id: str, version: ServedVersion, predictions: list[Item]) -> bytes:
+    counted = {"count": len(predictions), "predictions": predictions}
+    return orjson.dumps(_head(request_id, version) | counted)
+
+
+def _head(request_id: str, version: ServedVersion) -> Item:
+    return {"request_id": request_id, "model": version.model, "version": version.listing.name}
+
+
+ROW = Format(RowSchema.row, _one)
+ROWS = Format(RowSchema.rows, _many)
+LIST = Format(RowSchema.list, _many)

@@ -1,0 +1,135 @@
+"""One prediction: version, rows, second charge, inference, record, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from audit.record import ANSWERED, FAILED, REFUSED, Record
+from audit.redaction import Redactor
+from audit.writer import LogWriter
+from auth.principal import Principal
+from inference.engines import Predictions
+from inference.registry import ModelNotFound, Registry, ServedVersion
+from inference.schema import Row
+from serving.call import Call, truncated
+from serving.formats import Format, items
+
+#: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
+INLINE_BODY_BYTES = 32 << 10
+
+logger = logging.getLogger("adyton.serving")
+
+
+class ModelFailed(Exception):
+    """The model raised an error, or answered in a form that is not a prediction for each row."""
+
+
+class DeadlineExceeded(Exception):
+    """The request took longer than it may; nothing was answered."""
+
+
+class Predictor:
+    """What every prediction needs: the models, the log, and how long a request may take in seconds."""
+
+    def __init__(self, registry: Registry, log: LogWriter, *, timeout_seconds: float) -> None:
+        self._registry = registry
+        self._log = log
+        self._timeout_seconds = timeout_seconds
+        self._redactors: dict[str, Redactor] = {}
+
+    async def predict(
+        self, call: Call, principal: Principal, *, model: str, version: str | None, form: Format,
+        read_body: Callable[[], Awaitable[bytes]],
+    ) -> bytes:  # fmt: skip
+        """The answer's bytes, once its record is durable. Raises what the refusal is, as a fact."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                if not principal.may_use(model):
+                    raise ModelNotFound
+                served = call.version = self._registry.find(model, version, tenant_id=principal.tenant_id)
+                rows = await _rows(served, form, await read_body())
+                call.rows = len(rows)
+                if call.charge is not None:
+                    call.charge.spend("rows", len(rows))
+                return await self._answer(call, principal, served, rows, form)
+        except TimeoutError:
+            raise DeadlineExceeded from None
+
+    async def _answer(
+        self, call: Call, principal: Principal, served: ServedVersion, rows: list[Row], form: Format
+    ) -> bytes:
+        started = time.perf_counter()
+        predictions = items(await _infer(served, rows), served.engine.class_names)
+        inference_us = round((time.perf_counter() - started) * 1e6)
+        answer = form.render(call.request_id, served, predictions)
+        record = _record(call, principal, ANSWERED, 200)
+        record.inference_us = inference_us
+        record.inputs = self._redactor(served).inputs(rows, principal.fingerprint_key)
+        record.outputs = orjson.dumps(predictions).decode()
+        if len(rows) == 1:
+            record.fingerprint = row_fingerprint(principal.fingerprint_key, served.model, rows[0])
+        await self._log.append(record)
+        return answer
+
+    def note_refusal(self, call: Call, principal: Principal, problem: str, status: int) -> None:
+        """Has a known caller's refusal, or the service's own failure, written to the log without waiting for it."""
+        outcome = FAILED if status >= 500 else REFUSED + problem
+        record = _record(call, principal, outcome, status)
+        record.latency_us = call.latency_us()
+        self._log.note(record)
+
+    def _redactor(self, served: ServedVersion) -> Redactor:
+        redactor = self._redactors.get(served.listing.id)
+        if redactor is None:
+            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii)
+        return redactor
+
+
+async def _rows(served: ServedVersion, form: Format, body: bytes) -> list[Row]:
+    if len(body) <= INLINE_BODY_BYTES:
+        return form.parse(served.schema, body)
+    return await asyncio.to_thread(form.parse, served.schema, body)
+
+
+async def _infer(served: ServedVersion, rows: list[Row]) -> Predictions:
+    try:
+        predictions = await served.engine.predict(served.schema.matrix(rows))
+    except Exception as error:
+        logger.error("model %s failed: %s", served.listing.id, type(error).__name__)  # noqa: TRY400
+        raise ModelFailed from None
+    if len(predictions.labels) != len(rows):
+        raise ModelFailed
+    return predictions
+
+
+def row_fingerprint(key: bytes, model: str, row: Row) -> str:
+    """HMAC-SHA-256 under the tenant's key of a model's name and a row; says whether this row was ever predicted."""
+    return hmac.digest(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hex()
+
+
+def _record(call: Call, principal: Principal, outcome: str, status: int) -> Record:
+    version = call.version
+    return Record(
+        request_id=call.request_id,
+        at_ms=call.at_ms,
+        tenant_id=principal.tenant_id,
+        subject=principal.subject,
+        key_id=principal.key_id,
+        route=call.route,
+        outcome=outcome,
+        status=status,
+        started=call.started,
+        client_request_id=call.client_request_id,
+        address=truncated(call.address),
+        model_id=version.model_id if version else None,
+        version_id=version.listing.id if version else None,
+        artifact_sha256=version.listing.artifact_sha256 if version else None,
+        rows=call.rows,
+    )
