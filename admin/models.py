@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from admin.facts import NameTaken, NotFound, checked_name
 from admin.tenants import named_tenant
-from db.catalogue import find_model, find_version
+from db.catalogue import find_model, find_version, read_catalogue
 from db.changes import announce
 from db.database import Database
 from db.events import record_event
 from db.ids import uuid7
 from db.tables import Alias, Grant, Model, Version
+from inference import bundled
 from inference.artifacts import ArtifactStore
 from inference.compilation import compile_tested
 from inference.registry import PRODUCTION
@@ -77,6 +78,21 @@ def register_version(
         session.merge(Alias(model_id=model.id, name=PRODUCTION, version_id=row.id, changed_at=now))
         _announce(session, actor, "model.register", model, version=version, artifact_sha256=sha256)
     return row
+
+
+def register_bundled(database: Database, store: ArtifactStore, *, actor: str) -> list[str]:
+    """Registers those of the bundled models that are missing, for all tenants; returns their names."""
+    with database.reading() as session:
+        missing = bundled.NAMES - set(read_catalogue(session))
+    if not missing:
+        return []
+    for each in bundled.train():
+        if each.name in missing:
+            register_version(
+                database, store, actor=actor, name=each.name, version="1", estimator=each.estimator,
+                sample=each.sample, row_schema=each.row_schema, description=each.description, is_public=True,
+            )  # fmt: skip
+    return sorted(missing)
 
 
 def grant_model(database: Database, *, actor: str, name: str, tenant: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from admin.facts import NotFound
-from admin.models import grant_model, ungrant_model
+from admin.models import grant_model, register_bundled, ungrant_model
 from cli.context import Context
 from cli.output import Json, show
 from db.catalogue import CatalogueEntry, read_catalogue
@@ -56,6 +56,14 @@ def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
     context = Context()
     ungrant_model(context.database, actor=context.actor, name=name, tenant=tenant)
     show({"model": name, "no_longer_granted_to": tenant}, as_json=as_json)
+
+
+@app.command()
+def bundled(as_json: Json = False) -> None:
+    """Registers the bundled models iris, wine and diabetes, public, where they are missing."""
+    context = Context()
+    made = register_bundled(context.database, context.store, actor=context.actor)
+    show({"registered": made}, as_json=as_json)
 
 
 def _summary(entry: CatalogueEntry) -> dict[str, Any]:

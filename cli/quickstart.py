@@ -11,21 +11,18 @@ import orjson
 
 import migrations
 from admin.keys import KeyTerms, issue_key
-from admin.models import register_version
+from admin.models import register_bundled
 from admin.tenants import create_tenant
 from api.settings import DEFAULT_SECRET_FILE, Settings, read_settings
 from auth.principal import Scope
 from cli.context import Context
-from db.catalogue import read_catalogue
 from db.database import Database
 from db.keys import find_credential
 from db.tenants import find_tenant
-from inference.bundled import train
 
 ACTOR = "adyton up"
 DEMO_TENANT = "demo"
 DEMO_FILE = Path("var/demo.env")
-BUNDLED = {"iris", "wine", "diabetes"}
 
 
 def prepare() -> tuple[Settings, str | None]:
@@ -38,7 +35,7 @@ def prepare() -> tuple[Settings, str | None]:
     migrations.upgrade(owner)
     owner.dispose()
     context = Context(settings)
-    _register_bundled(context)
+    register_bundled(context.database, context.store, actor=ACTOR)
     return settings, _make_demo_key(context)
 
 
@@ -55,27 +52,6 @@ def curl_line(settings: Settings, host: str, port: int, raw_key: str | None) -> 
 def _make_secret() -> None:
     if not DEFAULT_SECRET_FILE.exists():
         _write_private(DEFAULT_SECRET_FILE, secrets.token_urlsafe(48) + "\n")
-
-
-def _register_bundled(context: Context) -> None:
-    with context.database.reading() as session:
-        missing = BUNDLED - set(read_catalogue(session))
-    if not missing:
-        return
-    for bundled in train():
-        if bundled.name in missing:
-            register_version(
-                context.database,
-                context.store,
-                actor=ACTOR,
-                name=bundled.name,
-                version="1",
-                estimator=bundled.estimator,
-                sample=bundled.sample,
-                row_schema=bundled.row_schema,
-                description=bundled.description,
-                is_public=True,
-            )
 
 
 def _make_demo_key(context: Context) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+NAMES = frozenset({"iris", "wine", "diabetes"})
 IRIS_FEATURES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
