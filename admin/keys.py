@@ -54,7 +54,13 @@ def issue_key(database: Database, keyring: Keyring, *, actor: str, tenant: str, 
         if holder.status == "erased":
             raise WrongState(f"the tenant {tenant} is erased")
         now = datetime.now(UTC)
-        key = Key(id=api_keys.key_id_of(raw_key), tenant_id=holder.id, label="", scopes=[Scope.PREDICT], created_at=now)
+        key = Key(
+            id=api_keys.key_id_of(raw_key.encode()),
+            tenant_id=holder.id,
+            label="",
+            scopes=[Scope.PREDICT],
+            created_at=now,
+        )
         changed = _apply(key, terms)
         session.add(key)
         session.flush()

@@ -7,13 +7,15 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 import migrations
 from api import documents, pages
-from api.errors import install_problems
 from api.middleware import Exchange
 from api.parts import Parts
 from api.routes import audit, callers, health, models, predictions
@@ -32,10 +34,35 @@ from serving.predictor import Predictor
 DESCRIPTION = "Predictions from models that you were given access to. Every answer is limited, and recorded first."
 
 
+class Application(FastAPI):
+    """FastAPI's routes and documents under one middleware of ours, which answers every error.
+
+    Its own stack catches exceptions in three places and watches them for telemetry, at 40 µs a request.
+    """
+
+    def __init__(self, parts: Parts, **options: Any) -> None:
+        super().__init__(**options)
+        self.state.parts = parts
+        self.state.directory = parts.directory
+        self.state.documents = {}
+
+    def build_middleware_stack(self) -> ASGIApp:
+        parts: Parts = self.state.parts
+        app: ASGIApp = Exchange(AsyncExitStackMiddleware(self.router), parts)
+        if not parts.settings.cors_origins:
+            return app
+        return CORSMiddleware(
+            app, allow_origins=parts.settings.cors_origins, allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+        )  # fmt: skip
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The program over HTTP. Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`."""
     parts = assemble(settings)
-    app = FastAPI(
+    app = Application(
+        parts,
         title="Adyton",
         version=_version(),
         description=DESCRIPTION,
@@ -44,24 +71,15 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        # It would look for exporters in the environment, and send them exceptions with their words.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.parts = parts
-    app.state.directory = parts.directory
-    app.state.documents = {}
     # Included routers are matched through another layer for every request; their routes are the same without it.
     for router in (predictions.router, models.router, callers.router, audit.router, health.router):
         app.router.routes.extend(router.routes)
     for router in (documents.router, pages.router):
         app.router.routes.extend(router.routes)
     app.mount("/static", pages.STATIC)
-    install_problems(app)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
-        )  # fmt: skip
-    app.add_middleware(Exchange, parts=parts)
     return app
 
 

@@ -26,12 +26,12 @@ class NotAcceptable(Exception):
 
 def parts_of(request: Request) -> Parts:
     """The program's parts, made once in `create_app`."""
-    return cast(Parts, request.app.state.parts)
+    return cast("Parts", request.scope["app"].state.parts)
 
 
 def call_of(request: Request) -> Call:
     """What the middleware noted of this request."""
-    return cast(Call, request.scope["adyton.call"])
+    return cast("Call", request.scope["adyton.call"])
 
 
 def caller(*scopes: Scope, is_charged: bool = False, is_prediction: bool = False) -> Any:

@@ -38,6 +38,23 @@ class DirectRoute(APIRoute):
         self.app = respond
 
 
+class JsonBytes(Response):
+    """A 200 whose body is JSON already; without the general response's preparations, which cost 20 µs."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"application/json"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 def solver(dependant: Dependant) -> Solver:
     """A coroutine function that calls what `dependant` describes, with its dependencies solved first."""
     call = dependant.call

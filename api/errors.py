@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -203,6 +203,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     ScopeMissing: lambda e: (f"the key needs the scope {' or '.join(e.scopes)}", {}),
     InvalidRows: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
+    RequestValidationError: lambda e: (_parameters(e), {}),
     ExceedsQuota: lambda e: (f"more rows than {', '.join(e.policies)} could ever allow", _violated(e.policies)),
     QuotaExceeded: lambda e: (f"{', '.join(e.policies)}: wait {e.retry_after_seconds} s", _violated(e.policies)),
     TooManyAtOnce: lambda e: (f"at most {e.concurrency} requests at once", {}),
@@ -244,16 +245,6 @@ def problem_body(problem: Problem, detail: str, request_id: str, members: dict[s
     return orjson.dumps(document | {"request_id": request_id} | members)
 
 
-def install_problems(app: FastAPI) -> None:
-    """Has every fact of the table, and the framework's own errors, answered as problems."""
-    for fact in (*TABLE, HTTPException):
-        app.add_exception_handler(fact, _handle)
-
-
-async def _handle(request: Request, error: Exception) -> Response:
-    return answer_problem(request, error)
-
-
 def _count_failure(request: Request, error: Exception) -> None:
     is_unknown_path = isinstance(error, HTTPException) and error.status_code == 404
     if is_unknown_path or (isinstance(error, NotAuthenticated) and error.was_presented):
@@ -262,6 +253,11 @@ def _count_failure(request: Request, error: Exception) -> None:
 
 def _errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     return [{"at": error.at, "rule": error.rule, "message": error.message} for error in errors]
+
+
+def _parameters(error: RequestValidationError) -> str:
+    """The names of the parameters that are wrong: ours, as the route declares them."""
+    return "wrong: " + ", ".join(sorted({str(each["loc"][-1]) for each in error.errors()}))
 
 
 def _violated(policies: Sequence[str]) -> dict[str, Any]:

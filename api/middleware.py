@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import answer_problem
+from api.errors import INTERNAL, answer_problem, problem_of
 from api.parts import Parts
 from quotas.headers import rate_limit_fields
 from serving.call import Call
@@ -30,7 +30,7 @@ logger = logging.getLogger("adyton.api")
 
 
 class Exchange:
-    """Gives a request its id, its answer the headers that all answers have, and takes what nobody else caught."""
+    """Gives a request its id, its answer the headers that all answers have, and every refusal its form."""
 
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app = app
@@ -56,8 +56,9 @@ class Exchange:
         try:
             await self._app(scope, receive, send_dressed)
         except Exception as error:
-            # The words of an exception may hold a caller's values: its type and places say where to look.
-            logger.error("request %s failed", call.request_id, exc_info=error)  # noqa: TRY400, G201
+            if has_started or problem_of(error) is INTERNAL:
+                # The words of an exception may hold a caller's values: its type and places say where to look.
+                logger.error("request %s failed", call.request_id, exc_info=error)  # noqa: TRY400
             if has_started:
                 raise
             await answer_problem(Request(scope), error)(scope, receive, send_dressed)

@@ -9,13 +9,12 @@ and the seal still verifies.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from db.ids import instant, now_ms
+from db.ids import instant, now_ms, random_bytes
 
 ANSWERED = "answered"
 FAILED = "failed"
@@ -65,7 +64,7 @@ class SealedRecord:
 
 def seal(record: Record) -> SealedRecord:
     """Salts and digests a record, and makes its leaf."""
-    salt = os.urandom(SALT_BYTES)
+    salt = random_bytes(SALT_BYTES)
     client = client_digest(salt, record.address, record.client_request_id, record.fingerprint)
     inputs, outputs = salted_digest(salt, record.inputs), salted_digest(salt, record.outputs)
     digests = {"client_digest": client, "inputs_digest": inputs, "outputs_digest": outputs}

@@ -14,7 +14,7 @@ import zlib
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PREFIX = "ady_"
-KEY_PATTERN = re.compile(r"ady_[0-9A-Za-z]{50}")
+KEY_PATTERN = re.compile(rb"ady_[0-9A-Za-z]{50}")
 ID_LENGTH = 12
 SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
@@ -30,10 +30,13 @@ def mint(key_id: str | None = None) -> str:
     return PREFIX + body + checksum(body)
 
 
-def key_id_of(raw_key: str) -> str:
+def key_id_of(raw_key: bytes) -> str:
     """The key id within a well-formed key. Raises `MalformedKey`."""
-    body, given = raw_key[len(PREFIX) : -CHECKSUM_LENGTH], raw_key[-CHECKSUM_LENGTH:]
-    if not KEY_PATTERN.fullmatch(raw_key) or checksum(body) != given:
+    if not KEY_PATTERN.fullmatch(raw_key):
+        raise MalformedKey
+    text = raw_key.decode("ascii")
+    body, given = text[len(PREFIX) : -CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
+    if checksum(body) != given:
         raise MalformedKey
     return body[:ID_LENGTH]
 
@@ -47,12 +50,21 @@ def checksum(body: str) -> str:
     return digits.rjust(CHECKSUM_LENGTH, "0")
 
 
-def digest(raw_key: str, pepper: bytes) -> str:
-    """What is stored of a key: HMAC-SHA-256 under the pepper, in hex.
+class Pepper:
+    """A numbered secret that keys are digested with.
 
     A fast digest is enough: nobody can try 2**190 secrets, and argon2 would cost a hundred predictions.
     """
-    return hmac.digest(pepper, raw_key.encode("ascii"), hashlib.sha256).hex()
+
+    def __init__(self, number: int, secret: bytes) -> None:
+        self.number = number
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
+
+    def digest(self, raw_key: bytes) -> str:
+        """What is stored of a key: its HMAC-SHA-256, in hex."""
+        keyed = self._keyed.copy()
+        keyed.update(raw_key)
+        return keyed.hexdigest()
 
 
 def _random(length: int) -> str:

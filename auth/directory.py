@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 
+from auth.api_keys import key_id_of
 from auth.keyring import Keyring
 from auth.principal import Principal, Scope
 from db.database import Database, DatabaseUnavailable
@@ -40,14 +41,16 @@ class Directory:
         """Whether the change counter was read within the last second."""
         return self._clock() - self._read_at < STALE_AFTER_SECONDS
 
-    async def find(self, raw_key: str) -> Principal | None:
-        """The caller whose key this is, or None. Raises `DirectoryUnavailable`."""
+    async def find(self, raw_key: bytes) -> Principal | None:
+        """The caller whose key this is, or None. Raises `MalformedKey` (without a query) or `DirectoryUnavailable`."""
         if not self.is_fresh:
             raise DirectoryUnavailable
         digests = self._keyring.digests(raw_key)
         for digest in digests:
             if (remembered := self._remembered.get(digest)) is not None:
                 return remembered
+        # What is remembered was a key; anything else must look like one before it is looked for.
+        key_id_of(raw_key)
         return await self._load_once(digests)
 
     def follow(self, changes: Sequence[Change], read_at: float) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.orm import Session
 
-from auth import api_keys
+from auth.api_keys import Pepper
 from db.database import Database
 from db.ids import uuid7
 from db.tables import WrappedSecret
@@ -43,17 +43,16 @@ class Keyring:
         self._ciphers = [_cipher(each) for each in (secret, previous) if each]
         with database.transaction() as session:
             self._rewrap(session)
-            self.peppers = self._open_or_make(session, PEPPER)
+            self.peppers = [Pepper(number, secret) for number, secret in self._open_or_make(session, PEPPER)]
             self._artifact_key = self._open_or_make(session, ARTIFACT_MAC)[-1][1]
 
-    def digests(self, raw_key: str) -> Sequence[str]:
+    def digests(self, raw_key: bytes) -> Sequence[str]:
         """The key's digests under every pepper, the newest first."""
-        return [api_keys.digest(raw_key, pepper) for _, pepper in reversed(self.peppers)]
+        return [pepper.digest(raw_key) for pepper in reversed(self.peppers)]
 
     def newest_digest(self, raw_key: str) -> tuple[int, str]:
         """The newest pepper's number, and the digest to store under it."""
-        number, pepper = self.peppers[-1]
-        return number, api_keys.digest(raw_key, pepper)
+        return self.peppers[-1].number, self.peppers[-1].digest(raw_key.encode("ascii"))
 
     def artifact_mac(self, sha256: str) -> str:
         """HMAC-SHA-256 of an artifact's digest: a row altered in the database cannot vouch for an altered file."""

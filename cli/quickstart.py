@@ -58,7 +58,7 @@ def _make_demo_key(context: Context) -> str | None:
     kept = _kept_key()
     with context.database.reading() as session:
         has_tenant = find_tenant(session, DEMO_TENANT) is not None
-        if kept and find_credential(session, context.keyring.digests(kept)) is not None:
+        if kept and find_credential(session, context.keyring.digests(kept.encode())) is not None:
             return None
     if not has_tenant:
         create_tenant(context.database, context.keyring, actor=ACTOR, name=DEMO_TENANT)

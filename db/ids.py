@@ -5,6 +5,39 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
+from threading import Lock
+
+
+class RandomBytes:
+    """The system's random bytes, drawn a few hundred takings at a time.
+
+    Each `os.urandom` gives the interpreter up to whichever thread waits for it, and costs more than its bytes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._drawn, self._place = b"", 0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def take(self, count: int) -> bytes:
+        """`count` bytes (at most 4096) that nobody else was given."""
+        with self._lock:
+            if self._place + count > len(self._drawn):
+                self._drawn, self._place = os.urandom(4096), 0
+            self._place += count
+            return self._drawn[self._place - count : self._place]
+
+    def _forget(self) -> None:
+        """A forked process would otherwise hand out the same bytes as its parent."""
+        self.__init__()  # type: ignore[misc]
+
+
+_random = RandomBytes()
+
+
+def random_bytes(count: int) -> bytes:
+    """Bytes from the system's random source."""
+    return _random.take(count)
 
 
 def now_ms() -> int:
@@ -15,7 +48,7 @@ def now_ms() -> int:
 def uuid7(at_ms: int | None = None) -> str:
     """A UUIDv7 in canonical text: 48 bits of time in ms, and 74 bits from the system's random source."""
     at_ms = now_ms() if at_ms is None else at_ms
-    random = os.urandom(10).hex()
+    random = _random.take(10).hex()
     variant = "89ab"[int(random[3], 16) & 3]
     high = f"{at_ms:012x}"
     return f"{high[:8]}-{high[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"

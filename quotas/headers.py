@@ -12,9 +12,9 @@ def rate_limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]
     if not states:
         return []
     policies, limits = [], []
-    for policy, left, grows_in_seconds in states:
-        policies.append(f'"{policy.name}";q={policy.amount};w={policy.window_seconds}')
-        limits.append(f'"{policy.name}";r={left};t={grows_in_seconds}')
+    for policy, name, left, grows_in_seconds in states:
+        policies.append(f'"{name}";q={policy.amount};w={policy.window_seconds}')
+        limits.append(f'"{name}";r={left};t={grows_in_seconds}')
     return [
         (b"ratelimit-policy", ", ".join(policies).encode("ascii")),
         (b"ratelimit", ", ".join(limits).encode("ascii")),

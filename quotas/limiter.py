@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import slowapi
@@ -58,6 +59,7 @@ class PolicyState(NamedTuple):
     """A policy as its holder may see it. `grows_in_seconds` is 0 while nothing is spent."""
 
     policy: Policy
+    name: str
     left: int
     grows_in_seconds: int
 
@@ -66,9 +68,10 @@ class Account(NamedTuple):
     """A holder's meters by unit, made once for as long as its policies stay the same."""
 
     policies: tuple[Policy, ...]
+    names: list[str]
+    meters: list[Meter]
     requests: list[Meter]
     rows: list[Meter]
-    by_policy: list[tuple[Policy, Meter]]
 
 
 class SlowapiLimiter(slowapi.Limiter):
@@ -76,6 +79,9 @@ class SlowapiLimiter(slowapi.Limiter):
 
     def get_app_config(self, key: str, default_value: Any = None) -> Any:  # noqa: ARG002
         return default_value
+
+
+_LEFT = attrgetter("left")
 
 
 class Quotas:
@@ -109,14 +115,14 @@ class Quotas:
 
     def states(self, holder: Holder) -> list[PolicyState]:
         """Every policy of the holder with what is left of it, the one with the least left first."""
-        return self.states_of(self.account(holder))
-
-    def states_of(self, account: Account) -> list[PolicyState]:
-        states = []
-        for policy, meter in account.by_policy:
-            left, wait_ns = self.strategy.state(meter)
-            states.append(PolicyState(policy, left, math.ceil(wait_ns / NS)))
-        return sorted(states, key=lambda state: (state.left, -state.grows_in_seconds))
+        account = self.account(holder)
+        states = [
+            PolicyState(policy, name, left, -(-wait_ns // NS))
+            for policy, name, (left, wait_ns) in zip(
+                account.policies, account.names, self.strategy.states(account.meters), strict=True
+            )
+        ]
+        return sorted(states, key=_LEFT)
 
     def account(self, holder: Holder) -> Account:
         account = self._accounts.get(holder.key_id)
@@ -171,15 +177,17 @@ class Charge:
 
 def _account(holder: Holder) -> Account:
     # A plan's limits apply to each of its tenants separately: its meters are the tenant's.
-    pairs = [
-        (policy, Meter(f"{policy.name}:{_owner(holder, policy)}", policy.amount, policy.window_seconds))
+    meters = [
+        Meter(f"{policy.name}:{_owner(holder, policy)}", policy.amount, policy.window_seconds)
         for policy in holder.policies
     ]
+    pairs = list(zip(holder.policies, meters, strict=True))
     return Account(
         holder.policies,
+        [policy.name for policy in holder.policies],
+        meters,
         [meter for policy, meter in pairs if policy.unit == "requests"],
         [meter for policy, meter in pairs if policy.unit == "rows"],
-        pairs,
     )
 
 

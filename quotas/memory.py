@@ -120,21 +120,24 @@ class WindowRateLimiter(RateLimiter):
             for meter in meters:
                 self.storage.window(meter.name, meter.window_seconds).give_back(cost, spent_at)
 
-    def state(self, meter: Meter) -> tuple[int, int]:
-        """What is left of a meter, and the nanoseconds until that grows (0: it is whole)."""
+    def states(self, meters: Sequence[Meter]) -> list[tuple[int, int]]:
+        """What is left of each meter, and the nanoseconds until that grows (0: it is whole)."""
         with self.storage.lock:
             now = self.storage.clock()
-            window = self.storage.window(meter.name, meter.window_seconds)
-            return max(0, meter.amount - window.spent(now)), window.grows_in(now)
+            windows = [self.storage.window(meter.name, meter.window_seconds) for meter in meters]
+            return [
+                (max(0, meter.amount - window.spent(now)), window.grows_in(now))
+                for meter, window in zip(meters, windows, strict=True)
+            ]
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         return not isinstance(self.charge([_meter(item, identifiers)], cost), Refusal)
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self.state(_meter(item, identifiers))[0] >= cost
+        return self.states([_meter(item, identifiers)])[0][0] >= cost
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        left, wait_ns = self.state(_meter(item, identifiers))
+        ((left, wait_ns),) = self.states([_meter(item, identifiers)])
         return WindowStats(time.time() + wait_ns / NS, left)
 
 

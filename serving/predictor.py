@@ -111,7 +111,7 @@ async def _infer(served: ServedVersion, rows: list[Row]) -> Predictions:
 
 def row_fingerprint(key: bytes, model: str, row: Row) -> str:
     """HMAC-SHA-256 under the tenant's key of a model's name and a row; says whether this row was ever predicted."""
-    return hmac.digest(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hex()
+    return hmac.new(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()
 
 
 def _record(call: Call, principal: Principal, outcome: str, status: int) -> Record:

@@ -35,7 +35,7 @@ async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
     return {
         "policies": [
             {
-                "name": policy.name,
+                "name": name,
                 "unit": policy.unit,
                 "quota": policy.amount,
                 "window_seconds": policy.window_seconds,
@@ -43,6 +43,6 @@ async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
                 "left": left,
                 "more_in_seconds": grows_in_seconds,
             }
-            for policy, left, grows_in_seconds in parts_of(request).quotas.states(caller)
+            for policy, name, left, grows_in_seconds in parts_of(request).quotas.states(caller)
         ]
     }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.body import read_body
 from api.dependencies import caller, call_of, parts_of
-from api.direct_route import DirectRoute
+from api.direct_route import DirectRoute, JsonBytes
 from api.documents import BATCH_ANSWER, ROW_ANSWER
 from auth.principal import Principal, Scope
 from serving.formats import LIST, ROW, ROWS, Format
@@ -49,4 +49,4 @@ async def _answer(request: Request, caller: Principal, model: str, version: str 
     answer = await parts.predictor.predict(
         call_of(request), caller, model=model, version=version, form=form, read_body=body
     )
-    return Response(answer, media_type="application/json")
+    return JsonBytes(answer)
