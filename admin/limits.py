@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,9 +14,9 @@ from quotas.policies import InvalidLimit, parse_limits
 
 def set_limits(
     session: Session, level: Level, owner_id: str, *, requests: Sequence[str] | None, rows: Sequence[str] | None
-) -> dict[str, list[str]]:
+) -> dict[str, Any]:
     """Gives the owner these limits; None leaves a unit's limits as they are. Returns what was changed."""
-    changed: dict[str, list[str]] = {}
+    changed: dict[str, Any] = {}
     wanted: list[tuple[Unit, Sequence[str] | None]] = [("requests", requests), ("rows", rows)]
     for unit, texts in wanted:
         if texts is None:

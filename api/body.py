@@ -22,7 +22,8 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     length = _check_headers(request.scope["headers"])
     if length is not None and length > max_bytes:
         raise BodyTooLarge
-    chunks, received = [], 0
+    chunks: list[bytes] = []
+    received = 0
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":

@@ -60,21 +60,21 @@ def solver(dependant: Dependant) -> Solver:
     call = dependant.call
     if call is None or not _is_async(call) or _unsupported(dependant):
         raise TypeError(f"a direct route cannot fill the parameters of {call}")
-    request_name = dependant.request_param_name
+    request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
     paths = [(field.name, field.alias) for field in dependant.path_params]
     queries = [(field.name, field.alias.encode()) for field in dependant.query_params]
     below = [(each.name or "", solver(each)) for each in dependant.dependencies]
 
     async def solve(request: Request) -> Any:
         values = {name: await dependency(request) for name, dependency in below}
-        if request_name is not None:
-            values[request_name] = request
+        for name in request_names:
+            values[name] = request
         for name, alias in paths:
             values[name] = request.scope["path_params"][alias]
         if queries:
             given = _query(request.scope["query_string"])
-            for name, alias in queries:
-                values[name] = given.get(alias)
+            for name, query in queries:
+                values[name] = given.get(query)
         return await call(**values)
 
     return solve
@@ -97,7 +97,7 @@ def _unsupported(dependant: Dependant) -> bool:
     required = any(field.field_info.is_required() for field in dependant.query_params)
     others = (
         dependant.header_params, dependant.cookie_params, dependant.body_params, dependant.response_param_name,
-        dependant.background_tasks_param_name, dependant.websocket_param_name, dependant.http_connection_param_name,
+        dependant.background_tasks_param_name, dependant.websocket_param_name,
         dependant.security_scopes_param_name,
     )  # fmt: skip
     return required or any(others)

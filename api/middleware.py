@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import INTERNAL, answer_problem, problem_of
+from api.errors import answer_problem, problem_of
 from api.parts import Parts
+from api.problems import INTERNAL
 from quotas.headers import rate_limit_fields
 from serving.call import Call
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.errors import MALFORMED_REQUEST, TOO_LARGE, Problem, problem_body
+from api.errors import problem_body
 from api.middleware import SECURITY_HEADERS
+from api.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
 from db.ids import uuid7
 
 HEAD_SECONDS = 10.0
@@ -91,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # Answered before its body was all there, as a 413 is: what is left of it may take a moment, not for ever.
             self.loop.call_later(LINGER_SECONDS, self._cut_off, self.cycle)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  ours says the same of every fault
         if not self._is_refused:
             self._refuse(MALFORMED_REQUEST, "the request breaks the rules of HTTP/1.1")
 

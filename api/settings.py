@@ -53,10 +53,7 @@ class Settings(BaseSettings):
 
     def secret_bytes(self) -> bytes:
         """The secret that wraps every other. Raises `InvalidSettings` if it is missing or weak."""
-        if self.secret is not None:
-            secret = self.secret.get_secret_value().encode()
-        else:
-            secret = self._read_secret_file()
+        secret = self._read_secret_file() if self.secret is None else self.secret.get_secret_value().encode()
         if len(secret) < MIN_SECRET_BYTES or len(set(secret)) < _TOO_WEAK:
             raise InvalidSettings(f"the secret must have at least {MIN_SECRET_BYTES} bytes and not be a pattern")
         return secret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from audit.record import client_digest, instant_text, leaf, salted_digest
@@ -18,10 +19,9 @@ def faults(database: Database) -> Iterator[str]:
         heads = set()
         cited = set()
         for chain in chains(session):
-            head, number = origin(chain.id, instant_text(_ms(chain.started_at)), chain.cites), 0
+            head = origin(chain.id, instant_text(_ms(chain.started_at)), chain.cites)
             cited.update(chain.cites)
-            for batch in batches_of(session, chain.id):
-                number += 1
+            for number, batch in enumerate(batches_of(session, chain.id), start=1):
                 records = records_of_batch(session, chain.id, batch.number)
                 yield from _altered(records)
                 expected = next_batch(number, head, [record.leaf for record in records])
@@ -72,5 +72,5 @@ def _values(batch: Any) -> tuple[int, int, str, str]:
     return batch.number, batch.size, batch.root, batch.head
 
 
-def _ms(at: Any) -> int:
+def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)

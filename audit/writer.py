@@ -24,7 +24,7 @@ from audit.refusals import Refusals
 from audit.seal import SealedBatch, next_batch, origin
 from db.database import Database, DatabaseUnavailable
 from db.ids import instant, now_ms, uuid7
-from db.prediction_log import LogStore
+from db.log_store import LogStore
 
 GATHER_SECONDS = 0.002
 MAX_GROUP = 512
@@ -279,7 +279,7 @@ class ChainState:
 
 
 def _row(sealed: SealedRecord, chain_id: str, batch_number: int, leaf_index: int) -> list[Any]:
-    """The record in the order of `db.prediction_log.COLUMNS`."""
+    """The record in the order of `db.log_store.COLUMNS`."""
     record = sealed.record
     return [
         _sql_instant(record.at_ms), record.request_id, record.client_request_id, record.tenant_id, record.key_id,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from auth.api_keys import MalformedKey
 from auth.principal import Principal
@@ -27,14 +28,14 @@ class AmbiguousCredential(Exception):
 class KeyHeader(APIKeyHeader):
     """`X-API-Key: ady_...`, as often as it was sent."""
 
-    async def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: HTTPConnection) -> Any:
         return [value for name, value in request.scope["headers"] if name == b"x-api-key"]
 
 
 class BearerHeader(HTTPBearer):
     """`Authorization: Bearer ...`, as often as it was sent."""
 
-    async def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: HTTPConnection) -> Any:
         return [value for name, value in request.scope["headers"] if name == b"authorization"]
 
 

@@ -11,7 +11,8 @@ import typer
 from admin.facts import Refused
 from api.app import create_app
 from api.logs import configure_logs
-from api.server import is_free, serve as run_server
+from api.server import is_free
+from api.server import serve as run_server
 from api.settings import InvalidSettings, Settings, read_settings
 from auth.keyring import WrongSecret
 from cli import database_commands, key_commands, model_commands, plan_commands, quickstart, tenant_commands

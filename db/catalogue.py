@@ -12,7 +12,7 @@ from db.tables import Alias, Grant, Model, Version
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A model with its active versions by name, its aliases (name to version's name) and the tenants it is granted to."""
+    """A model with its active versions by name, its aliases (to names of versions) and the tenants it is granted to."""
 
     model: Model
     versions: dict[str, Version] = field(default_factory=dict)

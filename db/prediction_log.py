@@ -1,151 +1,18 @@
-"""The prediction log: appended to by one writer per process, read by auditors and verifiers."""
+"""The prediction log as auditors and verifiers read it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, and_, func, or_, select, tuple_, update
+from sqlalchemy import RowMapping, and_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from db.database import Database, translated
 from db.ids import instant_of
 from db.tables import Batch, Chain, Model, PredictionRecord, Tenant, Version
 
-COLUMNS = (
-    "at request_id client_request_id tenant_id key_id subject model_id version_id artifact_sha256 route rows count"
-    " outcome status latency_us inference_us address fingerprint client_digest inputs_digest outputs_digest salt"
-    " inputs outputs leaf chain_id batch_number leaf_index"
-).split()
-_UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "chain_id"}
-_INTEGERS = {"rows", "count", "status", "latency_us", "inference_us", "batch_number", "leaf_index"}
-#: Past this, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
-WAL_BOUND_BYTES = 32 << 20
-#: A writer that has shown no sign of life for so long is gone, and its last head can be cited for good.
-GONE_AFTER = timedelta(seconds=60)
-
-Page = tuple[list[Mapping[str, Any]], tuple[datetime, str] | None]
-
-
-class LogStore:
-    """The writer's own connection: one statement and one commit for a whole group, whatever its size."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._connection: Connection | None = None
-        self._wal = database.path.with_name(database.path.name + "-wal") if database.path else None
-
-    def append(self, rows: Sequence[Sequence[Any]], batch: Sequence[Any]) -> None:
-        """Writes records (in the order of `COLUMNS`) and their batch (chain, number, instant, size, root, head).
-
-        Raises `DatabaseUnavailable`; whether they were written is then unknown.
-        """
-        connection = self._open()
-        with translated():
-            if not self._database.is_sqlite:
-                connection.exec_driver_sql(_POSTGRESQL_APPEND, (orjson.dumps(rows).decode(), *batch))
-                return
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            connection.exec_driver_sql(_SQLITE_RECORDS, (orjson.dumps(rows).decode(),))
-            connection.exec_driver_sql(_SQLITE_BATCH, tuple(batch))
-            connection.exec_driver_sql("COMMIT")
-
-    def start_chain(self, chain_id: str, started_at: datetime) -> list[str]:
-        """Writes a new chain, and returns the last heads of the others, which it cites."""
-        with self._database.transaction() as session:
-            tips = _uncited_chains(session, started_at - GONE_AFTER)
-            cites = sorted(head for _, head, _ in tips if head is not None)
-            chain = Chain(id=chain_id, started_at=started_at, seen_at=started_at, cites=cites, cited_by=None)
-            session.add(chain)
-            session.flush()
-            gone = [id_ for id_, _, is_gone in tips if is_gone]
-            session.execute(update(Chain).where(Chain.id.in_(gone)).values(cited_by=chain_id))
-        return cites
-
-    def last_batch(self, chain_id: str) -> tuple[int, str] | None:
-        """The number and head of the chain's last batch, as the database has it."""
-        with self._database.reading() as session:
-            query = select(Batch.number, Batch.head).where(Batch.chain_id == chain_id)
-            found = session.execute(query.order_by(Batch.number.desc()).limit(1)).first()
-        return None if found is None else (found[0], found[1])
-
-    def touch(self, chain_id: str) -> None:
-        """Writes the chain's sign of life: shows that the log can be written."""
-        with self._database.transaction() as session:
-            session.execute(update(Chain).where(Chain.id == chain_id).values(seen_at=datetime.now(UTC)))
-
-    def checkpoint(self) -> None:
-        """Moves the WAL's pages into the database without making anybody wait; for a thread beside the writer."""
-        if self._wal is not None:
-            with translated(), self._database.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
-
-    def bound_wal(self) -> None:
-        """Between two groups: finishes the checkpoint if the WAL has grown, so that the next write starts it anew."""
-        if self._wal is not None and self._wal.exists() and self._wal.stat().st_size > WAL_BOUND_BYTES:
-            with translated():
-                self._open().exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
-
-    def close(self) -> None:
-        """Drops the connection; one that failed half-way must not be used again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
-
-    def _open(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._database.connect()
-            if self._database.is_sqlite:
-                self._connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
-        return self._connection
-
-
-def _uncited_chains(session: Session, seen_before: datetime) -> list[tuple[str, str | None, bool]]:
-    """Chains whose last head may still move or was never cited: id, last head, and whether their writer is gone."""
-    last = select(Batch.chain_id, func.max(Batch.number).label("number")).group_by(Batch.chain_id).subquery()
-    query = (
-        select(Chain.id, Chain.seen_at, Batch.head, Batch.sealed_at)
-        .outerjoin(last, last.c.chain_id == Chain.id)
-        .outerjoin(Batch, and_(Batch.chain_id == Chain.id, Batch.number == last.c.number))
-        .where(Chain.cited_by.is_(None))
-    )
-    return [
-        (id_, head, seen_at < seen_before and (sealed_at is None or sealed_at < seen_before))
-        for id_, seen_at, head, sealed_at in session.execute(query)
-    ]
-
-
-def _sqlite_value(index: int, name: str) -> str:
-    value = f"json_extract(value, '$[{index}]')"
-    return f"replace({value}, '-', '')" if name in _UUIDS else value
-
-
-def _postgresql_value(index: int, name: str) -> str:
-    value = f"(r->>{index})"
-    if name == "at":
-        return f"{value}::timestamp AT TIME ZONE 'UTC'"
-    return value + ("::uuid" if name in _UUIDS else "::bigint" if name in _INTEGERS else "")
-
-
-# One text for any number of rows: nothing is prepared anew, and the interpreter lock is released once per group.
-_SQLITE_RECORDS = (
-    f"INSERT INTO prediction_records ({', '.join(COLUMNS)})"  # noqa: S608
-    f" SELECT {', '.join(map(_sqlite_value, range(len(COLUMNS)), COLUMNS))} FROM json_each(?)"
-)
-_BATCH_COLUMNS = "chain_id, number, sealed_at, size, root, head"
-_SQLITE_BATCH = f"INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (replace(?, '-', ''), ?, ?, ?, ?, ?)"  # noqa: S608
-_POSTGRESQL_APPEND = (
-    f"WITH appended AS (INSERT INTO prediction_records ({', '.join(COLUMNS)})"  # noqa: S608
-    f" SELECT {', '.join(map(_postgresql_value, range(len(COLUMNS)), COLUMNS))} FROM json_array_elements(%s::json) AS r)"
-    f" INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (%s::uuid, %s, %s::timestamp AT TIME ZONE 'UTC', %s, %s, %s)"
-)
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
+Page = tuple[list[RowMapping], tuple[datetime, str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +45,7 @@ def search(session: Session, filters: Filters, *, limit: int, after: tuple[datet
     return list(found[:limit]), (record.at, record.request_id)
 
 
-def find_record(session: Session, request_id: str, *, tenant_id: str | None) -> Mapping[str, Any] | None:
+def find_record(session: Session, request_id: str, *, tenant_id: str | None) -> RowMapping | None:
     """The record of that id, or its withdrawal where there is one; of that tenant alone unless it is None."""
     query = _selection().where(*_conditions(Filters(tenant_id=tenant_id, request_id=request_id)))
     return session.execute(query.order_by(PredictionRecord.at.desc()).limit(1)).mappings().first()

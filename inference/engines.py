@@ -34,9 +34,10 @@ class Predictions(NamedTuple):
 class Engine(Protocol):
     """What computes a version's predictions."""
 
-    name: str
-    class_names: Sequence[str] | None
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def class_names(self) -> Sequence[str] | None: ...
     async def predict(self, rows: Matrix) -> Predictions: ...
 
 

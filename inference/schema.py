@@ -77,7 +77,7 @@ class RowSchema:
         """The rows of `{"rows": [...]}`."""
         return self._parse(self._wrapped, body, itemgetter("rows"), 1)
 
-    def list(self, body: bytes) -> list[Row]:
+    def bare_rows(self, body: bytes) -> list[Row]:
         """The rows of `[...]`."""
         return self._parse(self._list, body, lambda rows: rows, 0)
 
@@ -152,8 +152,9 @@ def _example(spec: Mapping[str, Any]) -> float | int | bool:
     if "boolean" in (spec["type"], *spec["type"]):
         return True
     low, high = spec.get("x-observed") or (_bound(spec, "inimum"), _bound(spec, "aximum"))
-    low, high = (high - 1 if low is None and high is not None else low or 0), high
-    middle = low + ((high if high is not None else low + 2) - low) / 2
+    if low is None:
+        low = 0.0 if high is None else high - 2
+    middle = low + 1 if high is None else (low + high) / 2
     if "integer" in (spec["type"], *spec["type"]):
         return math.floor(middle)
     return round(middle, 2 - math.floor(math.log10(abs(middle)))) if middle else 0.0
@@ -171,7 +172,9 @@ def _refusal(error: ValidationError) -> InvalidRows | BrokenJson:
     details = error.errors(include_url=False, include_input=False)
     if any(detail["type"] == "json_invalid" for detail in details):
         return BrokenJson("the body is not JSON, or is nested too deeply")
-    firsts, others, seen = [], [], set()
+    firsts: list[ErrorDetails] = []
+    others: list[ErrorDetails] = []
+    seen: set[int | None] = set()
     for detail in details:
         row = next((part for part in detail["loc"] if isinstance(part, int)), None)
         (others if row in seen else firsts).append(detail)

@@ -92,7 +92,8 @@ class Quotas:
             # It warns that the null device is no configuration file, which is why it is named.
             warnings.simplefilter("ignore", UserWarning)
             self.limiter = SlowapiLimiter(
-                key_func=_no_key, storage_uri=f"{SCHEME}://", strategy=STRATEGY, storage_options={"clock": clock},
+                key_func=_no_key, storage_uri=f"{SCHEME}://", strategy=STRATEGY, storage_options={"clock": clock},  # type: ignore[dict-item]
+
                 config_filename=os.devnull,
             )  # fmt: skip
         strategy = self.limiter.limiter

@@ -15,8 +15,8 @@ class Call:
     """Who asked, when and from where, and what came of it so far. Filled in as the request goes down."""
 
     __slots__ = (
-        "address", "at_ms", "charge", "client_request_id", "is_limited", "is_prediction", "principal", "request_id", "route", "rows",
-        "started", "version",
+        "address", "at_ms", "charge", "client_request_id", "is_limited", "is_prediction", "principal", "request_id",
+        "route", "rows", "started", "version",
     )  # fmt: skip
 
     def __init__(self, address: str, client_request_id: str | None = None) -> None:

@@ -46,4 +46,4 @@ def _head(request_id: str, version: ServedVersion) -> Item:
 
 ROW = Format(RowSchema.row, _one)
 ROWS = Format(RowSchema.rows, _many)
-LIST = Format(RowSchema.list, _many)
+LIST = Format(RowSchema.bare_rows, _many)

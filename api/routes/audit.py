@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
+from sqlalchemy import RowMapping
 
 from api.dependencies import caller, parts_of
 from api.errors import InvalidParameter, RecordNotFound
@@ -25,9 +25,6 @@ router = APIRouter(tags=["audit"])
 
 Caller = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, is_charged=True)]
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_PARAMETERS = set(
-    "tenant key model version outcome status request_id fingerprint from to min_latency_ms limit after".split()
-)
 
 
 @router.get("/audit/predictions", summary="Search the prediction log")
@@ -49,9 +46,10 @@ async def search_predictions(
     after: str | None = None,
 ) -> dict[str, Any]:
     """The tenant's records, newest first, in pages: `next` is the `after` of the following page."""
-    if set(request.query_params) - _PARAMETERS:
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    if not known.issuperset(request.query_params):
         # A mistyped filter must not widen what is found.
-        raise InvalidParameter("query", f"may only be {', '.join(sorted(_PARAMETERS))}")
+        raise InvalidParameter("query", f"may only be {', '.join(sorted(known))}")
     if tenant not in (None, caller.tenant) or (request_id is not None and not _UUID.fullmatch(request_id)):
         return {"records": [], "next": None}
     filters = Filters(
@@ -98,8 +96,8 @@ def _find(database: Database, request_id: str, tenant_id: str) -> dict[str, Any]
     return None if found is None else _shown(found)
 
 
-def _shown(found: Mapping[str, Any]) -> dict[str, Any]:
-    record: PredictionRecord = found[PredictionRecord]  # type: ignore[index]
+def _shown(found: RowMapping) -> dict[str, Any]:
+    record: PredictionRecord = found[PredictionRecord]
     return {
         "request_id": record.request_id,
         "client_request_id": record.client_request_id,

@@ -32,7 +32,7 @@ async def ready(request: Request) -> JSONResponse:
         checks = await _checks(parts)
         state.readiness = (time.monotonic(), checks)
     is_ready = all(check == "ok" for check in checks.values())
-    document = {"status": "ready" if is_ready else "not ready", "checks": checks}
+    document: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": checks}
     return JSONResponse(document, 200 if is_ready else 503)
 
 

@@ -60,6 +60,6 @@ def _description(model: ServedModel) -> dict[str, Any]:
         }
         for name, version in model.versions.items()
     ]
-    default = model.listing.aliases.get(PRODUCTION)
+    default = model.listing.aliases.get(PRODUCTION, "")
     schema = model.versions[default].schema.document if default in model.versions else None
     return _summary(model) | {"schema": schema, "version_details": versions}

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from api.body import read_body
-from api.dependencies import caller, call_of, parts_of
+from api.dependencies import call_of, caller, parts_of
 from api.direct_route import DirectRoute, JsonBytes
 from api.documents import BATCH_ANSWER, ROW_ANSWER
 from auth.principal import Principal, Scope

@@ -1,0 +1,150 @@
+"""Every kind of refusal: its name, status and title, and what a person should know of it (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """A kind of refusal; its type is `/problems/<name>`, where its explanation can be read."""
+
+    name: str
+    status: int
+    title: str
+    explanation: str
+
+
+BROKEN_JSON = Problem(
+    "broken-json",
+    400,
+    "The body is not JSON",
+    "Send one JSON text in UTF-8 (RFC 8259), without NaN or infinities and with each member once.",
+)
+MALFORMED_REQUEST = Problem(
+    "malformed-request",
+    400,
+    "The request is malformed",
+    "The request breaks the rules of HTTP, or gives a parameter or a credential more than once.",
+)
+UNAUTHORIZED = Problem(
+    "unauthorized",
+    401,
+    "A valid credential is needed",
+    "Send a key as `X-API-Key: ady_...` or `Authorization: Bearer ady_...`. It may be missing, mistyped, "
+    "unknown, expired, revoked, not valid yet, or used from an address it is not for; which of these is "
+    "not said. Ask whoever gave you the key.",
+)
+FORBIDDEN = Problem(
+    "forbidden",
+    403,
+    "The credential does not allow this",
+    "The key is valid and lacks the scope that the detail names. Ask your administrator for a key with that scope.",
+)
+NOT_FOUND = Problem(
+    "not-found",
+    404,
+    "There is no such thing",
+    "Nothing of that name exists, or nothing that you may see. `GET /v1/models` lists the models you may "
+    "use; `/docs` lists the routes.",
+)
+METHOD_NOT_ALLOWED = Problem(
+    "method-not-allowed",
+    405,
+    "The route has no such method",
+    "The `Allow` header names the methods of this route.",
+)
+NOT_ACCEPTABLE = Problem(
+    "not-acceptable",
+    406,
+    "Only JSON is served here",
+    "Send `Accept: application/json`, or no `Accept` at all.",
+)
+TOO_LARGE = Problem(
+    "too-large",
+    413,
+    "The request is too large",
+    "The body or the head of the request is longer than this server takes. Send fewer rows at once.",
+)
+UNSUPPORTED_MEDIA_TYPE = Problem(
+    "unsupported-media-type",
+    415,
+    "Only plain JSON is taken here",
+    "Send `Content-Type: application/json` and no `Content-Encoding`.",
+)
+INVALID_ROWS = Problem(
+    "invalid-rows",
+    422,
+    "The rows are not what the model takes",
+    "Each entry of `errors` names a place in the body (a JSON Pointer) and the rule that it breaks. `GET "
+    "/v1/models/{model}` shows the JSON Schema of a row.",
+)
+INVALID_PARAMETER = Problem(
+    "invalid-parameter",
+    422,
+    "A parameter is not what the route takes",
+    "The detail names the parameter and what it may be; `/docs` describes each.",
+)
+EXCEEDS_QUOTA = Problem(
+    "exceeds-quota",
+    422,
+    "More rows than your limits could ever allow",
+    "No waiting would help: split the batch into smaller ones. `GET /v1/usage` shows your limits.",
+)
+QUOTA_EXCEEDED = Problem(
+    "quota-exceeded",
+    429,
+    "A limit is spent",
+    "Wait as many seconds as `Retry-After` says. `RateLimit` shows what is left on every answer, and `GET"
+    " /v1/usage` each of your limits.",
+)
+TOO_MANY_AT_ONCE = Problem(
+    "too-many-at-once",
+    429,
+    "Too many requests are under way",
+    "Your tenant has as many requests under way at once as its plan allows. Wait for one to be answered.",
+)
+TOO_MANY_FAILURES = Problem(
+    "too-many-failures",
+    429,
+    "Too many failures from this address",
+    "This address has sent too many unknown credentials or asked for too many unknown paths in the last "
+    "minute. A valid credential is still served.",
+)
+INTERNAL = Problem(
+    "internal",
+    500,
+    "Something went wrong here",
+    "The fault is the server's. Tell its operator the `request_id`.",
+)
+LOG_UNAVAILABLE = Problem(
+    "log-unavailable",
+    503,
+    "The prediction log is not available",
+    "No prediction leaves without a durable record of it. Nothing was charged; try again later.",
+)
+DIRECTORY_UNAVAILABLE = Problem(
+    "directory-unavailable",
+    503,
+    "It cannot be known who is calling",
+    "The database has not answered for a second. Try again later.",
+)
+DATABASE_UNAVAILABLE = Problem(
+    "database-unavailable",
+    503,
+    "The database is not available",
+    "Try again later.",
+)
+MODEL_NOT_AVAILABLE = Problem(
+    "model-not-available",
+    503,
+    "The model is not available",
+    "The model could not be loaded, or failed on these rows. Nothing was charged; tell the operator the `request_id`.",
+)
+DEADLINE = Problem(
+    "deadline",
+    503,
+    "It took too long",
+    "The request was not answered within its deadline. Nothing was charged.",
+)
+
+PROBLEMS = {problem.name: problem for problem in list(globals().values()) if isinstance(problem, Problem)}

@@ -1,0 +1,120 @@
+"""No record, no answer; and service returns by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from tests.support.log import assert_holds
+from tests.support.site import IRIS
+from tests.support.traffic import Traffic
+
+
+def predict(server, key) -> httpx.Response:
+    return httpx.post(f"{server.url}/predict", json=IRIS, headers={"X-API-Key": key}, timeout=10)
+
+
+def ready(server) -> int:
+    return httpx.get(f"{server.url}/health/ready", timeout=10).status_code
+
+
+def until(question, answer, seconds=10) -> None:
+    deadline = time.monotonic() + seconds
+    while question() != answer:
+        assert time.monotonic() < deadline, f"still {question()}, not {answer}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 48 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", place], check=False, capture_output=True)
+    if mount.returncode != 0:
+        pytest.skip("mount: a small tmpfs cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_stops_predictions_until_there_is_room(template, small_disk, serve):
+    """503 and not ready while the log cannot be written; both return when the disk does."""
+    site = template.copy_to(small_disk / "site")
+    server, key = serve(site), site.key()
+    ballast = small_disk / "ballast"
+    with Traffic(server.port, key, connections=16, pause=0.02) as traffic:
+        traffic.wait_for(100)
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"\0" * 4096):
+                pass
+        until(lambda: ready(server), 503)
+        until(lambda: predict(server, key).status_code, 503)
+        before = len(traffic.answered)
+        time.sleep(1)
+        assert len(traffic.answered) == before, "a prediction left without a record"
+        ballast.unlink()
+        until(lambda: ready(server), 200)
+        traffic.wait_for(before + 100)
+    assert set(traffic.statuses) == {200, 503}
+    assert_holds(site.database, traffic.answered)
+    site.close()
+    server.kill()
+
+
+def test_a_read_only_database_stops_predictions_until_it_is_writable(postgres, postgres_site, serve):
+    """The same for a database that answers and takes nothing; what was refused is not charged."""
+    server, key = serve(postgres_site), postgres_site.key(requests=["50/minute"])
+    name = postgres_site.database.url.database
+    assert predict(server, key).status_code == 200
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    until(lambda: predict(server, key).status_code, 503)
+    assert [predict(server, key).status_code for _ in range(60)] == [503] * 60
+    until(lambda: ready(server), 503)
+    postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    until(lambda: predict(server, key).status_code, 200)
+    until(lambda: ready(server), 200)
+
+
+def test_a_frozen_database_is_503_and_never_401(postgres, postgres_site, serve):
+    """While PostgreSQL answers nothing, nobody is let in on old knowledge, and nobody is called unknown."""
+    server = serve(postgres_site, ADYTON_REQUEST_TIMEOUT_SECONDS="2")
+    key, another = postgres_site.key(), postgres_site.key()
+    assert predict(server, key).status_code == 200
+    postgres.freeze()
+    try:
+        time.sleep(1.2)
+        statuses = {predict(server, each).status_code for each in (key, another) for _ in range(5)}
+        assert statuses == {503}
+        assert httpx.get(f"{server.url}/health", timeout=1).status_code == 200
+    finally:
+        postgres.thaw()
+    until(lambda: predict(server, key).status_code, 200)
+
+
+def test_a_server_that_is_told_to_stop_drops_nothing(site, serve):
+    """SIGTERM under load: every request that was sent is answered and recorded, and the process ends with 0."""
+    for _ in range(3):
+        server = serve(site)
+        with Traffic(server.port, site.key()) as traffic:
+            traffic.wait_for(500)
+            assert server.terminate() == 0
+        assert traffic.unanswered == 0
+        assert set(traffic.statuses) == {200}
+        assert_holds(site.database, traffic.answered)
+
+
+def test_a_client_that_hangs_up_frees_its_place(site, serve):
+    """After a hundred callers left in the middle of their bodies, the next one is served."""
+    server, key = serve(site), site.key()
+    for _ in range(100):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    assert predict(server, key).status_code == 200

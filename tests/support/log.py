@@ -1,0 +1,25 @@
+"""What the log must hold after all that was done to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import select
+
+from audit.verification import faults
+from db.tables import PredictionRecord
+
+
+def assert_holds(database, answered) -> None:
+    """Every answer a client received is in the log, once and not withdrawn, and the chain holds."""
+    with database.reading() as session:
+        found = session.execute(select(PredictionRecord.request_id, PredictionRecord.outcome)).all()
+    records = Counter(request_id for request_id, outcome in found if outcome == "answered")
+    withdrawn = {request_id for request_id, outcome in found if outcome == "withdrawn"}
+    assert answered, "nothing was answered"
+    assert len(set(answered)) == len(answered)
+    missing = [request_id for request_id in answered if records[request_id] != 1]
+    assert not missing, f"{len(missing)} of {len(answered)} answers are not in the log once"
+    assert not withdrawn.intersection(answered)
+    assert max(records.values()) == 1
+    assert not list(faults(database))

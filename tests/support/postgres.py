@@ -1,0 +1,120 @@
+"""A throw-away PostgreSQL server on loopback, from the binaries found on this machine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+
+def find_binaries() -> Path | None:
+    """The folder with `initdb` and `postgres`, if there is one."""
+    on_path = shutil.which("initdb")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((each for each in candidates if (each / "initdb").exists() and (each / "postgres").exists()), None)
+
+
+class Postgres:
+    """One server; every test gets a database of its own."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self.directory = Path(tempfile.mkdtemp(prefix="adyton-postgres-"))
+        # PostgreSQL refuses to run as root.
+        self._user = pwd.getpwnam("postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
+        os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
+        self._data = self.directory / "data"
+        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8")
+        self.port = free_port()
+        self._databases = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port)]
+        command += ["-k", str(self.directory), "-c", "listen_addresses=127.0.0.1", "-c", "logging_collector=off"]
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, user=self._demoted(), group=self._group())
+        self._wait()
+
+    def stop_at_once(self) -> None:
+        """An immediate shutdown: no checkpoint, no goodbye to the clients; the log is replayed at the next start."""
+        self._signal(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGINT)
+
+    def freeze(self) -> None:
+        """Every process of the server stops where it is; connections stay open and answer nothing."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in reversed(self._pids()):
+            os.kill(pid, signal.SIGCONT)
+
+    def new_database(self) -> str:
+        """A new database's URL."""
+        self._databases += 1
+        name = f"test_{os.getpid()}_{self._databases}"
+        self.execute(f"CREATE DATABASE {name}")
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self._dsn(database), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _pids(self) -> list[int]:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def _signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(30)
+
+    def _wait(self) -> None:
+        for _ in range(300):
+            try:
+                psycopg.connect(self._dsn("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError((self.directory / "log").read_text()[-2000:])
+
+    def _dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, user=self._demoted(), group=self._group(), cwd="/")
+
+    def _demoted(self) -> int | None:
+        return self._user.pw_uid if os.getuid() == 0 else None
+
+    def _group(self) -> int | None:
+        return self._user.pw_gid if os.getuid() == 0 else None
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,81 @@
+"""The program as operators run it: a process of its own on a port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.support.postgres import free_port
+
+
+class Server:
+    """`adyton serve` at a site; what it writes goes to `log`."""
+
+    def __init__(self, site, **environment: str) -> None:
+        self.site = site
+        self.environment = site.environment() | environment
+        self.port = free_port()
+        self.log = site.directory / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "cli", "serve", "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.site.directory, env=self.environment, stdout=log, stderr=log
+            )
+        self.wait_until_healthy()
+
+    def wait_until_healthy(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                raise RuntimeError(self.log.read_text()[-2000:])
+            try:
+                if httpx.get(f"{self.url}/health", timeout=1).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise RuntimeError("the server does not answer")
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        return self._end(signal.SIGTERM)
+
+    def memory_bytes(self) -> int:
+        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def _end(self, number: int) -> int:
+        if self.process is None or self.process.poll() is not None:
+            return 0
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+
+def run_cli(site, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command of `adyton`, as an operator gives it."""
+    command = [sys.executable, "-m", "cli", *arguments]
+    return subprocess.run(
+        command, cwd=site.directory, env=site.environment() | environment, capture_output=True, text=True, check=False
+    )
+
+
+def cli_json(site, *arguments: str):
+    run = run_cli(site, *arguments, "--json")
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)

@@ -1,0 +1,110 @@
+"""A place where Adyton runs: a folder, settings, a migrated database with the bundled models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+import migrations
+from admin.keys import KeyTerms, issue_key
+from admin.models import register_bundled, register_version
+from admin.plans import set_plan
+from admin.tenants import create_tenant
+from api.app import create_app
+from api.settings import Settings
+from auth.keyring import Keyring
+from auth.principal import Scope
+from db.database import Database
+from inference.artifacts import ArtifactStore
+
+SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"
+IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+ACTOR = "test"
+
+
+class Site:
+    """One installation. `limits` of the plan that new tenants get are so high that only a key's own count."""
+
+    def __init__(self, directory: Path, database_url: str | None = None, **settings) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.settings = Settings(
+            database_url=database_url or f"sqlite:///{directory}/adyton.db",
+            models_dir=directory / "models",
+            secret=SECRET,
+            **settings,
+        )
+
+    @cached_property
+    def database(self) -> Database:
+        return Database(self.settings.database_url)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        return Keyring(self.database, SECRET.encode())
+
+    @cached_property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore(self.settings.models_dir, self.keyring.artifact_mac)
+
+    def prepare(self) -> "Site":
+        """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
+        migrations.upgrade(self.database)
+        register_bundled(self.database, self.store, actor=ACTOR)
+        set_plan(self.database, actor=ACTOR, name="wide", requests=["100000000/minute"], rows=["100000000/minute"])
+        self.tenant("acme")
+        return self
+
+    def copy_to(self, directory: Path, **settings) -> "Site":
+        """The same installation on SQLite in another folder; made in a moment, since nothing is trained."""
+        self.database.dispose()
+        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
+        return Site(directory, **settings)
+
+    def tenant(self, name: str, **limits) -> str:
+        create_tenant(self.database, self.keyring, actor=ACTOR, name=name, plan="wide", **limits)
+        return name
+
+    def key(self, tenant: str = "acme", **terms) -> str:
+        """A new key with every scope, unless it is told which."""
+        terms.setdefault("scopes", list(Scope))
+        return self.issue(tenant, **terms).raw_key
+
+    def issue(self, tenant: str = "acme", **terms):
+        terms.setdefault("scopes", list(Scope))
+        return issue_key(self.database, self.keyring, actor=ACTOR, tenant=tenant, terms=KeyTerms(**terms))
+
+    def model(self, name, estimator, sample, row_schema, *, version="1", is_public=True):
+        return register_version(
+            self.database, self.store, actor=ACTOR, name=name, version=version, estimator=estimator, sample=sample,
+            row_schema=row_schema, description="a test's", is_public=is_public,
+        )  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to run here."""
+        given = {
+            "ADYTON_DATABASE_URL": self.settings.database_url,
+            "ADYTON_MODELS_DIR": str(self.settings.models_dir),
+            "ADYTON_SECRET": SECRET,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        return dict(os.environ) | given
+
+    @asynccontextmanager
+    async def client(self, key: str | None = None):
+        """A client of the whole application, in this process, with its lifespan."""
+        app = create_app(self.settings)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))
+            headers = {"X-API-Key": key} if key else {}
+            async with httpx.AsyncClient(transport=transport, base_url="http://adyton", headers=headers) as client:
+                client.app = app
+                yield client
+
+    def close(self) -> None:
+        self.database.dispose()
