@@ -1,0 +1,206 @@
+"""Bad input gets the status of the contract, with a pointer, and nothing of the caller's in it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.support.raw import exchange, post
+from tests.support.site import IRIS
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "canary-8731"
+GOOD = json.dumps(IRIS).encode()
+ROUTE = "/v1/models/iris/predict"
+JSON = {"Content-Type": "application/json"}
+
+
+def changed(value: str, name: str = "sepal_length") -> bytes:
+    return GOOD.replace(f'"{name}": {IRIS[name]}'.encode(), f'"{name}": {value}'.encode())
+
+
+BODIES = {
+    "empty": (b"", 400, "broken-json", None),
+    "half": (GOOD[:-5], 400, "broken-json", None),
+    "more after": (GOOD + b"x", 400, "broken-json", None),
+    "not UTF-8": (b'{"' + b"\xff" * 8 + b'": 1}', 400, "broken-json", None),
+    "UTF-16": (GOOD.decode().encode("utf-16"), 400, "broken-json", None),
+    "NaN": (changed("NaN"), 400, "broken-json", None),
+    "Infinity": (changed("-Infinity"), 400, "broken-json", None),
+    "a member twice": (GOOD[:-1] + b', "sepal_length": 5.1}', 400, "broken-json", None),
+    "a member twice, spelt differently": (GOOD[:-1] + b', "sepal\\u005flength": 5.1}', 400, "broken-json", None),
+    "100,000 brackets": (b"[" * 100_000, 400, "broken-json", None),
+    "100,000 objects": (b'{"a":' * 100_000, 400, "broken-json", None),
+    "1e999": (changed("1e999"), 422, "invalid-rows", ("/sepal_length", "range")),
+    "400 digits": (changed("9" * 400), 422, "invalid-rows", ("/sepal_length", "range")),
+    "a number in quotes": (changed('"5.1"'), 422, "invalid-rows", ("/sepal_length", "type")),
+    "true": (changed("true"), 422, "invalid-rows", ("/sepal_length", "type")),
+    "null": (changed("null"), 422, "invalid-rows", ("/sepal_length", "type")),
+    "an object": (changed(f'{{"{CANARY}": 1}}'), 422, "invalid-rows", ("/sepal_length", "type")),
+    "text": (changed(f'"{CANARY}"'), 422, "invalid-rows", ("/sepal_length", "type")),
+    "zero": (changed("0"), 422, "invalid-rows", ("/sepal_length", "greater_than")),
+    "thirty": (changed("30"), 422, "invalid-rows", ("/sepal_length", "less_than")),
+    "out of range": (changed("87313.5"), 422, "invalid-rows", ("/sepal_length", "less_than")),
+    "unknown": (GOOD[:-1] + f', "{CANARY}": 1}}'.encode(), 422, "invalid-rows", ("", "unknown")),
+    "missing": (b'{"sepal_length": 5.1}', 422, "invalid-rows", ("/sepal_width", "required")),
+    "a list": (b"[1, 2, 3, 4]", 422, "invalid-rows", ("", "type")),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_bad_body_is_refused_and_recorded(site, name):
+    """With the contract's status and problem, a pointer for what is wrong with a row, and a record of the refusal."""
+    body, status, problem, place = BODIES[name]
+    async with site.client(site.key()) as client:
+        answer = await client.post(ROUTE, content=body, headers=JSON)
+        record = (await client.get(f"/audit/predictions/{answer.headers['X-Request-ID']}")).json()
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem_found = answer.json()
+    assert problem_found["type"] == f"/problems/{problem}"
+    assert problem_found["status"] == status
+    assert problem_found["request_id"] == answer.headers["X-Request-ID"]
+    assert CANARY not in answer.text
+    assert "87313" not in answer.text
+    if place is not None:
+        first = problem_found["errors"][0]
+        assert (first["at"], first["rule"]) == place
+        assert first["message"]
+    assert (record["outcome"], record["status"], record["inputs"]) == (f"refused:{problem}", status, None)
+
+
+async def test_every_bad_row_of_a_batch_is_named_up_to_a_hundred(site):
+    """A batch is refused whole, with the pointers of its bad rows."""
+    rows = [IRIS if place % 3 else {**IRIS, "petal_width": -1} for place in range(450)]
+    async with site.client(site.key()) as client:
+        few = (await client.post(f"{ROUTE}/batch", json={"rows": rows[:9]})).json()
+        many = (await client.post(f"{ROUTE}/batch", json={"rows": rows})).json()
+        unknown = (await client.post(f"{ROUTE}/batch", json={"rows": [IRIS, {**IRIS, CANARY: 1}]})).json()
+        bare = (await client.post("/batch_predict", json=[IRIS, {**IRIS, "petal_width": 31}])).json()
+    assert [error["at"] for error in few["errors"]] == [
+        "/rows/0/petal_width",
+        "/rows/3/petal_width",
+        "/rows/6/petal_width",
+    ]
+    assert len({error["at"] for error in many["errors"]}) == 100
+    assert [(error["at"], error["rule"]) for error in unknown["errors"]] == [("/rows/1", "unknown")]
+    assert [error["at"] for error in bare["errors"]] == ["/1/petal_width"]
+    assert few["errors"][0]["message"] == "must be greater than 0"
+
+
+@pytest.mark.parametrize("rows", [0, 1001, 5000])
+async def test_a_batch_has_one_to_a_thousand_rows(site, rows):
+    """No rows, and more than `MAX_BATCH_ROWS`, are 422."""
+    async with site.client(site.key()) as client:
+        answer = await client.post(f"{ROUTE}/batch", json={"rows": [IRIS] * rows})
+    assert answer.status_code == 422
+    assert [error["at"] for error in answer.json()["errors"]] == ["/rows"]
+
+
+HEADERS = {
+    "no content type": ({"Content-Type": ""}, 415),
+    "a form": ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    "another charset": ({"Content-Type": "application/json; charset=latin-1"}, 415),
+    "gzip": ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+    "a picture wanted": ({"Content-Type": "application/json", "Accept": "image/png"}, 406),
+    "no JSON wanted": ({"Content-Type": "application/json", "Accept": "application/json;q=0"}, 406),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+async def test_what_is_not_plain_json_is_not_served(site, name):
+    """Content type, encoding and `Accept` are judged before the body."""
+    headers, status = HEADERS[name]
+    async with site.client(site.key()) as client:
+        answer = await client.post(ROUTE, content=GOOD, headers=headers)
+        record = (await client.get(f"/audit/predictions/{answer.headers['X-Request-ID']}")).json()
+    assert answer.status_code == status
+    assert record["status"] == status
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/*;q=0.8", "APPLICATION/JSON"])
+async def test_whoever_takes_json_is_served(site, accept):
+    """`Accept` may name JSON or a range that it lies in."""
+    async with site.client(site.key()) as client:
+        assert (await client.post(ROUTE, json=IRIS, headers={"Accept": accept})).status_code == 200
+
+
+async def test_a_query_parameter_given_twice_is_refused(site):
+    """Which of them counts must not depend on who reads first."""
+    async with site.client(site.key()) as client:
+        answer = await client.post(f"{ROUTE}?version=1&version=2", json=IRIS)
+    assert answer.status_code == 400
+
+
+def test_bodies_and_heads_past_their_bounds_are_413(site, serve):
+    """With a declared length, chunked without one, and for heads of a megabyte or without an end."""
+    server, key = serve(site), site.key()
+    big = b" " * (1 << 20) + b"x"
+    declared = exchange(server.port, post(ROUTE, key, big, f"Content-Length: {len(big)}"))
+    chunks = [b"%x\r\n" % 65536 + b" " * 65536 + b"\r\n"] * 16 + [b"1\r\nx\r\n0\r\n\r\n"]
+    chunked = exchange(server.port, post(ROUTE, key, b"", "Transfer-Encoding: chunked"), *chunks)
+    huge_header = exchange(server.port, post(ROUTE, key, b"", "X-Big: " + "a" * (1 << 20), "Content-Length: 0"))
+    many_headers = exchange(server.port, post(ROUTE, key, b"", *(f"X-{n}: {n}" for n in range(20_000))))
+    endless = exchange(server.port, b"GET / HTTP/1.1\r\n", *([b"X-Endless: " + b"a" * 1000 + b"\r\n"] * 100_000))
+    long_path = exchange(server.port, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    for answer in (declared, chunked, huge_header, many_headers, endless, long_path):
+        assert answer.status == 413, answer
+        assert answer.json()["type"] == "/problems/too-large"
+        assert f"x-request-id: {answer.json()['request_id']}" in answer.head
+    just_fits = b" " * ((1 << 20) - len(GOOD)) + GOOD
+    assert exchange(server.port, post(ROUTE, key, just_fits, f"Content-Length: {1 << 20}")).status == 200
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_known_callers_oversized_body_is_recorded(site, serve):
+    """The refusal is in the log, as any other."""
+    server, key = serve(site), site.key()
+    declared = exchange(server.port, post(ROUTE, key, b"", f"Content-Length: {1 << 30}"))
+    found = exchange(
+        server.port,
+        f"GET /audit/predictions/{declared.json()['request_id']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode(),
+    )
+    assert found.json()["outcome"] == "refused:too-large"
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+def test_a_request_that_breaks_http_is_a_problem_too(site, serve, request_head):
+    """400 in the same form as every other error."""
+    answer = exchange(serve(site).port, request_head)
+    assert answer.status == 400
+    assert answer.json()["type"] == "/problems/malformed-request"
+
+
+def test_a_head_that_dawdles_is_cut_off(site, serve):
+    """A head that is not complete in ten seconds is refused, however little it is."""
+    server = serve(site)
+    started = time.monotonic()
+    answer = exchange(server.port, b"GET / HTTP/1.1\r\n", seconds=20)
+    assert answer.status == 400
+    assert 8 < time.monotonic() - started < 14
+
+
+async def test_errors_of_the_framework_are_problems_too(site):
+    """Unknown paths, methods and parameters are answered in the same form."""
+    async with site.client(site.key()) as client:
+        answers = {
+            404: await client.get(f"/{CANARY}"),
+            405: await client.delete("/predict"),
+            422: await client.get(f"/audit/predictions?limit={CANARY}"),
+        }
+    for status, answer in answers.items():
+        assert answer.status_code == answer.json()["status"] == status
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert CANARY not in answer.text
+    assert answers[405].headers["Allow"] == "POST"
