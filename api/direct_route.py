@@ -95,9 +95,13 @@ def _is_async(call: Any) -> bool:
 
 def _unsupported(dependant: Dependant) -> bool:
     required = any(field.field_info.is_required() for field in dependant.query_params)
+    converted = any(
+        field.field_info.annotation not in (str, str | None)
+        for field in (*dependant.path_params, *dependant.query_params)
+    )
     others = (
         dependant.header_params, dependant.cookie_params, dependant.body_params, dependant.response_param_name,
         dependant.background_tasks_param_name, dependant.websocket_param_name,
         dependant.security_scopes_param_name,
     )  # fmt: skip
-    return required or any(others)
+    return required or converted or any(others)

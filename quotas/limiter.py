@@ -82,6 +82,8 @@ class SlowapiLimiter(slowapi.Limiter):
 
 
 _LEFT = attrgetter("left")
+#: Accounts are only prepared meters: forgetting them loses nothing that was spent.
+MAX_ACCOUNTS = 250_000
 
 
 class Quotas:
@@ -100,7 +102,7 @@ class Quotas:
         if not isinstance(strategy, WindowRateLimiter) or not self.limiter.enabled:
             raise RuntimeError("the limiter is not the one that was asked for")
         self.strategy = strategy
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[tuple[str, str], Account] = {}
         self._under_way: dict[str, int] = {}
 
     def charge_request(self, holder: Holder) -> Charge:
@@ -126,9 +128,12 @@ class Quotas:
         return sorted(states, key=_LEFT)
 
     def account(self, holder: Holder) -> Account:
-        account = self._accounts.get(holder.key_id)
+        place = (holder.tenant_id, holder.key_id)
+        account = self._accounts.get(place)
         if account is None or account.policies is not holder.policies:
-            account = self._accounts[holder.key_id] = _account(holder)
+            if len(self._accounts) >= MAX_ACCOUNTS:
+                self._accounts.clear()
+            account = self._accounts[place] = _account(holder)
         return account
 
     def leave(self, tenant_id: str) -> None:

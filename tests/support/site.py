@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 
 import migrations
-from admin.keys import KeyTerms, issue_key
-from admin.models import register_bundled, register_version
+from admin.keys import KeyTerms, issue_key, revoke_key
+from admin.models import grant_model, register_bundled, register_version
 from admin.plans import set_plan
-from admin.tenants import create_tenant
+from admin.tenants import create_tenant, suspend_tenant
 from api.app import create_app
 from api.settings import Settings
 from auth.keyring import Keyring
@@ -78,6 +78,15 @@ class Site:
     def issue(self, tenant: str = "acme", **terms):
         terms.setdefault("scopes", list(Scope))
         return issue_key(self.database, self.keyring, actor=ACTOR, tenant=tenant, terms=KeyTerms(**terms))
+
+    def revoke(self, key_id: str) -> None:
+        revoke_key(self.database, actor=ACTOR, key_id=key_id)
+
+    def suspend(self, name: str) -> None:
+        suspend_tenant(self.database, actor=ACTOR, name=name)
+
+    def grant(self, name: str, tenant: str) -> None:
+        grant_model(self.database, actor=ACTOR, name=name, tenant=tenant)
 
     def model(self, name, estimator, sample, row_schema, *, version="1", is_public=True):
         return register_version(

@@ -1,0 +1,119 @@
+"""Every operation by every kind of caller, and what a caller cannot be told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sqlalchemy import event
+
+from auth import api_keys
+from auth.principal import Scope
+from inference.bundled import row_schema
+from tests.acceptance.callers import EXPECTED, KINDS, NOBODY, credentials
+from tests.support.site import IRIS
+
+pytestmark = pytest.mark.anyio
+
+
+async def operations(client) -> list[str]:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    return [f"{method.upper()} {path}" for path, item in paths.items() for method in item]
+
+
+async def test_every_operation_is_in_the_matrix(site):
+    """A new route is refused here until somebody says who may call it."""
+    async with site.client() as client:
+        assert sorted(await operations(client)) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("operation", EXPECTED)
+async def test_each_caller_gets_what_the_matrix_says(site, operation):
+    """The model that is asked for is granted to `acme` alone; the record that is asked for is acme's."""
+    sample = np.array([[0.0], [1.0], [2.0]])
+    private = LinearRegression().fit(sample, [1.0, 2.0, 3.0])
+    site.model("private", private, sample, row_schema(["x"], sample, {}), is_public=False)
+    site.grant("private", "acme")
+    keys = credentials(site, operation)
+    method, _, path = operation.partition(" ")
+    bodies = {"/v1/models/{model}/predict": {"x": 1}, "/v1/models/{model}/predict/batch": {"rows": [{"x": 1}]},
+              "/predict": IRIS, "/batch_predict": [IRIS]}  # fmt: skip
+    async with site.client() as client:
+        record = (await client.post("/predict", json=IRIS, headers={"X-API-Key": keys["key"]})).json()["request_id"]
+        target = path.replace("{model}", "private").replace("{request_id}", record)
+        found, unauthorized = {}, set()
+        for kind in KINDS:
+            headers = {"X-API-Key": keys[kind]} if keys[kind] else {}
+            body = {"json": bodies[path]} if path in bodies else {}
+            answer = await client.request(method, target, headers=headers, **body)
+            found[kind] = answer.status_code
+            if answer.status_code == 401:
+                problem = answer.json()
+                problem.pop("request_id")
+                dressed = {n: v for n, v in answer.headers.items() if n not in ("x-request-id", "date")}
+                unauthorized.add((str(problem), str(dressed)))
+    assert found == EXPECTED[operation]
+    assert len(unauthorized) <= 1, "a 401 says why"
+
+
+async def test_a_key_is_taken_in_either_header_and_never_in_two(site):
+    """`X-API-Key` or `Authorization: Bearer`; both, or one twice, are 400."""
+    key = site.key()
+    async with site.client() as client:
+        for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}, {"Authorization": f"bearer {key}"}):
+            assert (await client.get("/v1/me", headers=headers)).status_code == 200
+        for headers in (
+            [("X-API-Key", key), ("Authorization", f"Bearer {key}")],
+            [("X-API-Key", key), ("X-API-Key", key)],
+        ):
+            assert (await client.get("/v1/me", headers=headers)).status_code == 400
+        for headers in ({"Authorization": f"Basic {key}"}, {"Authorization": "Bearer"}, {"X-API-Key": ""}):
+            assert (await client.get("/v1/me", headers=headers)).status_code == 401
+        assert (await client.get(f"/v1/me?api_key={key}")).status_code == 401
+
+
+async def test_a_wrong_checksum_costs_no_query(site):
+    """Neither does anything else that cannot be a key; an unknown key costs one read."""
+    key, statements = site.key(), []
+    wrong = key[:-1] + ("0" if key[-1] != "0" else "1")
+    async with site.client() as client:
+        parts = client.app.state.parts
+        parts.follower.close()
+        engine = parts.database.engine
+        event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        for presented in (wrong, key[:-1], key + "0", "ady_" + "é" * 50, "x" * 5000):
+            answer = await client.get("/v1/me", headers={"X-API-Key": presented.encode()})
+            assert answer.status_code == 401
+        assert statements == []
+        assert (await client.get("/v1/me", headers={"X-API-Key": api_keys.mint()})).status_code == 401
+        assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
+
+
+async def test_a_revoked_key_dies_within_a_second(site):
+    """After the revocation's commit no request is accepted a second later; another key of the tenant lives on."""
+    issued, other = site.issue(), site.key()
+    async with site.client() as client:
+        for _ in range(3):
+            assert (await client.post("/predict", json=IRIS, headers={"X-API-Key": issued.raw_key})).status_code == 200
+        site.revoke(issued.key.id)
+        deadline = time.monotonic() + 1
+        while (await client.get("/v1/me", headers={"X-API-Key": issued.raw_key})).status_code == 200:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        assert (await client.get("/v1/me", headers={"X-API-Key": other})).status_code == 200
+
+
+async def test_a_key_shows_who_it_is(site):
+    """Scopes, models and expiry."""
+    async with site.client(site.key(scopes=[Scope.PREDICT], models=["iris"])) as client:
+        me = (await client.get("/v1/me")).json()
+    assert (me["tenant"], me["scopes"], me["models"], me["expires_at"]) == ("acme", ["predict"], ["iris"], None)
+
+
+@pytest.mark.parametrize("kind", NOBODY)
+def test_every_kind_of_nobody_is_in_the_matrix(kind):
+    """The table cannot lose one of them unseen."""
+    assert all(kind in expected for expected in EXPECTED.values())

@@ -1,0 +1,200 @@
+"""Charges against a clock that the test owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from db.policies import Policy
+from quotas.failures import MAX_FAILURES, FailureThrottle, TooManyFailures
+from quotas.headers import rate_limit_fields
+from quotas.limiter import ExceedsQuota, QuotaExceeded, Quotas, TooManyAtOnce
+from quotas.policies import InvalidLimit, parse_limit, parse_limits
+from quotas.window import NS
+
+
+class Clock:
+    now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += int(seconds * NS)
+
+
+@dataclass(frozen=True)
+class Holder:
+    policies: tuple[Policy, ...]
+    key_id: str = "key"
+    tenant_id: str = "tenant"
+    concurrency: int | None = None
+
+
+KEY = Policy("key", "requests", 5, 60)
+TENANT = Policy("tenant", "requests", 100, 3600)
+ROWS = Policy("key", "rows", 150, 60)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def quotas(clock):
+    return Quotas(clock)
+
+
+def left(quotas, holder):
+    return {name: left for _, name, left, _ in quotas.states(holder)}
+
+
+def test_a_key_gets_its_requests_and_then_waits_as_long_as_it_is_told(quotas, clock):
+    """Five, then none until `retry_after_seconds` have passed; then exactly what has expired."""
+    holder = Holder((KEY, TENANT))
+    for _ in range(5):
+        quotas.charge_request(holder)
+    with pytest.raises(QuotaExceeded) as refused:
+        quotas.charge_request(holder)
+    assert refused.value.policies == ["key-requests-60"]
+    assert refused.value.retry_after_seconds == 60 + 1
+    clock.pass_seconds(refused.value.retry_after_seconds)
+    quotas.charge_request(holder)
+    assert left(quotas, holder) == {"key-requests-60": 4, "tenant-requests-3600": 94}
+
+
+def test_a_refusal_at_step_one_is_free(quotas):
+    """What the key's limit refuses is not charged to its tenant."""
+    holder = Holder((KEY, TENANT))
+    for _ in range(20):
+        try:
+            quotas.charge_request(holder)
+        except QuotaExceeded:
+            continue
+    assert left(quotas, holder)["tenant-requests-3600"] == 95
+
+
+def test_rows_are_charged_all_or_none_and_keep_the_requests_charge(quotas):
+    """150 rows a minute: a hundred fit once; the second hundred charge a request and no row."""
+    holder = Holder((KEY, ROWS))
+    quotas.charge_request(holder).spend("rows", 100)
+    second = quotas.charge_request(holder)
+    with pytest.raises(QuotaExceeded):
+        second.spend("rows", 100)
+    assert left(quotas, holder) == {"key-requests-60": 3, "key-rows-60": 50}
+
+
+def test_what_could_never_fit_is_not_a_matter_of_waiting(quotas):
+    """More rows than the quota itself is another refusal."""
+    with pytest.raises(ExceedsQuota) as refused:
+        quotas.charge_request(Holder((KEY, ROWS))).spend("rows", 151)
+    assert refused.value.policies == ["key-rows-60"]
+
+
+def test_what_the_service_failed_to_answer_is_given_back(quotas):
+    """Both charges, as if they had not been."""
+    holder = Holder((KEY, ROWS))
+    charge = quotas.charge_request(holder)
+    charge.spend("rows", 100)
+    charge.give_back()
+    charge.give_back()
+    assert left(quotas, holder) == {"key-requests-60": 5, "key-rows-60": 150}
+
+
+def test_a_plans_limit_is_each_tenants_own_and_a_tenants_is_shared_by_its_keys(quotas):
+    """Two keys of one tenant share; another tenant on the same plan has the whole."""
+    policies = (Policy("plan", "requests", 3, 60),)
+    for key in ("a", "b", "a"):
+        quotas.charge_request(Holder(policies, key_id=key))
+    with pytest.raises(QuotaExceeded):
+        quotas.charge_request(Holder(policies, key_id="c"))
+    quotas.charge_request(Holder(policies, key_id="a", tenant_id="other"))
+
+
+def test_what_was_spent_stays_spent_when_a_limit_changes(quotas):
+    """A raised limit leaves the difference, not a fresh window."""
+    for _ in range(5):
+        quotas.charge_request(Holder((KEY,)))
+    raised = Holder((Policy("key", "requests", 7, 60),))
+    assert left(quotas, raised) == {"key-requests-60": 2}
+
+
+def test_only_so_many_requests_are_under_way_at_once(quotas):
+    """The next waits for one to finish; being refused costs nothing."""
+    holder = Holder((KEY,), concurrency=2)
+    first = quotas.charge_request(holder)
+    quotas.charge_request(holder)
+    with pytest.raises(TooManyAtOnce):
+        quotas.charge_request(holder)
+    first.finish()
+    first.finish()
+    quotas.charge_request(holder)
+    with pytest.raises(TooManyAtOnce):
+        quotas.charge_request(holder)
+    assert left(quotas, holder)["key-requests-60"] == 2
+
+
+def test_the_fields_name_every_policy_the_tightest_first(quotas, clock):
+    """`RateLimit-Policy` and `RateLimit` as the draft writes them."""
+    holder = Holder((TENANT, KEY, ROWS))
+    quotas.charge_request(holder).spend("rows", 20)
+    clock.pass_seconds(10)
+    assert rate_limit_fields(quotas.states(holder)) == [
+        (b"ratelimit-policy", b'"key-requests-60";q=5;w=60, "tenant-requests-3600";q=100;w=3600, "key-rows-60";q=150;w=60'),
+        (b"ratelimit", b'"key-requests-60";r=4;t=51, "tenant-requests-3600";r=99;t=3591, "key-rows-60";r=130;t=51'),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "seconds"),
+    [("100/minute", 100, 60), ("5/30 seconds", 5, 30), ("1/day", 1, 86_400), ("7/month", 7, 30 * 86_400),
+     ("9/2 hours", 9, 7_200), (" 3/second ", 3, 1)],
+)  # fmt: skip
+def test_a_limit_is_a_number_in_a_window(text, amount, seconds):
+    policy = parse_limit(text, "tenant", "rows")
+    assert (policy.amount, policy.window_seconds, policy.name) == (amount, seconds, f"tenant-rows-{seconds}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0/minute", "-1/minute", "100", "100/", "100/0 minute", "5/minute;1/hour", "5/fortnight", "1e3/minute",
+     "5/minute, 1/hour", "٥/minute", "99999999999999/minute", "5/400 days"],
+)  # fmt: skip
+def test_what_cannot_be_parsed_is_refused(text):
+    """No limit is guessed at, and none is silently dropped."""
+    with pytest.raises(InvalidLimit):
+        parse_limit(text, "key", "requests")
+
+
+def test_two_limits_of_one_window_are_refused():
+    """They would share a name, and one of them would win."""
+    with pytest.raises(InvalidLimit):
+        parse_limits(["5/minute", "6/60 seconds"], "key", "requests")
+
+
+def test_an_address_is_throttled_by_its_failures_alone(clock):
+    """IPv6 by its /64; others are not touched; the wait that is named is enough."""
+    throttle = FailureThrottle(clock)
+    for number in range(MAX_FAILURES):
+        throttle.count(f"2001:db8::{number:x}")
+    with pytest.raises(TooManyFailures) as refused:
+        throttle.count("2001:db8::ffff:1")
+    throttle.count("2001:db8:0:1::1")
+    throttle.count("203.0.113.1")
+    clock.pass_seconds(refused.value.retry_after_seconds)
+    throttle.count("2001:db8::1")
+
+
+def test_the_environment_does_not_switch_limits_off(monkeypatch, tmp_path, clock):
+    """slowapi reads RATELIMIT_ENABLED from the environment and from a `.env`; ours is deaf to both."""
+    (tmp_path / ".env").write_text("RATELIMIT_ENABLED=false\nRATELIMIT_STORAGE_URL=memory://\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RATELIMIT_ENABLED", "false")
+    quotas = Quotas(clock)
+    assert quotas.limiter.enabled
+    for _ in range(5):
+        quotas.charge_request(Holder((KEY,)))
+    with pytest.raises(QuotaExceeded):
+        quotas.charge_request(Holder((KEY,)))
