@@ -1,0 +1,78 @@
+"""What must never be written down is looked for where things are written down."""
+
+from __future__ import annotations
+
+import httpx
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from auth import api_keys
+from inference.bundled import row_schema
+from tests.support.server import run_cli
+from tests.support.site import IRIS, SECRET
+
+DROPPED, MASKED, FINGERPRINTED = 733311.25, 733322.25, 733333.25
+
+
+@pytest.fixture
+def sensitive(site):
+    """A model three of whose four features may not be stored as they are."""
+    sample = np.array([[1.0, 733000.5, 1.0, 1.0], [2.0, 733900.5, 2.0, 2.0], [3.0, 733500.5, 1.0, 5.0]])
+    schema = row_schema(["income", "iban", "age", "height"], sample, {})
+    for name, level in {"income": "drop", "iban": "mask", "age": "fingerprint"}.items():
+        schema["properties"][name]["x-pii"] = level
+    site.model("sensitive", LinearRegression().fit(sample, [1.0, 2.0, 3.0]), sample, schema)
+    return site
+
+
+def test_secrets_keys_and_dropped_features_are_nowhere(sensitive, serve):
+    """Not in the database's files, the log output, any error body, the OpenAPI document or the records."""
+    site, server = sensitive, serve(sensitive)
+    key, revoked, unknown = site.key(), site.issue(), api_keys.mint()
+    site.revoke(revoked.key.id)
+    row = {"income": DROPPED, "iban": MASKED, "age": FINGERPRINTED, "height": 1.83}
+    texts = []
+    with httpx.Client(base_url=server.url) as client:
+        for presented in (key, revoked.raw_key, unknown, key[:-2]):
+            for headers in ({"X-API-Key": presented}, {"Authorization": f"Bearer {presented}"}):
+                for body in (row, {**row, "height": "733311.25"}, {**row, presented: 1}, [row]):
+                    answer = client.post("/v1/models/sensitive/predict", json=body, headers=headers)
+                    texts.append(answer.text + str(answer.headers))
+                texts.append(client.get(f"/{presented}", headers=headers).text)
+                texts.append(client.get(f"/v1/me?key={presented}", headers=headers).text)
+        texts.append(
+            client.post("/v1/models/sensitive/predict/batch", json={"rows": [row] * 3}, headers={"X-API-Key": key}).text
+        )
+        texts.append(client.get("/openapi.json").text)
+        texts.append(client.get("/v1/models/sensitive", headers={"X-API-Key": key}).text)
+        records = client.get("/audit/predictions?outcome=answered", headers={"X-API-Key": key}).json()["records"]
+    server.terminate()
+    listed = run_cli(site, "keys", "list", "--json").stdout
+    written = b"".join(path.read_bytes() for path in site.directory.glob("*") if path.is_file())
+    everything = written + "".join([*texts, listed]).encode()
+    for canary in (key, revoked.raw_key, unknown, key[16:48], SECRET, str(DROPPED), str(MASKED), str(FINGERPRINTED)):
+        assert canary.encode() not in everything, canary
+    assert b"733000.5" not in "".join(texts).encode(), "the range of a sensitive feature is somebody's value"
+    assert len(records) == 3
+    stored = records[-1]["inputs"][0]
+    assert set(stored) == {"iban", "age", "height"}
+    assert stored["iban"] == "***"
+    assert len(stored["age"]) == 64
+    assert stored["height"] == 1.83
+
+
+def test_a_crash_of_ours_shows_nobody_anything(site, serve, tmp_path):
+    """An error that nobody expected is a 500 problem without words, and a log line without values."""
+    (site.directory / "sitecustomize.py").write_text(
+        "import serving.formats\ndef boom(*_): raise RuntimeError('canary-4711')\nserving.formats.items = boom\n"
+    )
+    server = serve(site, PYTHONPATH=f"{site.directory}:{site.environment()['PYTHONPATH']}")
+    answer = httpx.post(f"{server.url}/predict", json=IRIS, headers={"X-API-Key": site.key()})
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "/problems/internal"
+    assert "canary" not in answer.text
+    log = server.log.read_text()
+    assert "RuntimeError" in log
+    assert answer.json()["request_id"] in log
+    assert "canary" not in log
