@@ -1,0 +1,159 @@
+"""The writer, with a store that loses its commits' answers; and what an altered log looks like."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import text
+
+from audit.record import ANSWERED, Record
+from audit.verification import faults
+from audit.writer import LogUnavailable, LogWriter
+from db.database import DatabaseUnavailable
+from db.ids import now_ms, uuid7
+from db.log_store import LogStore
+from tests.support.log import assert_holds
+
+pytestmark = pytest.mark.anyio
+
+
+class Forgetful(LogStore):
+    """A connection that dies at a commit, before or after the database has made it durable."""
+
+    def __init__(self, database) -> None:
+        super().__init__(database)
+        self.dies = None
+
+    def append(self, rows, batch):
+        dies, self.dies = self.dies, None
+        if dies == "before":
+            raise DatabaseUnavailable("died")
+        super().append(rows, batch)
+        if dies == "after":
+            raise DatabaseUnavailable("died")
+
+
+def record(outcome=ANSWERED) -> Record:
+    at_ms = now_ms()
+    return Record(uuid7(at_ms), at_ms, uuid7(), "key:test", "k" * 12, "/predict", outcome, 200, time.perf_counter(),
+                  inputs='[{"x":1}]', outputs='[{"prediction":2}]', rows=1, fingerprint="f" * 64)  # fmt: skip
+
+
+@pytest.fixture
+def writer(any_site):
+    writer = LogWriter(any_site.database)
+    writer._store = Forgetful(any_site.database)
+    return writer
+
+
+async def outcomes(database):
+    with database.reading() as session:
+        query = "SELECT CAST(request_id AS TEXT), outcome FROM prediction_records ORDER BY at, batch_number"
+        return [(request_id.replace("-", ""), outcome) for request_id, outcome in session.execute(text(query))]
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+async def test_a_commit_whose_fate_is_unknown_is_settled(any_site, writer, dies):
+    """Nobody gets an answer; what had landed all the same is withdrawn; nothing is written twice."""
+    writer.start(asyncio.get_running_loop())
+    first, second, third = record(), record(), record()
+    await writer.append(first)
+    writer._store.dies = dies
+    with pytest.raises(LogUnavailable):
+        await writer.append(second)
+    while not await writer.probe():
+        await asyncio.sleep(0.05)
+    await writer.append(third)
+    await asyncio.to_thread(writer.close)
+    found = await outcomes(any_site.database)
+    wanted = [(first.request_id, "answered")]
+    wanted += [(second.request_id, "answered"), (second.request_id, "withdrawn")] if dies == "after" else []
+    wanted += [(third.request_id, "answered")]
+    assert sorted(found) == sorted((request_id.replace("-", ""), outcome) for request_id, outcome in wanted)
+    assert_holds(any_site.database, [first.request_id, third.request_id])
+
+
+async def test_whoever_gives_up_waiting_is_withdrawn(any_site, writer):
+    """A caller that was told 503 for taking too long has no answer in the log."""
+    writer.start(asyncio.get_running_loop())
+    abandoned = record()
+    task = asyncio.ensure_future(writer.append(abandoned))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(writer.close)
+    assert [outcome for _, outcome in await outcomes(any_site.database)] == ["answered", "withdrawn"]
+    assert not list(faults(any_site.database))
+
+
+async def test_refusals_outlive_an_outage(any_site, writer):
+    """What was noted while the log was away is written when it is back."""
+    writer.start(asyncio.get_running_loop())
+    writer._store.dies = "before"
+    with pytest.raises(LogUnavailable):
+        await writer.append(record())
+    writer.note(record("refused:test"))
+    writer.note(record("refused:test"))
+    while not await writer.probe():
+        await asyncio.sleep(0.05)
+    await writer.flush()
+    await asyncio.to_thread(writer.close)
+    assert [outcome for _, outcome in await outcomes(any_site.database)] == ["refused:test"]
+    assert not list(faults(any_site.database))
+
+
+async def test_a_new_writers_chain_cites_the_ones_before(any_site):
+    """A chain that is cut off whole is missed."""
+    for _ in range(3):
+        writer = LogWriter(any_site.database)
+        writer.start(asyncio.get_running_loop())
+        await asyncio.gather(*(writer.append(record()) for _ in range(5)))
+        await asyncio.to_thread(writer.close)
+    assert not list(faults(any_site.database))
+    with any_site.database.transaction() as session:
+        first = session.execute(text("SELECT id FROM chains ORDER BY started_at LIMIT 1")).scalar()
+        for table, column in (("prediction_records", "chain_id"), ("batches", "chain_id"), ("chains", "id")):
+            session.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": first})
+    assert any("cited" in fault for fault in faults(any_site.database))
+
+
+ALTERATIONS = {
+    "an outcome": "UPDATE prediction_records SET outcome = 'failed' WHERE leaf_index = 0",
+    "an instant": "UPDATE prediction_records SET latency_us = latency_us + 1 WHERE leaf_index = 0",
+    "an input": "UPDATE prediction_records SET inputs = '[]' WHERE leaf_index = 0",
+    "an output": "UPDATE prediction_records SET outputs = '[]' WHERE leaf_index = 0",
+    "a fingerprint": "UPDATE prediction_records SET fingerprint = NULL WHERE leaf_index = 0",
+    "a leaf": "UPDATE prediction_records SET leaf = inputs_digest WHERE leaf_index = 0",
+    "a record less": "DELETE FROM prediction_records WHERE leaf_index = 0",
+    "a batch less": "DELETE FROM batches WHERE number = 1",
+    "a root": "UPDATE batches SET root = head WHERE number = 1",
+}
+
+
+@pytest.mark.parametrize("alteration", ALTERATIONS)
+async def test_an_altered_log_is_found_out(any_site, alteration):
+    """Whatever is changed or taken away."""
+    writer = LogWriter(any_site.database)
+    writer.start(asyncio.get_running_loop())
+    for _ in range(2):
+        await asyncio.gather(*(writer.append(record()) for _ in range(3)))
+    await asyncio.to_thread(writer.close)
+    assert not list(faults(any_site.database))
+    with any_site.database.transaction() as session:
+        session.execute(text(ALTERATIONS[alteration]))
+    assert list(faults(any_site.database))
+
+
+async def test_what_was_erased_does_not_break_the_seal(any_site):
+    """Salt, inputs, outputs, address and fingerprint can go."""
+    writer = LogWriter(any_site.database)
+    writer.start(asyncio.get_running_loop())
+    await writer.append(record())
+    await asyncio.to_thread(writer.close)
+    with any_site.database.transaction() as session:
+        session.execute(
+            text("UPDATE prediction_records SET salt=NULL, inputs=NULL, outputs=NULL, address=NULL, fingerprint=NULL")
+        )
+    assert not list(faults(any_site.database))

@@ -1,0 +1,86 @@
+"""The schema that migrations make is the schema that is declared, on both engines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+import migrations
+from db.database import Database
+from db.tables import Base
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def database(empty_database_url):
+    database = Database(empty_database_url)
+    yield database
+    database.dispose()
+
+
+def test_up_down_and_up_again_leaves_the_declared_schema(database):
+    """No drift between migrations and tables; nothing is left by the way down."""
+    migrations.upgrade(database)
+    migrations.downgrade(database)
+    with database.engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    migrations.upgrade(database)
+    migrations.check(database)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_name": not_a_partition})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_database_without_the_schema_is_refused(database):
+    """Nobody works on a schema that the program was not written for."""
+    with pytest.raises(migrations.SchemaOutOfDate):
+        migrations.check(database)
+
+
+def test_the_default_plan_is_there_from_the_start(database):
+    """600 requests and 60,000 rows a minute, 64 at once."""
+    migrations.upgrade(database)
+    with database.reading() as session:
+        policies = session.execute(text("SELECT name, amount FROM policies ORDER BY name")).all()
+        plan = session.execute(text("SELECT name, concurrency FROM plans")).one()
+    assert policies == [("plan-requests-60", 600), ("plan-rows-60", 60_000)]
+    assert plan == ("default", 64)
+
+
+def test_it_runs_from_any_working_directory(tmp_path, empty_database_url):
+    """The migrations are found beside the code, not beside the caller."""
+    program = (
+        "import migrations, sys; from db.database import Database;"
+        "d = Database(sys.argv[1]); migrations.upgrade(d); migrations.check(d)"
+    )
+    command = [sys.executable, "-c", program, empty_database_url]
+    subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=True)
+
+
+def test_the_log_is_partitioned_by_month(postgres):
+    """A year ahead; what falls outside goes to the default partition instead of failing."""
+    database = Database(postgres.new_database())
+    migrations.upgrade(database)
+    now = datetime.now(UTC)
+    partitions = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_records'::regclass"
+    with database.engine.begin() as connection:
+        names = set(connection.scalars(text(partitions)))
+        assert len(names) == 1 + 1 + migrations.MONTHS_AHEAD
+        assert {f"prediction_records_{now:%Y_%m}", "prediction_records_default"} <= names
+        later = now.replace(year=now.year + 3, month=1, day=1)
+        migrations.create_partitions(connection, later, 0)
+        migrations.create_partitions(connection, later, 0)
+        assert len(set(connection.scalars(text(partitions)))) == len(names) + 1
+    database.dispose()
+
+
+def not_a_partition(name, kind, _parents):
+    return not (kind == "table" and str(name).startswith("prediction_records_"))
