@@ -1,1 +1,50 @@
-all:
+# What a newcomer types. Everything works on a machine with Python 3.11 or newer, make and git.
+PORT ?= 8000
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install serve test soak lint bench load lock
+
+help:            ## Say what each word does
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: .venv/runtime  ## Make .venv with the locked dependencies, hashes checked
+
+serve: .venv/runtime  ## Start the quickstart on PORT (8000), with all its state in ./var
+	@$(BIN)/adyton up --port $(PORT)
+
+test: .venv/dev  ## Run everything that is checked in minutes
+	$(BIN)/python -m pytest
+
+soak: .venv/dev  ## Run the long trials: hundreds of kills, ten minutes of load
+	$(BIN)/python -m pytest --soak tests/soak tests/acceptance/test_audit.py
+
+lint: .venv/dev  ## Check style, types and the rooms' rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev  ## Measure Adyton beside what one would write instead
+	$(BIN)/python -m benchmarks.predictions
+
+load: .venv/dev  ## Load a server of its own under its limits with Locust, and judge what was admitted
+	$(BIN)/python -m locustfiles.run
+
+lock:            ## Resolve the dependencies anew (needs uv)
+	uv pip compile -q pyproject.toml --group build --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -p 3.11 -o requirements.lock
+	uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -p 3.11 -o requirements-dev.lock
+
+.venv/runtime: requirements.lock pyproject.toml
+	$(call make_venv,requirements.lock)
+	@touch $@
+
+.venv/dev: requirements-dev.lock pyproject.toml
+	$(call make_venv,requirements-dev.lock)
+	@touch $@ .venv/runtime
+
+define make_venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endef

@@ -1,0 +1,109 @@
+"""Rows, straight from bytes, against what plain JSON would say."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.schema import BrokenJson, InvalidRows, RowSchema, UnsupportedSchema, without_personal_ranges
+
+DOCUMENT = {
+    "type": "object",
+    "properties": {
+        "x": {"type": "number", "minimum": -1000, "maximum": 1000},
+        "n": {"type": "integer"},
+        "b": {"type": "boolean"},
+        "maybe": {"type": ["number", "null"]},
+        "a/b~c": {"type": "number"},
+    },
+    "required": ["x", "n", "b", "maybe", "a/b~c"],
+    "additionalProperties": False,
+}
+SCHEMA = RowSchema(DOCUMENT, 5)
+GOOD = {"x": 1.5, "n": 3, "b": True, "maybe": None, "a/b~c": 2}
+NUMBERS = st.floats(-1000, 1000) | st.integers(-1000, 1000)
+
+
+@given(st.fixed_dictionaries({"x": NUMBERS, "n": st.integers(-(2**53), 2**53), "b": st.booleans(),
+                              "maybe": st.none() | st.floats(allow_nan=False, allow_infinity=False), "a/b~c": NUMBERS}))  # fmt: skip
+def test_a_good_row_arrives_as_it_was_sent(row):
+    """Each value in its place in the matrix; null as NaN."""
+    (found,) = SCHEMA.row(json.dumps(row).encode())
+    assert found == row
+    matrix = SCHEMA.matrix([found])
+    ordered = [row[name] for name in DOCUMENT["properties"]]
+    expected = [float("nan") if value is None else float(value) for value in ordered]
+    np.testing.assert_array_equal(matrix, [expected])
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)))  # fmt: skip
+def test_any_other_json_is_refused_without_its_words(value):
+    """As invalid rows, or as broken JSON where it holds an infinity."""
+    if isinstance(value, dict) and value.keys() == GOOD.keys():
+        return
+    with pytest.raises((InvalidRows, BrokenJson)):
+        SCHEMA.row(json.dumps(value).encode())
+
+
+@given(st.binary(max_size=60))
+def test_arbitrary_bytes_never_raise_anything_else(body):
+    """Nor are they a row."""
+    for parse in (SCHEMA.row, SCHEMA.rows, SCHEMA.bare_rows):
+        with pytest.raises((InvalidRows, BrokenJson)):
+            parse(body)
+
+
+def test_a_pointer_escapes_what_json_pointers_escape():
+    """RFC 6901: `~` as `~0` and `/` as `~1`."""
+    with pytest.raises(InvalidRows) as refused:
+        SCHEMA.rows(json.dumps({"rows": [GOOD, {**GOOD, "a/b~c": "x"}]}).encode())
+    assert [error.at for error in refused.value.errors] == ["/rows/1/a~1b~0c"]
+
+
+@pytest.mark.parametrize(
+    "body", ['{"x":1,"x":2}', '{"x":1,"\\u0078":2}', '{"rows":[{"x":1,"x":1}]}', '{"y":{"z":1,"z":2}}']
+)
+def test_a_member_twice_is_broken_wherever_it_stands(body):
+    """The last one must not win silently."""
+    with pytest.raises(BrokenJson):
+        SCHEMA.row(body.encode())
+
+
+def test_a_wide_integer_keeps_its_type():
+    """`true` is no integer, `1.0` is not either, and 3 is a fine number."""
+    for bad in (True, 1.5, "1"):
+        with pytest.raises(InvalidRows):
+            SCHEMA.row(json.dumps({**GOOD, "n": bad}).encode())
+    (row,) = SCHEMA.row(json.dumps({**GOOD, "x": 3}).encode())
+    assert row["x"] == 3
+
+
+def test_an_example_lies_within_its_own_schema():
+    """With bounds, with observed ranges, with neither."""
+    specs = [{"type": "number"}, {"type": "integer", "minimum": 7}, {"type": "number", "exclusiveMaximum": -5},
+             {"type": "boolean"}, {"type": "number", "x-observed": [0.001, 0.0011]}, {"type": ["integer", "null"]},
+             {"type": "number", "minimum": 2, "maximum": 2}]  # fmt: skip
+    for spec in specs:
+        schema = RowSchema({"properties": {"f": spec}}, 1)
+        example = schema.example()
+        assert schema.row(json.dumps(example).encode()) == [example], spec
+        assert math.isfinite(example["f"])
+
+
+def test_types_that_cannot_be_served_are_refused_when_the_schema_is_made():
+    """Not when a row comes."""
+    for properties in ({"f": {"type": "string"}}, {"f": {"type": ["number", "integer"]}}, {}):
+        with pytest.raises(UnsupportedSchema):
+            RowSchema({"properties": properties}, 1)
+
+
+def test_observed_ranges_of_sensitive_features_are_not_kept():
+    """A smallest and a largest value are somebody's."""
+    document = {"properties": {"a": {"x-pii": "drop", "x-observed": [1, 2]}, "b": {"x-observed": [1, 2]}}}
+    assert without_personal_ranges(document)["properties"] == {"a": {"x-pii": "drop"}, "b": {"x-observed": [1, 2]}}
