@@ -21,7 +21,6 @@ from db.ids import uuid7
 from db.tables import Alias, Grant, Model, Version
 from inference import bundled
 from inference.artifacts import ArtifactStore
-from inference.compilation import compile_tested
 from inference.registry import PRODUCTION
 from inference.schema import without_personal_ranges
 
@@ -43,6 +42,8 @@ def register_version(
 
     Raises `NameTaken` if the model has that version, or `InvalidValue` for a name.
     """
+    from inference.compilation import compile_tested  # noqa: PLC0415  ONNX takes a second that only this should pay
+
     checked_name(name)
     checked_name(version)
     file = io.BytesIO()

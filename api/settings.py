@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
         if self.secret is not None and self.secret_file is not None:
-            raise ValueError("SECRET and SECRET_FILE are both set: one of them")
+            raise ValueError("ADYTON_SECRET and ADYTON_SECRET_FILE are both set: set one of them")
         return self
 
     def secret_bytes(self) -> bytes:

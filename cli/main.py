@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import typer
 
 from admin.facts import Refused
-from api.app import create_app
-from api.logs import configure_logs
-from api.server import is_free
-from api.server import serve as run_server
 from api.settings import InvalidSettings, Settings, read_settings
 from auth.keyring import WrongSecret
 from cli import database_commands, key_commands, model_commands, plan_commands, quickstart, tenant_commands
@@ -36,10 +33,11 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on
 @app.command()
 def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """The quickstart: makes what a first hour needs, under ./var, and serves it."""
+    from api.server import is_free  # noqa: PLC0415  the web is a second's import that other commands need not wait for
+
     settings, raw_key = quickstart.prepare()
     if not is_free(host, port):
         raise Refused(f"port {port} is taken: choose another with --port, or PORT= for make")
-    configure_logs("console" if sys.stderr.isatty() else settings.log_format, settings.log_level)
     line = quickstart.curl_line(settings, host, port, raw_key)
 
     def greet() -> None:
@@ -49,7 +47,7 @@ def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         )
         sys.stdout.flush()
 
-    run_server(create_app(settings), settings, host=host, port=port, on_started=greet)
+    _run(settings, host, port, greet, log_format="console" if sys.stderr.isatty() else settings.log_format)
 
 
 @app.command()
@@ -64,8 +62,18 @@ def serve(
     settings = read_settings()
     settings.require_own_secret()
     _refuse_demo_accounts(settings)
-    configure_logs(settings.log_format, settings.log_level)
-    run_server(create_app(settings), settings, host=host, port=port)
+    _run(settings, host, port, lambda: None, log_format=settings.log_format)
+
+
+def _run(
+    settings: Settings, host: str, port: int, greet: Callable[[], None], *, log_format: Literal["json", "console"]
+) -> None:
+    from api.app import create_app  # noqa: PLC0415  as above
+    from api.logs import configure_logs  # noqa: PLC0415
+    from api.server import serve as run_server  # noqa: PLC0415
+
+    configure_logs(log_format, settings.log_level)
+    run_server(create_app(settings), settings, host=host, port=port, on_started=greet)
 
 
 def _refuse_demo_accounts(settings: Settings) -> None:

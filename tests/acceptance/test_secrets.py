@@ -62,7 +62,7 @@ def test_secrets_keys_and_dropped_features_are_nowhere(sensitive, serve):
     assert stored["height"] == 1.83
 
 
-def test_a_crash_of_ours_shows_nobody_anything(site, serve, tmp_path):
+def test_a_crash_of_ours_shows_nobody_anything(site, serve):
     """An error that nobody expected is a 500 problem without words, and a log line without values."""
     (site.directory / "sitecustomize.py").write_text(
         "import serving.formats\ndef boom(*_): raise RuntimeError('canary-4711')\nserving.formats.items = boom\n"

@@ -52,7 +52,7 @@ class Site:
     def store(self) -> ArtifactStore:
         return ArtifactStore(self.settings.models_dir, self.keyring.artifact_mac)
 
-    def prepare(self) -> "Site":
+    def prepare(self) -> Site:
         """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
         migrations.upgrade(self.database)
         register_bundled(self.database, self.store, actor=ACTOR)
@@ -60,7 +60,7 @@ class Site:
         self.tenant("acme")
         return self
 
-    def copy_to(self, directory: Path, **settings) -> "Site":
+    def copy_to(self, directory: Path, **settings) -> Site:
         """The same installation on SQLite in another folder; made in a moment, since nothing is trained."""
         self.database.dispose()
         shutil.copytree(self.directory, directory, dirs_exist_ok=True)

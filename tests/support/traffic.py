@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
+from typing import Self
 
 from tests.support.site import IRIS
 
@@ -29,7 +30,7 @@ class Traffic:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
