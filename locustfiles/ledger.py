@@ -45,7 +45,7 @@ class Ledger:
         for limit in limits:
             most = self.most_in_a_window(limit)
             if most > limit.amount:
-                yield f"{limit.name}: {most} {limit.unit} within {limit.window_seconds} s, and {limit.amount} are allowed"
+                yield f"{limit.name}: {most} {limit.unit} within {limit.window_seconds} s, of {limit.amount} allowed"
             if not any(self._statuses[key][429] for key in limit.keys):
                 yield f"{limit.name}: was never reached, so that nothing is shown"
 
