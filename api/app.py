@@ -31,6 +31,8 @@ from quotas.limiter import Quotas
 from serving.following import Follower
 from serving.predictor import Predictor
 
+#: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
+CLOSE_SECONDS = 10.0
 DESCRIPTION = "Predictions from models that you were given access to. Every answer is limited, and recorded first."
 
 
@@ -87,19 +89,22 @@ def assemble(settings: Settings) -> Parts:
     """Each part, made once; nothing runs yet."""
     database = Database(settings.database_url)
     migrations.check(database)
-    keyring = Keyring(database, settings.secret_bytes(), settings.previous_secret_bytes())
-    directory = Directory(database, keyring)
+    # What every caller depends on has connections of its own: auditors' searches cannot use them up.
+    vital = Database(settings.database_url)
+    keyring = Keyring(vital, settings.secret_bytes(), settings.previous_secret_bytes())
+    directory = Directory(vital, keyring)
     registry = Registry(ArtifactStore(settings.models_dir, keyring.artifact_mac), max_rows=settings.max_batch_rows)
-    log = LogWriter(database)
+    log = LogWriter(vital)
     return Parts(
         settings=settings,
         database=database,
+        vital=vital,
         directory=directory,
         registry=registry,
         quotas=Quotas(),
         failures=FailureThrottle(),
         log=log,
-        follower=Follower(database, directory, registry),
+        follower=Follower(vital, directory, registry),
         predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
     )
 
@@ -119,9 +124,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         parts.follower.close()
         # The last groups wake their futures on this loop, which must go on meanwhile.
-        await asyncio.to_thread(parts.log.close)
+        await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
         parts.registry.close()
         parts.database.dispose()
+        parts.vital.dispose()
 
 
 def _version() -> str:

@@ -62,7 +62,7 @@ def solver(dependant: Dependant) -> Solver:
         raise TypeError(f"a direct route cannot fill the parameters of {call}")
     request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
     paths = [(field.name, field.alias) for field in dependant.path_params]
-    queries = [(field.name, field.alias.encode()) for field in dependant.query_params]
+    queries = [(field.name, field.alias) for field in dependant.query_params]
     below = [(each.name or "", solver(each)) for each in dependant.dependencies]
 
     async def solve(request: Request) -> Any:
@@ -80,13 +80,13 @@ def solver(dependant: Dependant) -> Solver:
     return solve
 
 
-def _query(query_string: bytes) -> dict[bytes, str]:
+def _query(query_string: bytes) -> dict[str, str]:
     if not query_string:
         return {}
-    given = parse_qs(query_string, keep_blank_values=True)
+    given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
     if any(len(values) > 1 for values in given.values()):
         raise DuplicateParameter
-    return {name: values[0].decode("utf-8", "replace") for name, values in given.items()}
+    return {name: values[0] for name, values in given.items()}
 
 
 def _is_async(call: Any) -> bool:

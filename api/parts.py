@@ -19,6 +19,7 @@ from serving.predictor import Predictor
 class Parts:
     settings: Settings
     database: Database
+    vital: Database
     directory: Directory
     registry: Registry
     quotas: Quotas

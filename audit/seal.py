@@ -1,8 +1,9 @@
 """Merkle batches and the chains they form.
 
 The leaves of one group commit form a tree by RFC 9162, section 2.1.1: a node is SHA-256(0x01 || left || right). A
-batch's head is SHA-256(0x02 || the head before || root || number || size), both integers as 8 bytes, big-endian. The
-first head of a chain follows its origin, SHA-256(0x03 || JSON of its id, its start and the heads it cites).
+batch's head is SHA-256(0x02 || the head before || root || number || size || instant), the integers as 8 bytes,
+big-endian, the instant in milliseconds since 1970. The first head of a chain follows its origin, SHA-256(0x03 || JSON
+of its id, its start and the heads it cites).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class SealedBatch:
 
     number: int
     size: int
+    sealed_at_ms: int
     root: str
     head: str
 
@@ -41,9 +43,9 @@ def origin(chain_id: str, started_at: str, cites: Iterable[str]) -> str:
     return hashlib.sha256(b"\x03" + orjson.dumps([chain_id, started_at, sorted(cites)])).hexdigest()
 
 
-def next_batch(number: int, previous_head: str, leaves: Sequence[str]) -> SealedBatch:
+def next_batch(number: int, previous_head: str, leaves: Sequence[str], sealed_at_ms: int) -> SealedBatch:
     """The batch of that number over these leaves, following `previous_head`; all in hex."""
     root = merkle_root([bytes.fromhex(leaf) for leaf in leaves])
-    counts = number.to_bytes(8, "big") + len(leaves).to_bytes(8, "big")
-    head = hashlib.sha256(b"\x02" + bytes.fromhex(previous_head) + root + counts).hexdigest()
-    return SealedBatch(number, len(leaves), root.hex(), head)
+    numbers = b"".join(each.to_bytes(8, "big") for each in (number, len(leaves), sealed_at_ms))
+    head = hashlib.sha256(b"\x02" + bytes.fromhex(previous_head) + root + numbers).hexdigest()
+    return SealedBatch(number, len(leaves), sealed_at_ms, root.hex(), head)

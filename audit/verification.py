@@ -9,7 +9,7 @@ from typing import Any
 from audit.record import client_digest, instant_text, leaf, salted_digest
 from audit.seal import next_batch, origin
 from db.database import Database
-from db.prediction_log import batches_of, chains, records_of_batch
+from db.prediction_log import batches_of, chains, count_records, records_of_batch
 from db.tables import PredictionRecord
 
 
@@ -18,17 +18,22 @@ def faults(database: Database) -> Iterator[str]:
     with database.reading() as session:
         heads = set()
         cited = set()
+        seen = 0
         for chain in chains(session):
             head = origin(chain.id, instant_text(_ms(chain.started_at)), chain.cites)
             cited.update(chain.cites)
             for number, batch in enumerate(batches_of(session, chain.id), start=1):
                 records = records_of_batch(session, chain.id, batch.number)
                 yield from _altered(records)
-                expected = next_batch(number, head, [record.leaf for record in records])
+                sealed_at_ms = _ms(batch.sealed_at)
+                expected = next_batch(number, head, [record.leaf for record in records], sealed_at_ms)
                 if (batch.number, batch.size, batch.root, batch.head) != _values(expected):
                     yield f"chain {chain.id}: batch {batch.number} does not follow from its records and the one before"
                 head = batch.head
                 heads.add(head)
+                seen += len(records)
+        if (strays := count_records(session) - seen) != 0:
+            yield f"{strays} records belong to no batch"
         for missing in cited - heads:
             yield f"head {missing} was cited by a later chain and is gone"
 
@@ -49,9 +54,10 @@ def _is_as_sealed(record: PredictionRecord) -> bool:
 
 
 def _matches_digests(record: PredictionRecord) -> bool:
-    """Whether what was not erased is what the digests were made from; without the salt it cannot be known."""
+    """Whether what was not erased is what the digests were made from; without the salt, nothing may be left."""
     if record.salt is None:
-        return True
+        erasable = (record.inputs, record.outputs, record.address, record.client_request_id, record.fingerprint)
+        return all(each is None for each in erasable)
     salt = bytes.fromhex(record.salt)
     return (
         salted_digest(salt, record.inputs) in (None, record.inputs_digest)

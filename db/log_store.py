@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import orjson
 from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from db.database import Database, translated
+from db.database import Database, DatabaseUnavailable, translated
 from db.tables import Batch, Chain
 
 #: The order in which `LogStore.append` takes a record's values.
@@ -23,7 +24,7 @@ COLUMNS = [
 _UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "chain_id"}
 _INTEGERS = {"rows", "count", "status", "latency_us", "inference_us", "batch_number", "leaf_index"}
 #: Past this, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
-WAL_BOUND_BYTES = 32 << 20
+WAL_BOUND_PAGES = (32 << 20) // 4096
 #: A writer that has shown no sign of life for so long is gone, and its last head can be cited for good.
 GONE_AFTER = timedelta(seconds=60)
 
@@ -34,7 +35,22 @@ class LogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Connection | None = None
-        self._wal = database.path.with_name(database.path.name + "-wal") if database.path else None
+        self._chain_id = ""
+        #: Pages in SQLite's write-ahead log when it was last looked at.
+        self._wal_pages = 0
+
+    def start_chain(self, chain_id: str, started_at: datetime) -> list[str]:
+        """Writes a new chain, and returns the last heads of the others, which it cites."""
+        with self._database.transaction() as session:
+            tips = _uncited_chains(session, started_at - GONE_AFTER)
+            cites = sorted(head for _, head, _ in tips if head is not None)
+            chain = Chain(id=chain_id, started_at=started_at, seen_at=started_at, cites=cites, cited_by=None)
+            session.add(chain)
+            session.flush()
+            gone = [id_ for id_, _, is_gone in tips if is_gone]
+            session.execute(update(Chain).where(Chain.id.in_(gone)).values(cited_by=chain_id))
+        self._chain_id = chain_id
+        return cites
 
     def append(self, rows: Sequence[Sequence[Any]], batch: Sequence[Any]) -> None:
         """Writes records (in the order of `COLUMNS`) and their batch (chain, number, instant, size, root, head).
@@ -51,41 +67,30 @@ class LogStore:
             connection.exec_driver_sql(_SQLITE_BATCH, tuple(batch))
             connection.exec_driver_sql("COMMIT")
 
-    def start_chain(self, chain_id: str, started_at: datetime) -> list[str]:
-        """Writes a new chain, and returns the last heads of the others, which it cites."""
-        with self._database.transaction() as session:
-            tips = _uncited_chains(session, started_at - GONE_AFTER)
-            cites = sorted(head for _, head, _ in tips if head is not None)
-            chain = Chain(id=chain_id, started_at=started_at, seen_at=started_at, cites=cites, cited_by=None)
-            session.add(chain)
-            session.flush()
-            gone = [id_ for id_, _, is_gone in tips if is_gone]
-            session.execute(update(Chain).where(Chain.id.in_(gone)).values(cited_by=chain_id))
-        return cites
-
     def last_batch(self, chain_id: str) -> tuple[int, str] | None:
-        """The number and head of the chain's last batch, as the database has it."""
-        with self._database.reading() as session:
-            query = select(Batch.number, Batch.head).where(Batch.chain_id == chain_id)
-            found = session.execute(query.order_by(Batch.number.desc()).limit(1)).first()
+        """The number and head of the chain's last batch; nobody else writes to it any more while this is asked."""
+        query = select(Batch.number, Batch.head).where(Batch.chain_id == chain_id)
+        with translated():
+            found = self._open().execute(query.order_by(Batch.number.desc()).limit(1)).first()
         return None if found is None else (found[0], found[1])
 
     def touch(self, chain_id: str) -> None:
-        """Writes the chain's sign of life: shows that the log can be written."""
-        with self._database.transaction() as session:
-            session.execute(update(Chain).where(Chain.id == chain_id).values(seen_at=datetime.now(UTC)))
+        """Writes the chain's sign of life."""
+        with translated():
+            self._open().execute(update(Chain).where(Chain.id == chain_id).values(seen_at=datetime.now(UTC)))
 
     def checkpoint(self) -> None:
         """Moves the WAL's pages into the database without making anybody wait; for a thread beside the writer."""
-        if self._wal is not None:
+        if self._database.is_sqlite:
             with translated(), self._database.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
+                _, self._wal_pages, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
 
     def bound_wal(self) -> None:
         """Between two groups: finishes the checkpoint if the WAL has grown, so that the next write starts it anew."""
-        if self._wal is not None and self._wal.exists() and self._wal.stat().st_size > WAL_BOUND_BYTES:
+        if self._wal_pages > WAL_BOUND_PAGES:
             with translated():
                 self._open().exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
+            self._wal_pages = 0
 
     def close(self) -> None:
         """Drops the connection; one that failed half-way must not be used again."""
@@ -96,10 +101,33 @@ class LogStore:
 
     def _open(self) -> Connection:
         if self._connection is None:
-            self._connection = self._database.connect()
-            if self._database.is_sqlite:
-                self._connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
+            connection = self._database.connect()
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
+
+    def _prepare(self, connection: Connection) -> None:
+        with translated():
+            if self._database.is_sqlite:
+                connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
+                return
+            # A backend whose client is gone may still be busy with the commit before: nothing can be known of that
+            # until it has ended. The lock is held by a connection for as long as it lives.
+            high, low = _lock_of(self._chain_id)
+            connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
+            if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
+                raise DatabaseUnavailable("the writer's connection before has not ended yet")
+
+
+def _lock_of(chain_id: str) -> tuple[int, int]:
+    """Two signed 32-bit numbers from a chain's id, as PostgreSQL's advisory locks are named."""
+    number = hashlib.sha256(chain_id.encode()).digest()
+    return int.from_bytes(number[:4], "big", signed=True), int.from_bytes(number[4:8], "big", signed=True)
 
 
 def _uncited_chains(session: Session, seen_before: datetime) -> list[tuple[str, str | None, bool]]:
@@ -141,4 +169,9 @@ _POSTGRESQL_APPEND = (
     f" SELECT {', '.join(map(_postgresql_value, range(len(COLUMNS)), COLUMNS))}"
     " FROM json_array_elements(%s::json) AS r)"
     f" INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (%s::uuid, %s, %s::timestamp AT TIME ZONE 'UTC', %s, %s, %s)"
+)
+_POSTGRESQL_END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+    " AND classid = (%s::bigint & 4294967295)::oid AND objid = (%s::bigint & 4294967295)::oid"
+    " AND pid <> pg_backend_pid()"
 )

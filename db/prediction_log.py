@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, or_, select, tuple_
+from sqlalchemy import RowMapping, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.ids import instant_of
@@ -92,6 +92,10 @@ def chains(session: Session) -> list[Chain]:
 
 def batches_of(session: Session, chain_id: str) -> list[Batch]:
     return list(session.scalars(select(Batch).where(Batch.chain_id == chain_id).order_by(Batch.number)))
+
+
+def count_records(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(PredictionRecord)) or 0
 
 
 def records_of_batch(session: Session, chain_id: str, number: int) -> list[PredictionRecord]:

@@ -49,10 +49,15 @@ class WindowStorage(Storage):
         self._windows: dict[str, Window] = {}
         self._sweep_at = MIN_SWEEP
 
-    def window(self, name: str, window_seconds: int) -> Window:
+    def windows(self, meters: Sequence[Meter]) -> list[Window]:
+        """The window of each meter, made where it is missing."""
+        # Never in between: a window that was just made and is still empty would be swept out of its owner's hands.
+        self._sweep()
+        return [self._window(meter.name, meter.window_seconds) for meter in meters]
+
+    def _window(self, name: str, window_seconds: int) -> Window:
         window = self._windows.get(name)
         if window is None:
-            self._sweep()
             window = self._windows[name] = Window(window_seconds)
         return window
 
@@ -69,7 +74,7 @@ class WindowStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         with self.lock:
-            window, now = self.window(key, expiry), self.clock()
+            (window,), now = self.windows([Meter(key, 0, expiry)]), self.clock()
             window.spend(amount, now)
             return window.spent(now)
 
@@ -103,7 +108,7 @@ class WindowRateLimiter(RateLimiter):
         """Spends `cost` on every meter and returns the clock's time, or spends nothing and says which refused."""
         with self.storage.lock:
             now = self.storage.clock()
-            windows = [self.storage.window(meter.name, meter.window_seconds) for meter in meters]
+            windows = self.storage.windows(meters)
             over = [
                 (meter, window.free_again(window.spent(now) + cost - meter.amount, now))
                 for meter, window in zip(meters, windows, strict=True)
@@ -117,14 +122,14 @@ class WindowRateLimiter(RateLimiter):
 
     def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
         with self.storage.lock:
-            for meter in meters:
-                self.storage.window(meter.name, meter.window_seconds).give_back(cost, spent_at)
+            for window in self.storage.windows(meters):
+                window.give_back(cost, spent_at)
 
     def states(self, meters: Sequence[Meter]) -> list[tuple[int, int]]:
         """What is left of each meter, and the nanoseconds until that grows (0: it is whole)."""
         with self.storage.lock:
             now = self.storage.clock()
-            windows = [self.storage.window(meter.name, meter.window_seconds) for meter in meters]
+            windows = self.storage.windows(meters)
             return [
                 (max(0, meter.amount - window.spent(now)), window.grows_in(now))
                 for meter, window in zip(meters, windows, strict=True)

@@ -28,6 +28,8 @@ class Forgetful(LogStore):
 
     def append(self, rows, batch):
         dies, self.dies = self.dies, None
+        if dies == "slowly":
+            time.sleep(0.3)
         if dies == "before":
             raise DatabaseUnavailable("died")
         super().append(rows, batch)
@@ -43,9 +45,7 @@ def record(outcome=ANSWERED) -> Record:
 
 @pytest.fixture
 def writer(any_site):
-    writer = LogWriter(any_site.database)
-    writer._store = Forgetful(any_site.database)
-    return writer
+    return LogWriter(any_site.database, Forgetful(any_site.database))
 
 
 async def outcomes(database):
@@ -66,7 +66,7 @@ async def test_a_commit_whose_fate_is_unknown_is_settled(any_site, writer, dies)
     while not await writer.probe():
         await asyncio.sleep(0.05)
     await writer.append(third)
-    await asyncio.to_thread(writer.close)
+    await asyncio.to_thread(writer.close, 10)
     found = await outcomes(any_site.database)
     wanted = [(first.request_id, "answered")]
     wanted += [(second.request_id, "answered"), (second.request_id, "withdrawn")] if dies == "after" else []
@@ -79,13 +79,48 @@ async def test_whoever_gives_up_waiting_is_withdrawn(any_site, writer):
     """A caller that was told 503 for taking too long has no answer in the log."""
     writer.start(asyncio.get_running_loop())
     abandoned = record()
+    writer._store.dies = "slowly"
     task = asyncio.ensure_future(writer.append(abandoned))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.15)
     task.cancel()
     await asyncio.sleep(0.3)
-    await asyncio.to_thread(writer.close)
+    await asyncio.to_thread(writer.close, 10)
     assert [outcome for _, outcome in await outcomes(any_site.database)] == ["answered", "withdrawn"]
     assert not list(faults(any_site.database))
+
+
+async def test_whoever_gives_up_before_the_writer_looks_is_taken_back(any_site, writer):
+    """Nothing of it is written, and nothing of it is missing."""
+    writer.start(asyncio.get_running_loop())
+    writer._store.dies = "slowly"
+    first = asyncio.ensure_future(writer.append(record()))
+    await asyncio.sleep(0.1)
+    second = asyncio.ensure_future(writer.append(record()))
+    await asyncio.sleep(0)
+    second.cancel()
+    await first
+    await asyncio.to_thread(writer.close, 10)
+    assert [outcome for _, outcome in await outcomes(any_site.database)] == ["answered"]
+    assert not list(faults(any_site.database))
+
+
+async def test_a_record_that_cannot_be_written_keeps_nobody_out(any_site, writer):
+    """Neither one that cannot be sealed, nor one that the database will not have."""
+    writer.start(asyncio.get_running_loop())
+    good, odd = record(), record()
+    odd.client_request_id = "\ud800"
+    results = await asyncio.gather(writer.append(good), writer.append(odd), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), LogUnavailable]
+    twice = record("refused:test")
+    twice.at_ms, twice.request_id = good.at_ms, good.request_id
+    writer.note(twice)
+    await writer.flush()
+    while not await writer.probe():
+        await asyncio.sleep(0.05)
+    last = record()
+    await writer.append(last)
+    await asyncio.to_thread(writer.close, 10)
+    assert_holds(any_site.database, [good.request_id, last.request_id])
 
 
 async def test_refusals_outlive_an_outage(any_site, writer):
@@ -99,7 +134,7 @@ async def test_refusals_outlive_an_outage(any_site, writer):
     while not await writer.probe():
         await asyncio.sleep(0.05)
     await writer.flush()
-    await asyncio.to_thread(writer.close)
+    await asyncio.to_thread(writer.close, 10)
     assert [outcome for _, outcome in await outcomes(any_site.database)] == ["refused:test"]
     assert not list(faults(any_site.database))
 
@@ -110,7 +145,7 @@ async def test_a_new_writers_chain_cites_the_ones_before(any_site):
         writer = LogWriter(any_site.database)
         writer.start(asyncio.get_running_loop())
         await asyncio.gather(*(writer.append(record()) for _ in range(5)))
-        await asyncio.to_thread(writer.close)
+        await asyncio.to_thread(writer.close, 10)
     assert not list(faults(any_site.database))
     with any_site.database.transaction() as session:
         first = session.execute(text("SELECT id FROM chains ORDER BY started_at LIMIT 1")).scalar()
@@ -128,6 +163,9 @@ ALTERATIONS = {
     "a leaf": "UPDATE prediction_records SET leaf = inputs_digest WHERE leaf_index = 0",
     "a record less": "DELETE FROM prediction_records WHERE leaf_index = 0",
     "a batch less": "DELETE FROM batches WHERE number = 1",
+    "an instant of a batch": "UPDATE batches SET sealed_at = (SELECT started_at FROM chains LIMIT 1) WHERE number = 1",
+    "a salt, and an output": "UPDATE prediction_records SET salt = NULL, outputs = '[]' WHERE leaf_index = 0",
+    "a record more": "UPDATE prediction_records SET batch_number = 99 WHERE leaf_index = 0 AND batch_number = 2",
     "a root": "UPDATE batches SET root = head WHERE number = 1",
 }
 
@@ -139,7 +177,7 @@ async def test_an_altered_log_is_found_out(any_site, alteration):
     writer.start(asyncio.get_running_loop())
     for _ in range(2):
         await asyncio.gather(*(writer.append(record()) for _ in range(3)))
-    await asyncio.to_thread(writer.close)
+    await asyncio.to_thread(writer.close, 10)
     assert not list(faults(any_site.database))
     with any_site.database.transaction() as session:
         session.execute(text(ALTERATIONS[alteration]))
@@ -151,7 +189,7 @@ async def test_what_was_erased_does_not_break_the_seal(any_site):
     writer = LogWriter(any_site.database)
     writer.start(asyncio.get_running_loop())
     await writer.append(record())
-    await asyncio.to_thread(writer.close)
+    await asyncio.to_thread(writer.close, 10)
     with any_site.database.transaction() as session:
         session.execute(
             text("UPDATE prediction_records SET salt=NULL, inputs=NULL, outputs=NULL, address=NULL, fingerprint=NULL")

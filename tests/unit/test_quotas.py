@@ -168,6 +168,19 @@ def test_what_cannot_be_parsed_is_refused(text):
         parse_limit(text, "key", "requests")
 
 
+def test_no_charge_is_lost_when_quiet_windows_are_swept_out(clock, monkeypatch):
+    """However many holders come and go, each keeps to its limit."""
+    monkeypatch.setattr("quotas.memory.MIN_SWEEP", 3)
+    quotas = Quotas(clock)
+    quotas.strategy.storage._sweep_at = 1
+    policies = (Policy("key", "requests", 1, 60), Policy("tenant", "requests", 1, 60))
+    for number in range(50):
+        holder = Holder(policies, key_id=f"k{number}", tenant_id=f"t{number}")
+        quotas.charge_request(holder)
+        with pytest.raises(QuotaExceeded):
+            quotas.charge_request(holder)
+
+
 def test_two_limits_of_one_window_are_refused():
     """They would share a name, and one of them would win."""
     with pytest.raises(InvalidLimit):

@@ -43,9 +43,10 @@ def test_a_head_depends_on_the_one_before_and_on_its_number():
     """A batch cannot be moved within its chain."""
     leaf = "ab" * 32
     start = origin("chain", "2026-01-01T00:00:00.000Z", [])
-    heads = {next_batch(1, start, [leaf]).head, next_batch(2, start, [leaf]).head, next_batch(1, leaf, [leaf]).head,
-             next_batch(1, start, [leaf, leaf]).head}  # fmt: skip
-    assert len(heads) == 4
+    heads = {next_batch(1, start, [leaf], 7).head, next_batch(2, start, [leaf], 7).head,
+             next_batch(1, leaf, [leaf], 7).head, next_batch(1, start, [leaf, leaf], 7).head,
+             next_batch(1, start, [leaf], 8).head}  # fmt: skip
+    assert len(heads) == 5
 
 
 def test_a_leaf_can_be_made_from_the_documented_bytes():

@@ -1,0 +1,147 @@
+"""Commits groups of records to the chain, and settles what became of a commit whose answer was lost.
+
+Every method is called in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from audit.record import ANSWERED, Record, SealedRecord, instant_text, seal, withdrawal_of
+from audit.seal import SealedBatch, next_batch, origin
+from db.database import Database, DatabaseUnavailable
+from db.ids import instant, now_ms, uuid7
+from db.log_store import COLUMNS, LogStore
+
+MAX_GROUP = 512
+MAX_OWED = 100_000
+
+logger = logging.getLogger("adyton.audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A commit that was begun and not answered. `is_owed` says whether it was a payment of what is owed."""
+
+    records: list[Record]
+    batch: SealedBatch
+    is_owed: bool
+
+
+class Committer:
+    """One chain: the batch it stands at, the commit in doubt, and the records that are still owed to the log."""
+
+    def __init__(self, database: Database, store: LogStore) -> None:
+        self._database = database
+        self._store = store
+        self._chain_id = ""
+        self._number, self._head = 0, ""
+        self._doubt: Doubt | None = None
+        self._owed: list[Record] = []
+
+    def start(self) -> None:
+        """Begins the chain. Raises `DatabaseUnavailable`."""
+        self._chain_id, started_at_ms = uuid7(), now_ms()
+        cites = self._store.start_chain(self._chain_id, instant(started_at_ms))
+        self._head = origin(self._chain_id, instant_text(started_at_ms), cites)
+
+    def commit(self, sealed: Sequence[SealedRecord]) -> None:
+        """Writes one group, durably. Whatever it raises, what became of it is not known until `recover`."""
+        self._commit(sealed, is_owed=False)
+        self._store.bound_wal()
+
+    def owe(self, records: Sequence[Record]) -> None:
+        """Takes records that nobody waits for, to be written when the log is back."""
+        room = max(0, MAX_OWED - len(self._owed))
+        if len(records) > room:
+            logger.error("%d records of refusals are lost: the log has been away for too long", len(records) - room)
+        self._owed += records[:room]
+
+    def recover(self) -> None:
+        """Settles the doubt and pays what is owed. Raises if the log cannot be written yet."""
+        self.touch()
+        self._settle()
+        while self._owed:
+            self._pay(self._owed[:MAX_GROUP])
+
+    def touch(self) -> None:
+        """Shows by writing that the log can be written, and that this writer lives."""
+        if not self._database.has_room():
+            raise DatabaseUnavailable("the disk is full")
+        self._store.touch(self._chain_id)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _commit(self, sealed: Sequence[SealedRecord], *, is_owed: bool) -> None:
+        batch = next_batch(self._number + 1, self._head, [each.leaf for each in sealed], now_ms())
+        rows = [_row(each, self._chain_id, batch.number, index) for index, each in enumerate(sealed)]
+        sealed_at = _sql_instant(batch.sealed_at_ms)
+        self._doubt = Doubt([each.record for each in sealed], batch, is_owed)
+        self._store.append(rows, (self._chain_id, batch.number, sealed_at, batch.size, batch.root, batch.head))
+        self._adopt(batch)
+        self._doubt = None
+
+    def _pay(self, records: list[Record]) -> None:
+        try:
+            self._commit([seal(record) for record in records], is_owed=True)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            # The database is there and will not have it. One record must not keep the others, and everybody, out.
+            self._store.close()
+            if len(records) == 1:
+                logger.error("a record cannot be written and is lost: %s", type(error).__name__)  # noqa: TRY400
+                self._owed.remove(records[0])
+                self._settle()
+                return
+            self._settle()
+            for record in records:
+                self._pay([record])
+        else:
+            del self._owed[: len(records)]
+
+    def _settle(self) -> None:
+        if self._doubt is None:
+            return
+        records, batch = self._doubt.records, self._doubt.batch
+        has_landed = self._store.last_batch(self._chain_id) == (batch.number, batch.head)
+        if has_landed:
+            self._adopt(batch)
+            if self._doubt.is_owed:
+                del self._owed[: len(records)]
+            else:
+                self.owe([withdrawal_of(record) for record in records if record.outcome == ANSWERED])
+        elif not self._doubt.is_owed:
+            # Answers in it were refused to their callers; what nobody waited for is still to be written.
+            self.owe([record for record in records if record.outcome != ANSWERED])
+        self._doubt = None
+
+    def _adopt(self, batch: SealedBatch) -> None:
+        self._number, self._head = batch.number, batch.head
+
+
+def _row(sealed: SealedRecord, chain_id: str, batch_number: int, leaf_index: int) -> list[Any]:
+    """The record's values in the order of `COLUMNS`."""
+    record = sealed.record
+    elsewhere = {
+        "at": _sql_instant(record.at_ms),
+        "client_digest": sealed.client_digest,
+        "inputs_digest": sealed.inputs_digest,
+        "outputs_digest": sealed.outputs_digest,
+        "salt": sealed.salt,
+        "leaf": sealed.leaf,
+        "chain_id": chain_id,
+        "batch_number": batch_number,
+        "leaf_index": leaf_index,
+    }
+    return [elsewhere[name] if name in elsewhere else getattr(record, name) for name in COLUMNS]
+
+
+def _sql_instant(at_ms: int) -> str:
+    """As SQLAlchemy writes an instant on SQLite; PostgreSQL reads it as UTC."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{at_ms % 1000:03}000"
