@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
@@ -25,8 +26,17 @@ from db.tables import Key, KeySecret, Tenant
 MAX_LABEL = 200
 
 
+class Unbounded(Enum):
+    """What clears a beginning or an end: a key without it."""
+
+    NONE = "none"
+
+
 class KeyTerms(NamedTuple):
-    """What a key may do. None means: all models, any address, no end, at once; and for a change: as it is."""
+    """What a key may do. None means as it is; for a new key: all models, any address, no end, at once.
+
+    An empty list clears models, addresses or limits; `Unbounded.NONE` clears a beginning or an end.
+    """
 
     label: str | None = None
     scopes: Sequence[str] | None = None
@@ -34,8 +44,8 @@ class KeyTerms(NamedTuple):
     rows: Sequence[str] | None = None
     models: Sequence[str] | None = None
     cidrs: Sequence[str] | None = None
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
+    not_before: datetime | Unbounded | None = None
+    expires_at: datetime | Unbounded | None = None
 
 
 class IssuedKey(NamedTuple):
@@ -82,9 +92,9 @@ def set_key(database: Database, *, actor: str, key_id: str, terms: KeyTerms) -> 
 
 def rotate_key(database: Database, keyring: Keyring, *, actor: str, key_id: str, overlap: timedelta) -> IssuedKey:
     """Gives a key a new secret; those before it work for `overlap` more. Raises `NotFound` or `WrongState`."""
-    raw_key = api_keys.mint(key_id)
     with database.transaction() as session:
         key = _living_key(session, key_id)
+        raw_key = api_keys.mint(key.id)
         now = datetime.now(UTC)
         for secret in session.scalars(select(KeySecret).where(KeySecret.key_id == key_id)):
             end = now + overlap
@@ -117,12 +127,16 @@ def _apply(key: Key, terms: KeyTerms) -> dict[str, Any]:
     if terms.cidrs is not None:
         key.cidrs = changed["cidrs"] = [_cidr(cidr) for cidr in terms.cidrs] or None
     if terms.not_before is not None:
-        key.not_before = terms.not_before
-        changed["not_before"] = terms.not_before.isoformat()
+        key.not_before = _end(terms.not_before)
+        changed["not_before"] = str(key.not_before)
     if terms.expires_at is not None:
-        key.expires_at = terms.expires_at
-        changed["expires_at"] = terms.expires_at.isoformat()
+        key.expires_at = _end(terms.expires_at)
+        changed["expires_at"] = str(key.expires_at)
     return changed
+
+
+def _end(instant: datetime | Unbounded) -> datetime | None:
+    return None if isinstance(instant, Unbounded) else instant
 
 
 def _scopes(scopes: Sequence[str]) -> list[str]:

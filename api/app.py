@@ -33,6 +33,7 @@ from serving.predictor import Predictor
 
 #: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
 CLOSE_SECONDS = 10.0
+SEARCHES_AT_ONCE = 4
 DESCRIPTION = "Predictions from models that you were given access to. Every answer is limited, and recorded first."
 
 
@@ -106,6 +107,7 @@ def assemble(settings: Settings) -> Parts:
         log=log,
         follower=Follower(vital, directory, registry),
         predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
+        searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
     )
 
 

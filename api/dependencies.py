@@ -11,6 +11,9 @@ from auth.principal import Principal, Scope
 from auth.security import BEARER_HEADER, KEY_HEADER, current_principal
 from serving.call import Call
 
+#: Nobody lists more; who does has only the first ones looked at.
+MAX_MEDIA_RANGES = 50
+
 
 class ScopeMissing(Exception):
     """A known caller without any of the scopes that the route asks for."""
@@ -66,7 +69,8 @@ async def visitor(request: Request) -> Principal | None:
 def accepts_json(request: Request) -> bool:
     """Whether `Accept` (RFC 9110, section 12.5.1) leaves room for JSON."""
     accepted = [value for name, value in request.scope["headers"] if name == b"accept"]
-    return not accepted or any(_ranges_over_json(part) for value in accepted for part in value.lower().split(b","))
+    ranges = b",".join(accepted).lower().split(b",", MAX_MEDIA_RANGES)[:MAX_MEDIA_RANGES]
+    return not accepted or any(map(_ranges_over_json, ranges))
 
 
 def _ranges_over_json(part: bytes) -> bool:

@@ -17,11 +17,13 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+MAX_QUERY_FIELDS = 50
+
 Solver = Callable[[Request], Awaitable[Any]]
 
 
 class DuplicateParameter(Exception):
-    """A query parameter was given more than once."""
+    """A query parameter was given more than once, or there are more of them than any route takes."""
 
 
 class DirectRoute(APIRoute):
@@ -83,7 +85,12 @@ def solver(dependant: Dependant) -> Solver:
 def _query(query_string: bytes) -> dict[str, str]:
     if not query_string:
         return {}
-    given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
+    try:
+        given = parse_qs(
+            query_string.decode("latin-1"), keep_blank_values=True, errors="replace", max_num_fields=MAX_QUERY_FIELDS
+        )
+    except ValueError:
+        raise DuplicateParameter from None
     if any(len(values) > 1 for values in given.values()):
         raise DuplicateParameter
     return {name: values[0] for name, values in given.items()}

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from api.dependencies import parts_of, visitor
+from api.routes.models import usable_models
 from inference.registry import PRODUCTION, ServedModel, ServedVersion
 
 router = APIRouter(include_in_schema=False)
@@ -46,8 +47,7 @@ async def openapi(request: Request) -> Response:
     """Public models for anybody; with a credential, those that the caller may use."""
     principal = await visitor(request)
     parts = parts_of(request)
-    models = parts.registry.visible(principal.tenant_id if principal else None)
-    models = [model for model in models if principal is None or principal.may_use(model.listing.name)]
+    models = usable_models(request, principal)
     document = _remembered(request.app, models, parts.settings.default_model, parts.settings.max_batch_rows)
     return Response(document, media_type="application/json")
 

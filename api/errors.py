@@ -45,7 +45,7 @@ from inference.registry import ModelNotAvailable, ModelNotFound
 from inference.schema import BrokenJson, InvalidRows
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
-from serving.predictor import DeadlineExceeded, ModelFailed
+from serving.predictor import BodyTooSlow, DeadlineExceeded, ModelFailed
 
 QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 RETRY_SECONDS = 1
@@ -70,6 +70,7 @@ TABLE: dict[type[Exception], Problem] = {
     AmbiguousCredential: MALFORMED_REQUEST,
     DuplicateParameter: MALFORMED_REQUEST,
     ClientGone: MALFORMED_REQUEST,
+    BodyTooSlow: MALFORMED_REQUEST,
     NotAuthenticated: UNAUTHORIZED,
     ScopeMissing: FORBIDDEN,
     ModelNotFound: NOT_FOUND,
@@ -99,6 +100,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     BrokenJson: lambda e: (e.reason, {}),
     AmbiguousCredential: lambda _: ("more than one credential was sent: send one", {}),
     DuplicateParameter: lambda _: ("a query parameter was given more than once", {}),
+    BodyTooSlow: lambda _: ("the body did not arrive in time", {}),
     ScopeMissing: lambda e: (f"the key needs the scope {' or '.join(e.scopes)}", {}),
     InvalidRows: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),

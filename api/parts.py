@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from api.settings import Settings
@@ -27,3 +28,5 @@ class Parts:
     log: LogWriter
     follower: Follower
     predictor: Predictor
+    #: So many searches of the log at once; the others wait, and nobody else does.
+    searches: asyncio.Semaphore

@@ -1,8 +1,9 @@
 """HTTP/1.1 on a socket: uvicorn's protocol, with bounds on what a request may send before anybody looks at it.
 
-uvicorn keeps headers for as long as they come, however many (60 MB were accepted) and however slowly. Here a head
-that passes `MAX_HEAD_BYTES` is answered with 413, one that does not end in time with 400, and what a refused client
-still sends is discarded for a moment, so that it can read the answer, and then cut off.
+uvicorn keeps headers for as long as they come, however many (60 MB were accepted) and however slowly, takes a body's
+trailer for headers, and queues pipelined requests without end. Here a head that passes `MAX_HEAD_BYTES` is answered
+with 413, one that does not end in time with 400, and what a refused client still sends is discarded for a moment, so
+that it can read the answer, and then cut off.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.errors import problem_body
@@ -19,12 +21,17 @@ from api.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
 from db.ids import uuid7
 
 HEAD_SECONDS = 10.0
+#: For a client to read a refusal, or to send the rest of what was answered already.
 LINGER_SECONDS = 2.0
+#: For a client to make room for more of its answer.
+WRITE_SECONDS = 30.0
 MAX_DISCARDED_BYTES = 32 << 20
+MAX_PIPELINED = 16
+_HOP = {b"upgrade", b"http2-settings"}
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `max_head_bytes` counts request line and headers as they arrive."""
+    """One connection. `max_head_bytes` counts request line and headers as they arrive, and what follows a body."""
 
     def __init__(self, *args: Any, max_head_bytes: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,6 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._is_draining = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -43,37 +51,87 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             self._discard(len(data))
             return
-        if self._is_in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._is_in_head and self._head_bytes > self._max_head_bytes:
+        # What is not body is head: line and headers, and after a chunked body its trailer.
+        self._head_bytes += len(data)
+        self._feed(data)
+        if self._is_refused:
+            return
+        if self._is_in_head and self._is_message_over:
+            # Between two messages, or just after one.
+            self._head_bytes = 0
+        if self._head_bytes > self._max_head_bytes:
             self._refuse(TOO_LARGE, "the head of the request is too long")
-        elif self._is_in_head and self._head_bytes and self._head_timer is None and not self._is_refused:
+        elif self._is_in_head and self._head_bytes and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._is_refused:
+                self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(MALFORMED_REQUEST, "the request breaks the rules of HTTP/1.1")
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """An upgrade that is not served is no upgrade (RFC 9110, section 7.8): the same request without it.
+
+        The parser takes what follows such a head for another protocol's, and so would drop the body, or take it for
+        the next request.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(MALFORMED_REQUEST, "this server is no proxy")
+            return
+        lines = [b"%s %s HTTP/1.1" % (method, self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                value = b", ".join(token for token in tokens if token.lower() not in _HOP)  # noqa: PLW2901
+            if name not in _HOP and value:
+                lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self._is_in_head = True
+        self._feed(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def on_message_begin(self) -> None:
         self._is_message_over = False
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer field is no header: nobody has asked for it, and a credential in it would come after its check.
+        if self._is_in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._is_in_head = False
         self._head_bytes = 0
         self._discarded_bytes = 0
         self._stop_head_timer()
+        hosts = sum(name == b"host" for name, _ in self.headers)
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
             self._refuse(TOO_LARGE, "the head of the request is too long")
-            return
-        super().on_headers_complete()
-        if self._is_draining and self.cycle is not None:
-            self.cycle.keep_alive = False
+        elif hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            self._refuse(MALFORMED_REQUEST, "a request has one Host")
+        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._refuse(MALFORMED_REQUEST, "too many requests were sent before the first was answered")
+        else:
+            super().on_headers_complete()
+            if self._is_draining:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
         if self._is_refused:
             return
         if self.cycle.response_complete:
@@ -81,6 +139,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._is_in_head = True
         self._is_message_over = True
         if not self._is_refused:
@@ -88,13 +148,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._is_message_over:
+        if self.pipeline:
+            # It resumes reading whatever is still waiting to be answered.
+            self.flow.pause_reading()
+        elif self._is_refused:
+            self.transport.close()
+        elif self.cycle.response_complete and not self._is_message_over:
             # Answered before its body was all there, as a 413 is: what is left of it may take a moment, not for ever.
             self.loop.call_later(LINGER_SECONDS, self._cut_off, self.cycle)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  ours says the same of every fault
-        if not self._is_refused:
-            self._refuse(MALFORMED_REQUEST, "the request breaks the rules of HTTP/1.1")
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """The server stops: what is under way is answered, and so is what was sent before the client could know."""
@@ -105,13 +177,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _refuse(self, problem: Problem, detail: str) -> None:
+        """Takes nothing more from this client; answers what it had asked before, or else this."""
         self._is_refused = True
         self._stop_head_timer()
-        if self.transport.is_closing():
-            return
-        if self.cycle is not None and not self.cycle.response_complete:
-            # An answer is on its way; another one behind it could be taken for its own.
-            self.transport.close()
+        self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        if self.transport.is_closing() or self._owes_an_answer():
+            # Another answer behind the one that is on its way could be taken for its own.
             return
         request_id = uuid7()
         body = problem_body(problem, detail, request_id, {})
@@ -129,6 +200,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
+    def _owes_an_answer(self) -> bool:
+        """Whether a request was complete before this fault; one whose own body is at fault is given up."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        if self._is_message_over or self.cycle.response_started or self.pipeline:
+            return True
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        return False
+
     def _discard(self, count: int) -> None:
         self._discarded_bytes += count
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
@@ -136,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if self._is_in_head and not self.transport.is_closing():
+        if self._is_in_head and not self._is_refused and not self.transport.is_closing():
             if self._head_bytes:
                 self._refuse(MALFORMED_REQUEST, "the head of the request did not arrive in time")
             elif self.cycle is None:

@@ -91,7 +91,7 @@ class Committer:
             self._commit([seal(record) for record in records], is_owed=True)
         except DatabaseUnavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this record's
             # The database is there and will not have it. One record must not keep the others, and everybody, out.
             self._store.close()
             if len(records) == 1:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 
 from auth.api_keys import key_id_of
-from auth.keyring import Keyring
+from auth.keyring import Keyring, WrongSecret
 from auth.principal import Principal, Scope
 from db.database import Database, DatabaseUnavailable
 from db.keys import Credential, find_credential
@@ -32,6 +32,8 @@ class Directory:
         self._keyring = keyring
         self._clock = clock
         self._remembered: dict[str, Principal] = {}
+        #: Digests by the ids of their key and their tenant: a change names those.
+        self._digests: dict[str, set[str]] = {}
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
         self._generation = 0
         self._read_at = -STALE_AFTER_SECONDS
@@ -65,14 +67,17 @@ class Directory:
             return
         if change.kind == "plan":
             self._remembered.clear()
+            self._digests.clear()
             return
-        stale = [
-            digest
-            for digest, principal in self._remembered.copy().items()
-            if change.object_id in (principal.key_id, principal.tenant_id)
-        ]
-        for digest in stale:
-            self._remembered.pop(digest, None)
+        for digest in list(self._digests.get(change.object_id, ())):
+            self._drop(digest)
+
+    def _drop(self, digest: str) -> None:
+        principal = self._remembered.pop(digest)
+        for owner in (principal.key_id, principal.tenant_id):
+            self._digests[owner].discard(digest)
+            if not self._digests[owner]:
+                del self._digests[owner]
 
     async def _load_once(self, digests: Sequence[str]) -> Principal | None:
         """Reads a caller from the database; many requests with one new key share one query."""
@@ -91,16 +96,21 @@ class Directory:
                     # A change that came in while we read may be missing from what we read.
                     if generation == self._generation:
                         return self._remember(found)
-        except (TimeoutError, DatabaseUnavailable) as error:
+        except (TimeoutError, DatabaseUnavailable, WrongSecret) as error:
+            # A secret that was rotated by another process is not the caller's fault either.
             raise DirectoryUnavailable from error
 
     def _remember(self, found: tuple[str, Principal] | None) -> Principal | None:
         if found is None:
             return None
         while len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.pop(next(iter(self._remembered)), None)
+            self._drop(next(iter(self._remembered)))
         digest, principal = found
+        if digest in self._remembered:
+            self._drop(digest)
         self._remembered[digest] = principal
+        for owner in (principal.key_id, principal.tenant_id):
+            self._digests.setdefault(owner, set()).add(digest)
         return principal
 
     def _read(self, digests: Sequence[str]) -> tuple[str, Principal] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
+from db.addresses import parse_address
 from db.policies import Policy
 
 
@@ -47,11 +48,8 @@ class Principal:
         """Whether the key may be used from that address; a key without CIDRs may be used from anywhere."""
         if not self.cidrs:
             return True
-        try:
-            source = ip_address(address)
-        except ValueError:
-            return False
-        return any(source in network for network in self.cidrs)
+        source = parse_address(address)
+        return source is not None and any(source in network for network in self.cidrs)
 
     def may_use(self, model: str) -> bool:
         """Whether the key itself is limited to other models; the tenant's grants are the registry's to judge."""

@@ -9,12 +9,13 @@ from functools import cached_property
 
 import migrations
 from admin.facts import InvalidValue
+from admin.keys import Unbounded
 from api.settings import Settings, read_settings
 from auth.keyring import Keyring
 from db.database import Database
 from inference.artifacts import ArtifactStore
 
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,5})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -57,8 +58,13 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
-def instant(text: str) -> datetime:
-    """An instant in ISO 8601, in UTC unless it says otherwise, or a duration from now. Raises `InvalidValue`."""
+def instant(text: str) -> datetime | Unbounded:
+    """An instant in ISO 8601, in UTC unless it says otherwise, or a duration from now; `none` clears one.
+
+    Raises `InvalidValue`.
+    """
+    if text == Unbounded.NONE.value:
+        return Unbounded.NONE
     if _DURATION.fullmatch(text):
         return datetime.now(UTC) + duration(text)
     try:
@@ -66,3 +72,8 @@ def instant(text: str) -> datetime:
     except ValueError:
         raise InvalidValue(f"an instant is written 2026-12-31T23:59:59Z or 90d, not {text!r}") from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def several(texts: list[str] | None) -> list[str] | None:
+    """What an option that may be repeated was given: None if not at all, an empty list for `none`."""
+    return [] if texts == ["none"] else texts or None

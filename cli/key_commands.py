@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from admin.facts import NotFound
 from admin.keys import IssuedKey, KeyTerms, issue_key, revoke_key, rotate_key, set_key
 from admin.tenants import named_tenant
-from cli.context import Context, duration, instant
+from cli.context import Context, duration, instant, several
 from cli.output import Json, show
 from cli.plan_commands import Limits, Rows, limits_of
 from db.keys import find_key, keys_of
@@ -79,7 +79,7 @@ def set_(
     cidr: Cidrs = None,
     as_json: Json = False,
 ) -> None:
-    """Changes what a key may do; what is not given stays as it is."""
+    """Changes what a key may do; what is not given stays as it is, and `none` clears it."""
     context = Context()
     terms = _terms(label, scope, limit, rows, model, expires, not_before, cidr)
     set_key(context.database, actor=context.actor, key_id=key_id, terms=terms)
@@ -112,16 +112,15 @@ def _terms(
     label: str | None, scope: list[str] | None, limit: list[str] | None, rows: list[str] | None,
     model: list[str] | None, expires: str | None, not_before: str | None, cidr: list[str] | None,
 ) -> KeyTerms:  # fmt: skip
-    # An option that was not given comes as an empty list; that means "as it is", not "none".
     return KeyTerms(
         label=label,
         scopes=scope or None,
-        requests=limit or None,
-        rows=rows or None,
-        models=model or None,
-        cidrs=cidr or None,
-        not_before=instant(not_before) if not_before else None,
-        expires_at=instant(expires) if expires else None,
+        requests=several(limit),
+        rows=several(rows),
+        models=several(model),
+        cidrs=several(cidr),
+        not_before=None if not_before is None else instant(not_before),
+        expires_at=None if expires is None else instant(expires),
     )
 
 

@@ -38,7 +38,7 @@ def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     settings, raw_key = quickstart.prepare()
     if not is_free(host, port):
         raise Refused(f"port {port} is taken: choose another with --port, or PORT= for make")
-    line = quickstart.curl_line(settings, host, port, raw_key)
+    line = quickstart.curl_line(host, port, raw_key)
 
     def greet() -> None:
         note = f" (the key is kept in {quickstart.DEMO_FILE}, and shown only now)" if raw_key else ""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from admin.plans import set_plan
 from admin.tenants import named_plan
-from cli.context import Context
+from cli.context import Context, several
 from cli.output import Json, show
 from db.plans import all_plans
 from db.policies import Level, policies_of
@@ -29,10 +29,10 @@ def set_(
     concurrency: Annotated[int | None, typer.Option(help="Requests under way at once, for each tenant.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a plan or changes it; limits that are given replace those of their kind."""
+    """Makes a plan or changes it; limits that are given replace their kind, and `none` clears it."""
     context = Context()
     set_plan(
-        context.database, actor=context.actor, name=name, requests=limit or None, rows=rows or None,
+        context.database, actor=context.actor, name=name, requests=several(limit), rows=several(rows),
         concurrency=concurrency,
     )  # fmt: skip
     show(_described(context, name), as_json=as_json)

@@ -39,13 +39,12 @@ def prepare() -> tuple[Settings, str | None]:
     return settings, _make_demo_key(context)
 
 
-def curl_line(settings: Settings, host: str, port: int, raw_key: str | None) -> str:
+def curl_line(host: str, port: int, raw_key: str | None) -> str:
     """A command that asks for a prediction; without the key it takes it from where it is kept."""
     row = orjson.dumps({"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}).decode()
     key = raw_key or f"$(sed -n 's/^ADYTON_DEMO_KEY=//p' {DEMO_FILE})"
     shown_host = f"[{host}]" if ":" in host else host
-    model = "iris" if settings.default_model != "iris" else settings.default_model
-    url = f"http://{shown_host}:{port}/v1/models/{model}/predict"
+    url = f"http://{shown_host}:{port}/v1/models/iris/predict"
     return f'curl -s {url} -H "X-API-Key: {key}" -H "Content-Type: application/json" -d {shlex.quote(row)}'
 
 
@@ -58,7 +57,8 @@ def _make_demo_key(context: Context) -> str | None:
     kept = _kept_key()
     with context.database.reading() as session:
         has_tenant = find_tenant(session, DEMO_TENANT) is not None
-        if kept and find_credential(session, context.keyring.digests(kept.encode())) is not None:
+        found = find_credential(session, context.keyring.digests(kept.encode())) if kept else None
+        if found is not None and found.key.revoked_at is None and found.tenant.status == "active":
             return None
     if not has_tenant:
         create_tenant(context.database, context.keyring, actor=ACTOR, name=DEMO_TENANT)

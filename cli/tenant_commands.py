@@ -8,7 +8,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from admin.tenants import DEFAULT_PLAN, create_tenant, named_tenant, resume_tenant, set_tenant, suspend_tenant
-from cli.context import Context
+from cli.context import Context, several
 from cli.output import Json, show
 from cli.plan_commands import Limits, Rows, limits_of
 from db.tables import Plan, Tenant
@@ -28,7 +28,13 @@ def create(
     """Makes a tenant."""
     context = Context()
     create_tenant(
-        context.database, context.keyring, actor=context.actor, name=name, plan=plan, requests=limit, rows=rows
+        context.database,
+        context.keyring,
+        actor=context.actor,
+        name=name,
+        plan=plan,
+        requests=several(limit),
+        rows=several(rows),
     )
     show(_described(context, name), as_json=as_json)
 
@@ -55,9 +61,9 @@ def set_(
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a tenant's plan or its own limits; limits that are given replace those of their kind."""
+    """Changes a tenant's plan or its own limits; what is given replaces its kind, and `none` clears it."""
     context = Context()
-    set_tenant(context.database, actor=context.actor, name=name, plan=plan, requests=limit or None, rows=rows or None)
+    set_tenant(context.database, actor=context.actor, name=name, plan=plan, requests=several(limit), rows=several(rows))
     show(_described(context, name), as_json=as_json)
 
 

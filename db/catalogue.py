@@ -24,13 +24,17 @@ def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
     """Everything that can be asked, by the model's name."""
     entries = {model.id: CatalogueEntry(model) for model in session.scalars(select(Model).order_by(Model.name))}
     for version in session.scalars(select(Version).where(Version.status == "active").order_by(Version.created_at)):
-        entries[version.model_id].versions[version.name] = version
+        # A model that was made between two of these queries is read with its own change, a moment later.
+        if version.model_id in entries:
+            entries[version.model_id].versions[version.name] = version
     for alias, version_name in session.execute(
         select(Alias, Version.name).join(Version, Version.id == Alias.version_id).where(Version.status == "active")
     ):
-        entries[alias.model_id].aliases[alias.name] = version_name
+        if alias.model_id in entries:
+            entries[alias.model_id].aliases[alias.name] = version_name
     for grant in session.scalars(select(Grant)):
-        entries[grant.model_id].granted_to.add(grant.tenant_id)
+        if grant.model_id in entries:
+            entries[grant.model_id].granted_to.add(grant.tenant_id)
     return {entry.model.name: entry for entry in entries.values()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from datetime import UTC, datetime
 from threading import Lock
@@ -52,6 +53,16 @@ def uuid7(at_ms: int | None = None) -> str:
     variant = "89ab"[int(random[3], 16) & 3]
     high = f"{at_ms:012x}"
     return f"{high[:8]}-{high[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+
+
+_UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+
+
+def is_request_id(text: str) -> bool:
+    """Whether the text is a UUIDv7 of a year that there can be a record of."""
+    match = _UUID7.fullmatch(text)
+    return match is not None and int(match[1] + match[2], 16) <= _LAST_MS
 
 
 def instant_of(request_id: str) -> datetime:

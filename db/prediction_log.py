@@ -32,17 +32,28 @@ class Filters:
     min_latency_us: int | None = None
 
 
-def search(session: Session, filters: Filters, *, limit: int, after: tuple[datetime, str] | None) -> Page:
-    """A page of records, newest first, and the place after which the next one starts."""
+def search(
+    session: Session, filters: Filters, *, limit: int, after: tuple[datetime, str] | None, max_characters: int
+) -> Page:
+    """A page of records, newest first, and the place after which the next one starts.
+
+    It ends at `limit` records, or after the first with which inputs and outputs pass `max_characters`.
+    """
     query = _selection().where(*_conditions(filters))
     if after is not None:
         query = query.where(tuple_(PredictionRecord.at, PredictionRecord.request_id) < after)
     query = query.order_by(PredictionRecord.at.desc(), PredictionRecord.request_id.desc()).limit(limit + 1)
-    found = list(session.execute(query).mappings())
-    if len(found) <= limit:
-        return list(found), None
-    record = found[limit - 1][PredictionRecord]
-    return list(found[:limit]), (record.at, record.request_id)
+    page: list[RowMapping] = []
+    characters = 0
+    with session.execute(query.execution_options(yield_per=50)) as result:
+        for found in result.mappings():
+            if len(page) == limit or characters > max_characters:
+                last = page[-1][PredictionRecord]
+                return page, (last.at, last.request_id)
+            record = found[PredictionRecord]
+            characters += len(record.inputs or "") + len(record.outputs or "")
+            page.append(found)
+    return page, None
 
 
 def find_record(session: Session, request_id: str, *, tenant_id: str | None) -> RowMapping | None:

@@ -31,7 +31,7 @@ def compile_tested(estimator: Any, sample: NDArray[np.float64]) -> Compiled:
     """Compiles the estimator and tests it on the sample, on random rows and between neighbouring rows.
 
     `sample` has shape (rows, features). A compiled model is returned only if every label is identical (but on ties,
-    which the trained model answers) and every number within 1e-5 relative.
+    which the trained model answers) and every number within 1e-5 (relative; for probabilities, absolute).
     """
     rows = _test_rows(sample)
     trained = TrainedEngine(estimator, Pool(1)).compute(rows)
@@ -72,6 +72,9 @@ def _test_rows(sample: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _compare(trained: Predictions, compiled: Predictions) -> dict[str, Any]:
+    if trained.probabilities is None and isinstance(trained.labels[0], str | bool | int):
+        mismatches = sum(ours != theirs for ours, theirs in zip(compiled.labels, trained.labels, strict=True))
+        return {"label_mismatches": mismatches, "largest_difference": 0.0}
     if trained.probabilities is None or compiled.probabilities is None:
         expected, found = np.asarray(trained.labels, float), np.asarray(compiled.labels, float)
         scale = np.maximum(np.abs(expected), 1.0)

@@ -21,6 +21,7 @@ Matrix = NDArray[np.float64]
 
 #: A compiled forest of a hundred trees takes some 6 µs a row: so many stay well under a millisecond.
 INLINE_ROWS = 32
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 POOL_THREADS = max(2, os.cpu_count() or 1)
 
 
@@ -29,6 +30,14 @@ class Predictions(NamedTuple):
 
     labels: list[Any]
     probabilities: list[list[float]] | None
+
+
+class NotComputable(Exception):
+    """Rows (by their places) whose values, or what comes of them, are beyond the numbers that the model counts in."""
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        super().__init__()
+        self.rows = rows
 
 
 class Engine(Protocol):
@@ -72,10 +81,11 @@ class TrainedEngine:
         return await self._pool.run(self.compute, rows)
 
     def compute(self, rows: Matrix) -> Predictions:
-        labels = np.asarray(self._estimator.predict(rows)).tolist()
+        labels = np.asarray(self._estimator.predict(rows))
+        _require_finite(labels)
         if self.class_names is None:
-            return Predictions(labels, None)
-        return Predictions(labels, np.asarray(self._estimator.predict_proba(rows), dtype=np.float64).tolist())
+            return Predictions(labels.tolist(), None)
+        return Predictions(labels.tolist(), np.asarray(self._estimator.predict_proba(rows), dtype=np.float64).tolist())
 
 
 class CompiledEngine:
@@ -123,11 +133,21 @@ class Graph:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def predict(self, rows: Matrix) -> Predictions:
+        if self._dtype is np.float32 and np.abs(rows).max() > LARGEST_FLOAT32:
+            raise NotComputable(np.flatnonzero((np.abs(rows) > LARGEST_FLOAT32).any(axis=1)).tolist())
         outputs = self._session.run(self._outputs, {self._input: rows.astype(self._dtype, copy=False)})
+        _require_finite(outputs[-1])
         if len(outputs) > 1:
             return Predictions(outputs[0].tolist(), outputs[1].tolist())
         values = outputs[0]
         return Predictions((values.ravel() if values.ndim > 1 and values.shape[1] == 1 else values).tolist(), None)
+
+
+def _require_finite(values: NDArray[Any]) -> None:
+    """An overflow is no prediction, and JSON has no word for it."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        flat = values.reshape(len(values), -1)
+        raise NotComputable(np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist())
 
 
 def is_tie(probabilities: Sequence[float], margin: float) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 import joblib
@@ -89,18 +90,34 @@ class ServedModel:
 
 
 class Registry:
-    """What is served now. `follow` builds the next state beside the present one and swaps it in whole."""
+    """What is served now. Each change is built beside the present state and swapped in whole.
+
+    `restrict` and `load` are called by one thread each, and never wait for one another.
+    """
 
     def __init__(self, store: ArtifactStore, *, max_rows: int) -> None:
         self._store = store
         self._max_rows = max_rows
         self._pool = Pool()
+        self._lock = Lock()
         self._models: dict[str, ServedModel] = {}
 
-    def follow(self, listings: Sequence[ModelListing]) -> None:
+    def load(self, listings: Sequence[ModelListing]) -> None:
         """Serves exactly these models; versions that are loaded stay loaded, others are loaded first."""
         loaded = {version.listing.id: version for model in self._models.values() for version in model.versions.values()}
-        self._models = {listing.name: self._serve(listing, loaded) for listing in listings}
+        models = {listing.name: self._serve(listing, loaded) for listing in listings}
+        with self._lock:
+            self._models = models
+
+    def restrict(self, listings: Sequence[ModelListing]) -> None:
+        """At once, and without loading anything: models are for those that they are for now."""
+        now = {listing.id: listing for listing in listings}
+        with self._lock:
+            self._models = {
+                name: replace(model, listing=replace(model.listing, is_public=new.is_public, granted_to=new.granted_to))
+                for name, model in self._models.items()
+                if (new := now.get(model.listing.id)) is not None
+            }
 
     def find(self, name: str, version: str | None, *, tenant_id: str) -> ServedVersion:
         """The version that answers that tenant. Raises `ModelNotFound` or `ModelNotAvailable`."""

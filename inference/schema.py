@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationE
 Row = Mapping[str, Any]
 
 MAX_ERRORS = 100
+MAX_INTEGER = 2**53
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 
 
@@ -61,8 +62,10 @@ class RowSchema:
         self.document = document
         self.names: tuple[str, ...] = tuple(document["properties"])
         self.pii = {name: feature.get("x-pii", "no") for name, feature in document["properties"].items()}
+        self._max_rows = max_rows
         row = _row_schema(document["properties"])
-        rows = core_schema.list_schema(row, min_length=1, max_length=max_rows)
+        # Where a row is wrong, all are looked at again one by one; here the first is enough.
+        rows = core_schema.list_schema(row, min_length=1, max_length=max_rows, fail_fast=True)
         wrapped = {"rows": core_schema.typed_dict_field(rows)}
         self._row = SchemaValidator(row)
         self._list = SchemaValidator(rows)
@@ -71,54 +74,116 @@ class RowSchema:
 
     def row(self, body: bytes) -> list[Row]:
         """The one row of `{"feature": ...}`. Raises `BrokenJson` or `InvalidRows`, as all three do."""
-        return self._parse(self._row, body, lambda row: [row], 0)
+        row: Row | None = self._fast(self._row, body, 1)
+        if row is not None and body.count(b'"') == 2 * len(row):
+            return [row]
+        return self._checked([parse_json(body)], "")
 
     def rows(self, body: bytes) -> list[Row]:
         """The rows of `{"rows": [...]}`."""
-        return self._parse(self._wrapped, body, itemgetter("rows"), 1)
+        wrapper = self._fast(self._wrapped, body, self._max_rows)
+        if wrapper is not None and body.count(b'"') == 2 * (1 + sum(map(len, wrapper["rows"]))):
+            rows: list[Row] = wrapper["rows"]
+            return rows
+        document = parse_json(body)
+        if not isinstance(document, dict):
+            raise InvalidRows([RowError("", "type", "must be an object")])
+        if document.keys() - {"rows"}:
+            raise InvalidRows([RowError("", "unknown", "has a member other than rows")])
+        if "rows" not in document:
+            raise InvalidRows([RowError("/rows", "required", "is required")])
+        return self._checked(self._counted(document["rows"], "/rows"), "/rows/{}")
 
     def bare_rows(self, body: bytes) -> list[Row]:
         """The rows of `[...]`."""
-        return self._parse(self._list, body, lambda rows: rows, 0)
+        rows: list[Row] | None = self._fast(self._list, body, self._max_rows)
+        if rows is not None and body.count(b'"') == 2 * sum(map(len, rows)):
+            return rows
+        return self._checked(self._counted(parse_json(body), ""), "/{}")
 
     def matrix(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The rows as float64 of shape (rows, features); `null` is NaN."""
         return np.array([self._values(row) for row in rows], dtype=np.float64)
 
     def example(self) -> dict[str, float | int | bool]:
-        """A synthetic row within all bounds, from the middle of what is known of each feature."""
+        """A synthetic row from the middle of what is known of each feature."""
         return {name: _example(feature) for name, feature in self.document["properties"].items()}
 
-    def _parse(self, validator: SchemaValidator, body: bytes, rows_of: Any, wrapper_members: int) -> list[Row]:
+    def _fast(self, validator: SchemaValidator, body: bytes, rows: int) -> Any:
+        """What the validator makes of the bytes, or None where that has to be looked at again.
+
+        Values are numbers, so that a good body's only quotation marks are two for each member. A body with more of
+        them has members that nobody knows, or one twice, of which the validator would silently keep the last.
+        """
+        if body.count(b'"') > 2 * (rows * len(self.names) + 1):
+            return None
         try:
-            rows: list[Row] = rows_of(validator.validate_json(body))
-        except ValidationError as error:
-            look_twice(body)
-            raise _refusal(error) from None
-        # Values are numbers, so that the only quotation marks are two for each member. More of them than that: a
-        # member came twice, of which the validator silently keeps the last.
-        if body.count(b'"') != 2 * (wrapper_members + sum(map(len, rows))):
-            look_twice(body)
+            return validator.validate_json(body)
+        except ValidationError:
+            return None
+
+    def _counted(self, rows: Any, at: str) -> list[Any]:
+        if not isinstance(rows, list):
+            raise InvalidRows([RowError(at, "type", "must be a list")])
+        if not 1 <= len(rows) <= self._max_rows:
+            few = RowError(at, "too_few", "must have at least one row")
+            raise InvalidRows([RowError(at, "too_many", f"must have at most {self._max_rows} rows") if rows else few])
         return rows
 
+    def _checked(self, documents: list[Any], place: str) -> list[Row]:
+        """The rows, or every bad one of them up to a hundred; each is named before any is named twice."""
+        rows: list[Row] = []
+        faults: list[list[RowError]] = []
+        for number, document in enumerate(documents):
+            found = self._faults(document, place.format(number))
+            if found:
+                faults.append(found)
+            rows.append(document)
+            if len(faults) == MAX_ERRORS:
+                break
+        if faults:
+            room = MAX_ERRORS - len(faults)
+            for found in faults:
+                kept = 1 + max(0, min(room, len(found) - 1))
+                room -= kept - 1
+                del found[kept:]
+            raise InvalidRows([error for found in faults for error in found])
+        return rows
 
-def look_twice(body: bytes) -> None:
-    """Raises `BrokenJson` for what the fast parser forgives: a member twice, NaN, infinities, another encoding."""
+    def _faults(self, document: Any, at: str) -> list[RowError]:
+        if not isinstance(document, dict):
+            return [RowError(at, "type", "must be an object")]
+        known = {name: document[name] for name in self.names if name in document}
+        unknown = [RowError(at, "unknown", "has a member that the model does not know")]
+        faults = unknown if len(known) < len(document) else []
+        try:
+            self._row.validate_python(known)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            faults = faults + [_row_error(detail, at) for detail in details]
+        return faults
+
+
+def parse_json(body: bytes) -> Any:
+    """What the body says, by the letter: raises `BrokenJson` for a member twice, NaN, infinities, other encodings."""
     try:
-        json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json, parse_int=float,
-        )  # fmt: skip
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
     except UnicodeDecodeError:
         raise BrokenJson("the body is not UTF-8") from None
     except RecursionError:
         raise BrokenJson("the body is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise BrokenJson(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
+    except ValueError:
+        # Python reads no integer of more than some thousand digits.
+        raise BrokenJson("the body has a number of too many digits") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) < len(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise BrokenJson("an object has the same member twice")
+    return members
 
 
 def _not_json(_: str) -> None:
@@ -133,14 +198,15 @@ def _row_schema(properties: Mapping[str, Mapping[str, Any]]) -> CoreSchema:
 
 
 def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
-    kinds = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
+    kinds = _kinds(spec)
     kind = [kind for kind in kinds if kind != "null"]
     bounds = {ours: spec[word] for word, ours in BOUNDS.items() if word in spec}
     schema: CoreSchema
     if kind == ["number"]:
         schema = core_schema.float_schema(strict=True, allow_inf_nan=False, **bounds)
     elif kind == ["integer"]:
-        schema = core_schema.int_schema(strict=True, **bounds)
+        # Past this a float64 no longer tells integers apart.
+        schema = core_schema.int_schema(strict=True, **({"ge": -MAX_INTEGER, "le": MAX_INTEGER} | bounds))
     elif kind == ["boolean"]:
         schema = core_schema.bool_schema(strict=True)
     else:
@@ -148,47 +214,38 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
     return core_schema.nullable_schema(schema) if "null" in kinds else schema
 
 
+def _kinds(spec: Mapping[str, Any]) -> list[str]:
+    return list(spec["type"]) if isinstance(spec["type"], list) else [spec["type"]]
+
+
 def _example(spec: Mapping[str, Any]) -> float | int | bool:
-    if "boolean" in (spec["type"], *spec["type"]):
+    kinds = _kinds(spec)
+    if "boolean" in kinds:
         return True
-    low, high = spec.get("x-observed") or (_bound(spec, "inimum"), _bound(spec, "aximum"))
+    low, high = spec.get("x-observed") or (
+        _bound(spec, "exclusiveMinimum", "minimum"),
+        _bound(spec, "exclusiveMaximum", "maximum"),
+    )
     if low is None:
         low = 0.0 if high is None else high - 2
     middle = low + 1 if high is None else (low + high) / 2
-    if "integer" in (spec["type"], *spec["type"]):
-        return math.floor(middle)
-    return round(middle, 2 - math.floor(math.log10(abs(middle)))) if middle else 0.0
+    if "integer" in kinds:
+        return math.ceil(middle) if math.ceil(middle) <= (middle if high is None else high) else math.floor(middle)
+    short = float(f"{middle:.3g}")
+    return short if low < short and (high is None or short < high) else middle
 
 
-def _bound(spec: Mapping[str, Any], which: str) -> float | None:
-    for word in (f"exclusiveM{which}", f"m{which}"):
-        if word in spec:
-            return float(spec[word])
-    return None
+def _bound(spec: Mapping[str, Any], *words: str) -> float | None:
+    return next((float(spec[word]) for word in words if word in spec), None)
 
 
-def _refusal(error: ValidationError) -> InvalidRows | BrokenJson:
-    """At most a hundred places, the first of each row first, so that every bad row up to then is named."""
-    details = error.errors(include_url=False, include_input=False)
-    if any(detail["type"] == "json_invalid" for detail in details):
-        return BrokenJson("the body is not JSON, or is nested too deeply")
-    firsts: list[ErrorDetails] = []
-    others: list[ErrorDetails] = []
-    seen: set[int | None] = set()
-    for detail in details:
-        row = next((part for part in detail["loc"] if isinstance(part, int)), None)
-        (others if row in seen else firsts).append(detail)
-        seen.add(row)
-    chosen = (firsts + others)[:MAX_ERRORS]
-    return InvalidRows([_row_error(detail) for detail in sorted(chosen, key=details.index)])
-
-
-def _row_error(detail: ErrorDetails) -> RowError:
-    kind, place, context = detail["type"], detail["loc"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        return RowError(_pointer(place[:-1]), "unknown", "has a member that the model does not know")
-    rule, message = _RULES.get(kind, ("invalid", "is not valid"))
-    return RowError(_pointer(place), rule, message.format(**{name: _plain(context.get(name)) for name in _CONTEXT}))
+def _row_error(detail: ErrorDetails, at: str) -> RowError:
+    context = detail.get("ctx", {})
+    # An integer that no float can hold is told from what is no number at all; the value itself goes no further.
+    is_huge = detail["type"] == "float_type" and type(detail["input"]) is int
+    rule, message = _RULES.get("finite_number" if is_huge else detail["type"], ("invalid", "is not valid"))
+    words = message.format(**{name: _plain(context.get(name)) for name in _CONTEXT})
+    return RowError(at + _pointer(detail["loc"]), rule, words)
 
 
 def _plain(bound: Any) -> Any:
@@ -199,23 +256,18 @@ def _pointer(place: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
-_CONTEXT = ("gt", "ge", "lt", "le", "max_length")
+_CONTEXT = ("gt", "ge", "lt", "le")
 _RULES = {
     "missing": ("required", "is required"),
     "float_type": ("type", "must be a number"),
     "int_type": ("type", "must be an integer"),
     "int_from_float": ("type", "must be an integer"),
-    "int_parsing_size": ("range", "is too large"),
     "bool_type": ("type", "must be true or false"),
-    "dict_type": ("type", "must be an object"),
-    "list_type": ("type", "must be a list"),
     "finite_number": ("range", "is too large for a number"),
     "greater_than": ("greater_than", "must be greater than {gt}"),
     "greater_than_equal": ("greater_than_equal", "must be at least {ge}"),
     "less_than": ("less_than", "must be less than {lt}"),
     "less_than_equal": ("less_than_equal", "must be at most {le}"),
-    "too_long": ("too_many", "must have at most {max_length} rows"),
-    "too_short": ("too_few", "must have at least one row"),
 }
 
 

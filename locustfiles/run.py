@@ -81,7 +81,8 @@ def load(site: Site, *, seconds: int, users: int) -> int:
     try:
         _wait(port)
         locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles/locustfile.py"),
-                  "--headless", "--only-summary", "--host", f"http://127.0.0.1:{port}", "--users", str(users), "--spawn-rate", str(users),
+                  "--headless", "--only-summary", "--host", f"http://127.0.0.1:{port}", "--users", str(users),
+                  "--spawn-rate", str(users),
                   "--run-time", f"{seconds}s", "--html", str(site.directory / "report.html"),
                   "--agreement", str(site.agreement)]  # fmt: skip
         return subprocess.run(locust, env=site.environment, check=False).returncode

@@ -1,16 +1,16 @@
-"""Addresses that fail again and again: unknown credentials, unknown paths. A valid credential never comes here."""
+"""Addresses that fail again and again: unknown credentials, unknown paths. Valid keys are served all the same."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
 
+from db.addresses import place_of
 from quotas.window import NS, Window
 
-#: Failures of one address (IPv6: one /64) in any trailing minute. A key has 190 random bits: this is against noise
-#: and cost, not against guessing, and so it leaves room for a misconfigured client behind a shared address.
+#: Failures of one address (IPv6: one /64) in any trailing minute. A key has 190 random bits: this is against noise,
+#: not against guessing, and so it leaves room for a misconfigured client behind a shared address.
 MAX_FAILURES = 600
 WINDOW_SECONDS = 60
 MAX_ADDRESSES = 100_000
@@ -33,7 +33,7 @@ class FailureThrottle:
 
     def count(self, address: str) -> None:
         """Counts one failure. Raises `TooManyFailures` if the address has none left."""
-        now, place = self._clock(), _place(address)
+        now, place = self._clock(), place_of(address)
         window = self._windows.get(place)
         if window is None:
             if len(self._windows) >= MAX_ADDRESSES:
@@ -48,13 +48,3 @@ class FailureThrottle:
         self._windows = {place: window for place, window in self._windows.items() if window.spent(now)}
         for place in list(self._windows)[: max(0, len(self._windows) - MAX_ADDRESSES * 9 // 10)]:
             del self._windows[place]
-
-
-def _place(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or int(parsed) >> 64)
-    return address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from ipaddress import IPv6Address, ip_address
 
 from auth.principal import Principal
 from db.ids import now_ms, uuid7
@@ -15,8 +14,8 @@ class Call:
     """Who asked, when and from where, and what came of it so far. Filled in as the request goes down."""
 
     __slots__ = (
-        "address", "at_ms", "charge", "client_request_id", "is_limited", "is_prediction", "principal", "request_id",
-        "route", "rows", "started", "version",
+        "address", "at_ms", "charge", "client_request_id", "is_in_log", "is_limited", "is_prediction", "principal",
+        "request_id", "route", "rows", "started", "version",
     )  # fmt: skip
 
     def __init__(self, address: str, client_request_id: str | None = None) -> None:
@@ -28,6 +27,8 @@ class Call:
         self.route = ""
         self.is_prediction = False
         self.is_limited = False
+        #: Whether its record was handed to the log, which from then on answers for what is written of it.
+        self.is_in_log = False
         self.principal: Principal | None = None
         self.charge: Charge | None = None
         self.version: ServedVersion | None = None
@@ -36,16 +37,3 @@ class Call:
     def latency_us(self) -> int:
         """Microseconds since the request's head was complete."""
         return round((time.perf_counter() - self.started) * 1e6)
-
-
-def truncated(address: str) -> str | None:
-    """The address as it may be stored: its /24, or for IPv6 its /48."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return None
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is None:
-            return str(IPv6Address(int(parsed) >> 80 << 80)) + "/48"
-        address = str(parsed.ipv4_mapped)
-    return address.rpartition(".")[0] + ".0/24"

@@ -10,7 +10,7 @@ import time
 from auth.directory import Directory
 from db.catalogue import CatalogueEntry, read_catalogue
 from db.changes import latest, since
-from db.database import Database, DatabaseUnavailable
+from db.database import Database
 from db.tables import Change
 from inference.registry import ModelListing, Registry, VersionListing
 
@@ -32,16 +32,18 @@ class Follower:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = [
             threading.Thread(target=self._poll_for_ever, name="change-follower", daemon=True),
-            threading.Thread(target=self._reload_for_ever, name="model-loader", daemon=True),
+            threading.Thread(target=self._load_for_ever, name="model-loader", daemon=True),
         ]
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Reads everything once, here, and goes on in threads. Raises `DatabaseUnavailable`."""
+        """Reads and loads everything once, here, and goes on in threads. Raises `DatabaseUnavailable`."""
         self._loop = loop
         with self._database.reading() as session:
+            # The number first: a change that comes in while models load is one that is read again.
             self._number = latest(session)
-        self._reload()
+        self._registry.load(self._read_listings())
         read_at, changes = self._read()
+        self._hand_out_models(changes)
         self._directory.follow(changes, read_at)
         for thread in self._threads:
             thread.start()
@@ -58,45 +60,47 @@ class Follower:
         while not self._is_closing.wait(POLL_SECONDS):
             try:
                 read_at, changes = self._read()
-            except DatabaseUnavailable as error:
+                self._hand_out_models(changes)
+            except Exception as error:  # noqa: BLE001  this thread must outlive whatever the database says
                 if is_quiet:
-                    logger.error("the change counter cannot be read: %s", error)  # noqa: TRY400
+                    logger.error("changes cannot be followed: %s", type(error).__name__)  # noqa: TRY400
                 is_quiet = False
                 continue
             is_quiet = True
-            if any(change.kind == "models" for change in changes):
-                self._models_changed.set()
+            self._number = max([self._number, *(change.number for change in changes)])
             if self._loop is not None and not self._loop.is_closed():
                 # The directory lives on the loop: nothing can be remembered between a change and its forgetting.
                 self._loop.call_soon_threadsafe(self._directory.follow, changes, read_at)
 
     def _read(self) -> tuple[float, list[Change]]:
+        """The changes after the last that were handed out, and the time just before they were read."""
         read_at = time.monotonic()
         with self._database.reading() as session:
-            number = latest(session)
-            changes = since(session, self._number) if number != self._number else []
-        self._number = max(number, *(change.number for change in changes)) if changes else number
-        return read_at, changes
+            return read_at, since(session, self._number)
 
-    def _reload_for_ever(self) -> None:
+    def _hand_out_models(self, changes: list[Change]) -> None:
+        """Who may use which model is obeyed at once; what has to be loaded is loaded in the other thread."""
+        if any(change.kind == "models" for change in changes):
+            self._registry.restrict(self._read_listings())
+            self._models_changed.set()
+
+    def _load_for_ever(self) -> None:
         while not self._is_closing.is_set():
             self._models_changed.wait()
             self._models_changed.clear()
-            if not self._is_closing.is_set():
-                self._try_reload()
+            if self._is_closing.is_set():
+                return
+            try:
+                self._registry.load(self._read_listings())
+            except Exception as error:  # noqa: BLE001  what is served stays served, and the change is not forgotten
+                logger.error("models cannot be loaded: %s", type(error).__name__)  # noqa: TRY400
+                time.sleep(POLL_SECONDS)
+                self._models_changed.set()
 
-    def _try_reload(self) -> None:
-        try:
-            self._reload()
-        except DatabaseUnavailable:
-            # What is served stays served; the change is not forgotten.
-            time.sleep(POLL_SECONDS)
-            self._models_changed.set()
-
-    def _reload(self) -> None:
+    def _read_listings(self) -> list[ModelListing]:
         with self._database.reading() as session:
             entries = read_catalogue(session)
-        self._registry.follow([_listing(entry) for entry in entries.values()])
+        return [_listing(entry) for entry in entries.values()]
 
 
 def _listing(entry: CatalogueEntry) -> ModelListing:

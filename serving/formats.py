@@ -15,10 +15,11 @@ Item = dict[str, Any]
 
 
 class Format(NamedTuple):
-    """`parse` takes the body's bytes; `render` gives the answer's."""
+    """`parse` takes the body's bytes; `render` gives the answer's; `place` is the JSON Pointer of a row in the body."""
 
     parse: Callable[[RowSchema, bytes], list[Row]]
     render: Callable[[str, ServedVersion, list[Item]], bytes]
+    place: str
 
 
 def items(predictions: Predictions, class_names: Sequence[str] | None) -> list[Item]:
@@ -44,6 +45,6 @@ def _head(request_id: str, version: ServedVersion) -> Item:
     return {"request_id": request_id, "model": version.model, "version": version.listing.name}
 
 
-ROW = Format(RowSchema.row, _one)
-ROWS = Format(RowSchema.rows, _many)
-LIST = Format(RowSchema.bare_rows, _many)
+ROW = Format(RowSchema.row, _one, "")
+ROWS = Format(RowSchema.rows, _many, "/rows/{}")
+LIST = Format(RowSchema.bare_rows, _many, "/{}")

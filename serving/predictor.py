@@ -15,10 +15,11 @@ from audit.record import ANSWERED, FAILED, REFUSED, Record
 from audit.redaction import Redactor
 from audit.writer import LogWriter
 from auth.principal import Principal
-from inference.engines import Predictions
+from db.addresses import truncated
+from inference.engines import NotComputable, Predictions
 from inference.registry import ModelNotFound, Registry, ServedVersion
-from inference.schema import Row
-from serving.call import Call, truncated
+from inference.schema import MAX_ERRORS, InvalidRows, Row, RowError
+from serving.call import Call
 from serving.formats import Format, items
 
 #: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
@@ -29,6 +30,10 @@ logger = logging.getLogger("adyton.serving")
 
 class ModelFailed(Exception):
     """The model raised an error, or answered in a form that is not a prediction for each row."""
+
+
+class BodyTooSlow(Exception):
+    """The caller did not send the whole body in time."""
 
 
 class DeadlineExceeded(Exception):
@@ -49,24 +54,27 @@ class Predictor:
         read_body: Callable[[], Awaitable[bytes]],
     ) -> bytes:  # fmt: skip
         """The answer's bytes, once its record is durable. Raises what the refusal is, as a fact."""
+        if not principal.may_use(model):
+            raise ModelNotFound
+        served = call.version = self._registry.find(model, version, tenant_id=principal.tenant_id)
+        is_reading = True
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                if not principal.may_use(model):
-                    raise ModelNotFound
-                served = call.version = self._registry.find(model, version, tenant_id=principal.tenant_id)
-                rows = await _rows(served, form, await read_body())
+                body = await read_body()
+                is_reading = False
+                rows = await _rows(served, form, body)
                 call.rows = len(rows)
                 if call.charge is not None:
                     call.charge.spend("rows", len(rows))
                 return await self._answer(call, principal, served, rows, form)
         except TimeoutError:
-            raise DeadlineExceeded from None
+            raise (BodyTooSlow if is_reading else DeadlineExceeded) from None
 
     async def _answer(
         self, call: Call, principal: Principal, served: ServedVersion, rows: list[Row], form: Format
     ) -> bytes:
         started = time.perf_counter()
-        predictions = items(await _infer(served, rows), served.engine.class_names)
+        predictions = items(await _infer(served, rows, form), served.engine.class_names)
         inference_us = round((time.perf_counter() - started) * 1e6)
         answer = form.render(call.request_id, served, predictions)
         record = _record(call, principal, ANSWERED, 200)
@@ -75,11 +83,14 @@ class Predictor:
         record.outputs = orjson.dumps(predictions).decode()
         if len(rows) == 1:
             record.fingerprint = row_fingerprint(principal.fingerprint_key, served.model, rows[0])
+        call.is_in_log = True
         await self._log.append(record)
         return answer
 
     def note_refusal(self, call: Call, principal: Principal, problem: str, status: int) -> None:
         """Has a known caller's refusal, or the service's own failure, written to the log without waiting for it."""
+        if call.is_in_log:
+            return
         outcome = FAILED if status >= 500 else REFUSED + problem
         record = _record(call, principal, outcome, status)
         record.latency_us = call.latency_us()
@@ -98,9 +109,12 @@ async def _rows(served: ServedVersion, form: Format, body: bytes) -> list[Row]:
     return await asyncio.to_thread(form.parse, served.schema, body)
 
 
-async def _infer(served: ServedVersion, rows: list[Row]) -> Predictions:
+async def _infer(served: ServedVersion, rows: list[Row], form: Format) -> Predictions:
     try:
         predictions = await served.engine.predict(served.schema.matrix(rows))
+    except NotComputable as error:
+        places = [form.place.format(row) for row in error.rows[:MAX_ERRORS]]
+        raise InvalidRows([RowError(at, "range", "is too large for the model") for at in places]) from None
     except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold the rows
         logger.error("model %s failed: %s", served.listing.id, type(error).__name__)  # noqa: TRY400
         raise ModelFailed from None

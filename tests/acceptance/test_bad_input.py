@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
+from inference.bundled import train
 from tests.support.raw import exchange, post
 from tests.support.site import IRIS
 
 pytestmark = pytest.mark.anyio
 
+BUNDLED = {bundled.name: bundled for bundled in train()}
 CANARY = "canary-8731"
 GOOD = json.dumps(IRIS).encode()
 ROUTE = "/v1/models/iris/predict"
@@ -169,6 +175,9 @@ def test_a_known_callers_oversized_body_is_recorded(site, serve):
 @pytest.mark.parametrize(
     "request_head",
     [
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"nonsense\r\n\r\n",
         b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -204,3 +213,127 @@ async def test_errors_of_the_framework_are_problems_too(site):
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert CANARY not in answer.text
     assert answers[405].headers["Allow"] == "POST"
+
+
+def test_a_trailer_is_bounded_and_is_no_header(site, serve):
+    """Neither a flood of trailer fields, nor a credential that comes after its check."""
+    server, key = serve(site), site.key()
+    before = server.memory_bytes()
+    flood = [b"a: " + b"b" * 60_000 + b"\r\n"] * 1000
+    chunked = post(ROUTE, key, b"", "Transfer-Encoding: chunked") + b"0\r\n"
+    assert exchange(server.port, chunked, *flood).status == 413
+    assert exchange(server.port, chunked, *[b"a:\r\n"] * 100_000).status == 413
+    late = b"GET /v1/me HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-API-Key: " + key.encode()
+    assert exchange(server.port, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + late + b"\r\n\r\n").status == 200
+    assert exchange(server.port, late + b"\r\n\r\n").status == 401
+    assert server.memory_bytes() - before < 20 << 20
+
+
+def test_pipelined_requests_are_answered_in_order_and_not_without_end(site, serve):
+    """Ten are; a hundred thousand are not kept for anybody."""
+    server = serve(site)
+    one = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(one * 10)
+        received = b""
+        while received.count(b'"ok"') < 10:
+            received += connection.recv(65536)
+    before = server.memory_bytes()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection, contextlib.suppress(OSError):
+        for _ in range(1000):
+            connection.sendall(one * 100)
+    assert server.memory_bytes() - before < 20 << 20
+
+
+def test_an_upgrade_that_is_not_served_is_the_request_without_it(site, serve):
+    """Its body is a body: neither dropped, nor taken for the next request."""
+    server, key = serve(site), site.key()
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+    length = f"Content-Length: {len(GOOD)}"
+    assert exchange(server.port, post(ROUTE, key, b"", length, *upgrade), GOOD).status == 200
+    assert exchange(server.port, post(ROUTE, key, GOOD, length, *upgrade)).status == 200
+    smuggled = f"GET /v1/me HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(post(ROUTE, key, b"", f"Content-Length: {len(smuggled)}", *upgrade))
+        time.sleep(0.2)
+        connection.sendall(smuggled)
+        time.sleep(0.5)
+        received = connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 400")
+    assert received.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models/iris/predict?version=%ff", "/v1/models/iris/predict?%80=1", "/v1/models/%00/predict",
+        "/v1/models/iris/predict?" + "a&" * 10_000,
+    ],
+)  # fmt: skip
+async def test_no_query_is_an_error_of_the_servers(site, path):
+    """Odd bytes and many fields are the caller's fault, and are charged."""
+    async with site.client(site.key(requests=["100/minute"])) as client:
+        answer = await client.post(path, json=IRIS)
+        used = (await client.get("/v1/usage")).json()["policies"][0]["used"]
+    assert answer.status_code in (200, 400, 404)
+    assert used == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=99999999999999999999", "status=99", "from=0001-01-01T00:00:00%2B14:00", "to=9999-12-31T23:59:59-10:00",
+        "outcome=%00", "key=%00", "key=" + "a" * 1000, "after=MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCB4", "limit=1&limit=2",
+        "tenant=acme&tenant=other", "request_id=ffffffff-ffff-7000-8000-000000000000", "request_id=x",
+    ],
+)  # fmt: skip
+async def test_no_audit_query_is_an_error_of_the_servers(any_site, query):
+    """On either database: refused, or nothing found."""
+    async with any_site.client(any_site.key()) as client:
+        answer = await client.get(f"/audit/predictions?{query}")
+        assert answer.status_code in (200, 400, 422), answer.text
+        if answer.status_code == 200:
+            assert answer.json()["records"] == []
+        one = await client.get("/audit/predictions/ffffffff-ffff-7fff-bfff-ffffffffffff")
+        assert one.status_code == 404
+
+
+async def test_numbers_that_the_model_cannot_count_in_are_refused(site):
+    """Where scikit-learn would raise or overflow: 422 with the row's place, charged, and never `null`."""
+    wine = dict.fromkeys(BUNDLED["wine"].row_schema["properties"], 1e39)
+    diabetes = dict.fromkeys(BUNDLED["diabetes"].row_schema["properties"], 1e308)
+    async with site.client(site.key()) as client:
+        for model, row in (("wine", wine), ("diabetes", diabetes)):
+            one = await client.post(f"/v1/models/{model}/predict", json=row)
+            good = dict.fromkeys(row, 0.05)
+            many = await client.post(f"/v1/models/{model}/predict/batch", json={"rows": [good, row]})
+            assert (one.status_code, many.status_code) == (422, 422)
+            assert [error["at"] for error in many.json()["errors"]] == ["/rows/1"]
+            assert one.json()["errors"][0]["rule"] == "range"
+
+
+HEAVY = {
+    "a thousand empty rows": json.dumps({"rows": [{}] * 1000}),
+    "a row of unknown members": json.dumps({"rows": [{f"m{n}": 1 for n in range(60_000)}]}),
+    "rows of unknown members": json.dumps({"rows": [{f"m{n}": 1 for n in range(1300)}] * 60}),
+    "a number that is a megabyte": json.dumps({"rows": "1"})[:-3] + "9" * 1_000_000 + "}",
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_heavy_bad_body_keeps_nobody_else_waiting(site, serve, name):
+    """Ten at once within the bounds: refused, and `/health` answers meanwhile."""
+    server, key = serve(site), site.key()
+    slowest = 0.0
+    with ThreadPoolExecutor(10) as pool, httpx.Client(base_url=server.url) as client:
+        asked = [
+            pool.submit(httpx.post, f"{server.url}/v1/models/wine/predict/batch", content=HEAVY[name],
+                        headers={**JSON, "X-API-Key": key}, timeout=30)
+            for _ in range(10)
+        ]  # fmt: skip
+        while not all(each.done() for each in asked):
+            started = time.perf_counter()
+            assert client.get("/health").status_code == 200
+            slowest = max(slowest, time.perf_counter() - started)
+    assert {each.result().status_code for each in asked} <= {400, 422}
+    assert slowest < 1.0

@@ -58,6 +58,14 @@ def test_plans_tenants_and_keys_from_nothing_to_a_first_call(any_site, serve):
     wait_for(lambda: httpx.get(f"{server.url}/v1/me", headers=headers).status_code, 200)
     cli_json(site, "keys", "set", made["id"], "--limit", "1000/minute", "--label", "bigger")
     wait_for(lambda: httpx.get(f"{server.url}/v1/usage", headers=headers).json()["policies"][0]["quota"] != 5, True)
+    cleared = cli_json(
+        site, "keys", "set", made["id"], "--expires", "none", "--cidr", "none", "--limit", "none", "--model", "none"
+    )
+    assert (cleared["expires_at"], cleared["cidrs"], cleared["limits"], cleared["models"]) == (None, None, [], None)
+    at_once = cli_json(site, "keys", "rotate", made["id"], "--overlap", "0s")
+    wait_for(lambda: httpx.get(f"{server.url}/v1/me", headers=headers).status_code, 401)
+    headers = {"X-API-Key": at_once["key"]}
+    assert httpx.get(f"{server.url}/v1/me", headers=headers).status_code == 200
     assert cli_json(site, "keys", "revoke", made["id"])["revoked_at"]
     wait_for(lambda: httpx.get(f"{server.url}/v1/me", headers=headers).status_code, 401)
 
@@ -79,6 +87,8 @@ REFUSED = {
     "a bad scope": ("keys", "create", "--tenant", "acme", "--scope", "root"),
     "a bad range": ("keys", "create", "--tenant", "acme", "--cidr", "300.0.0.0/8"),
     "a bad instant": ("keys", "create", "--tenant", "acme", "--expires", "soon"),
+    "an instant past the calendar": ("keys", "create", "--tenant", "acme", "--expires", "9999999w"),
+    "a key that cannot be": ("keys", "rotate", "é"),
     "no such key": ("keys", "revoke", "nothing"),
     "no such model": ("models", "show", "nothing"),
     "not suspended": ("tenants", "resume", "acme"),

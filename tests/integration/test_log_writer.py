@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -12,9 +13,10 @@ from audit.record import ANSWERED, Record
 from audit.verification import faults
 from audit.writer import LogUnavailable, LogWriter
 from db.database import DatabaseUnavailable
-from db.ids import now_ms, uuid7
+from db.ids import instant, now_ms, uuid7
 from db.log_store import LogStore
 from tests.support.log import assert_holds
+from tests.support.site import IRIS
 
 pytestmark = pytest.mark.anyio
 
@@ -195,3 +197,41 @@ async def test_what_was_erased_does_not_break_the_seal(any_site):
             text("UPDATE prediction_records SET salt=NULL, inputs=NULL, outputs=NULL, address=NULL, fingerprint=NULL")
         )
     assert not list(faults(any_site.database))
+
+
+def test_nothing_is_known_of_a_commit_while_its_connection_lives(postgres_site):
+    """PostgreSQL may still be busy with a commit whose client is gone: the next connection ends it first."""
+    before, after = LogStore(postgres_site.database), LogStore(postgres_site.database)
+    chain = uuid7()
+    before.start_chain(chain, instant(now_ms()))
+    before.touch(chain)
+    after._chain_id = chain
+    for _ in range(100):
+        try:
+            assert after.last_batch(chain) is None
+            break
+        except DatabaseUnavailable:
+            time.sleep(0.02)
+    with pytest.raises(DatabaseUnavailable):
+        before.touch(chain)
+    before.close()
+    after.close()
+
+
+async def test_a_slow_commit_and_its_refusal_do_not_meet(site, serve):
+    """A deadline that passes while the disk is held: 503, one withdrawal, and the next request is answered."""
+    server, key = serve(site, ADYTON_REQUEST_TIMEOUT_SECONDS="0.5"), site.key()
+    headers = {"X-API-Key": key}
+    async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
+        assert (await client.post("/predict", json=IRIS)).status_code == 200
+        with site.database.transaction():
+            late = await client.post("/predict", json=IRIS)
+        assert late.status_code == 503
+        for _ in range(100):
+            if (answer := await client.post("/predict", json=IRIS)).status_code == 200:
+                break
+            await asyncio.sleep(0.05)
+        record_of_late = await client.get(f"/audit/predictions/{late.json()['request_id']}")
+    assert answer.status_code == 200
+    assert record_of_late.status_code == 404 or record_of_late.json()["outcome"] == "withdrawn"
+    assert_holds(site.database, [answer.json()["request_id"]])
