@@ -128,6 +128,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         # The last groups wake their futures on this loop, which must go on meanwhile.
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
         parts.registry.close()
+        parts.directory.close()
         parts.database.dispose()
         parts.vital.dispose()
 

@@ -37,20 +37,22 @@ def call_of(request: Request) -> Call:
     return cast("Call", request.scope["adyton.call"])
 
 
-def caller(*scopes: Scope, is_charged: bool = False, is_prediction: bool = False) -> Any:
+def caller(*scopes: Scope, is_prediction: bool = False, takes_place: bool = False) -> Any:
     """A dependency on a known caller with one of these scopes; of any scope if none is named.
 
-    Charges one request to its limits, if asked to, before anything else is looked at: a flood of refused requests
-    runs out like any other.
+    A prediction is charged one request before anything else is looked at: a flood of refused ones runs out like any
+    other. What is not a prediction costs no quota; what takes long takes one of the tenant's places under way.
     """
 
     async def known_caller(request: Request, principal: Annotated[Principal, Security(current_principal)]) -> Principal:
         call = call_of(request)
         call.principal, call.is_prediction = principal, is_prediction
         call.route = request.scope["route"].path
-        if is_charged:
+        if is_prediction:
             call.is_limited = True
             call.charge = parts_of(request).quotas.charge_request(principal)
+        elif takes_place:
+            call.charge = parts_of(request).quotas.take_place(principal)
         if scopes and principal.scopes.isdisjoint(scopes):
             raise ScopeMissing(scopes)
         if not accepts_json(request):

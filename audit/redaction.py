@@ -31,21 +31,20 @@ _PHONE = re.compile(r"(?<![\w.])\+?\d{1,3}[ .-]?\(?\d{2,4}\)?(?:[ .-]\d{2,4}){2,
 class Redactor:
     """Makes of validated rows the JSON that may be stored, for one version's schema."""
 
-    def __init__(self, pii: Mapping[str, Pii]) -> None:
-        self._sensitive = {name: level for name, level in pii.items() if level != "no"}
+    def __init__(self, pii: Mapping[str, Pii], *, has_text: bool) -> None:
+        self._levels = pii
+        self._is_needed = has_text or any(level != "no" for level in pii.values())
 
     def inputs(self, rows: Sequence[Mapping[str, Any]], fingerprint_key: bytes) -> str:
         """The rows as JSON text, without what the schema forbids to store."""
-        if self._sensitive:
+        if self._is_needed:
             rows = [self._row(row, fingerprint_key) for row in rows]
-        elif any(isinstance(value, str) for row in rows[:1] for value in row.values()):
-            rows = [{name: _text(value) for name, value in row.items()} for row in rows]
         return orjson.dumps(rows).decode()
 
     def _row(self, row: Mapping[str, Any], fingerprint_key: bytes) -> dict[str, Any]:
         stored = {}
         for name, value in row.items():
-            level = self._sensitive.get(name, "no")
+            level = self._levels.get(name, "no")
             if level == "mask":
                 stored[name] = MASK
             elif level == "fingerprint":

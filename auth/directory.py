@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 
 from auth.api_keys import key_id_of
@@ -18,6 +19,7 @@ from db.tables import Change
 #: A change is obeyed everywhere this long after its commit, or nobody is let in.
 STALE_AFTER_SECONDS = 1.0
 MAX_REMEMBERED = 250_000
+LOOKUPS_AT_ONCE = 4
 
 
 class DirectoryUnavailable(Exception):
@@ -35,6 +37,8 @@ class Directory:
         #: Digests by the ids of their key and their tenant: a change names those.
         self._digests: dict[str, set[str]] = {}
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
+        # Its own: what keeps other threads busy, such as large bodies, must not keep callers from being known.
+        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="directory")
         self._generation = 0
         self._read_at = -STALE_AFTER_SECONDS
 
@@ -54,6 +58,9 @@ class Directory:
         # What is remembered was a key; anything else must look like one before it is looked for.
         key_id_of(raw_key)
         return await self._load_once(digests)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def follow(self, changes: Sequence[Change], read_at: float) -> None:
         """Forgets those whom the changes touch; `read_at` is the clock's time just before the changes were read."""
@@ -92,7 +99,7 @@ class Directory:
             async with asyncio.timeout(STALE_AFTER_SECONDS):
                 while True:
                     generation = self._generation
-                    found = await asyncio.to_thread(self._read, digests)
+                    found = await asyncio.get_running_loop().run_in_executor(self._threads, self._read, digests)
                     # A change that came in while we read may be missing from what we read.
                     if generation == self._generation:
                         return self._remember(found)

@@ -62,6 +62,8 @@ class RowSchema:
         self.document = document
         self.names: tuple[str, ...] = tuple(document["properties"])
         self.pii = {name: feature.get("x-pii", "no") for name, feature in document["properties"].items()}
+        #: Whether a value can be text, which has to be searched before it is stored.
+        self.has_text = any("string" in _kinds(feature) for feature in document["properties"].values())
         self._max_rows = max_rows
         row = _row_schema(document["properties"])
         # Where a row is wrong, all are looked at again one by one; here the first is enough.

@@ -1,4 +1,9 @@
-"""The two charges of a request: one request before its body is looked at, its rows once they are counted."""
+"""The two charges of a request: one request before its body is looked at, its rows once they are counted.
+
+A *limit* is what people write (`100/minute`); a *policy* is a limit with its level and unit, as the database holds it;
+a *meter* is a policy bound to those whose spending it counts; a *window* holds what was spent; an *account* is a
+caller's meters.
+"""
 
 from __future__ import annotations
 
@@ -107,14 +112,21 @@ class Quotas:
 
     def charge_request(self, holder: Holder) -> Charge:
         """Step 1: one request of every request policy, all or none. Raises `QuotaExceeded` or `TooManyAtOnce`."""
+        charge = self.take_place(holder)
+        try:
+            charge.spend("requests", 1)
+        except QuotaExceeded:
+            charge.finish()
+            raise
+        return charge
+
+    def take_place(self, holder: Holder) -> Charge:
+        """One of the tenant's requests under way, of which nothing is charged yet. Raises `TooManyAtOnce`."""
         under_way = self._under_way.get(holder.tenant_id, 0)
         if holder.concurrency is not None and under_way >= holder.concurrency:
             raise TooManyAtOnce(holder.concurrency)
-        charge = Charge(self, holder.tenant_id, self.account(holder))
-        charge.spend("requests", 1)
         self._under_way[holder.tenant_id] = under_way + 1
-        charge.is_under_way = True
-        return charge
+        return Charge(self, holder.tenant_id, self.account(holder))
 
     def states(self, holder: Holder) -> list[PolicyState]:
         """Every policy of the holder with what is left of it, the one with the least left first."""
@@ -147,14 +159,14 @@ class Quotas:
 class Charge:
     """What one request has spent; given back whole if the service itself fails to answer."""
 
-    __slots__ = ("_account", "_quotas", "_spent", "_tenant_id", "is_under_way")
+    __slots__ = ("_account", "_is_under_way", "_quotas", "_spent", "_tenant_id")
 
     def __init__(self, quotas: Quotas, tenant_id: str, account: Account) -> None:
         self._quotas = quotas
         self._tenant_id = tenant_id
         self._account = account
         self._spent: list[tuple[list[Meter], int, int]] = []
-        self.is_under_way = False
+        self._is_under_way = True
 
     def spend(self, unit: Unit, cost: int) -> None:
         """Charges every policy of that unit, all or none. Raises `QuotaExceeded`, or `ExceedsQuota`."""
@@ -176,8 +188,8 @@ class Charge:
 
     def finish(self) -> None:
         """The request is no longer under way."""
-        if self.is_under_way:
-            self.is_under_way = False
+        if self._is_under_way:
+            self._is_under_way = False
             self._quotas.leave(self._tenant_id)
 
 

@@ -99,7 +99,7 @@ class Predictor:
     def _redactor(self, served: ServedVersion) -> Redactor:
         redactor = self._redactors.get(served.listing.id)
         if redactor is None:
-            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii)
+            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, has_text=served.schema.has_text)
         return redactor
 
 

@@ -24,7 +24,7 @@ from db.tables import PredictionRecord
 
 router = APIRouter(tags=["audit"])
 
-Caller = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, is_charged=True)]
+Caller = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, takes_place=True)]
 Place = tuple[datetime, str]
 MAX_FILTER = 200
 #: A page ends early rather than hold more than this of inputs and outputs.

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from api.dependencies import parts_of
+from api.memory import has_memory
 from api.parts import Parts
 
 router = APIRouter(tags=["operations"])
@@ -42,5 +43,6 @@ async def _checks(parts: Parts) -> dict[str, Any]:
         "database": parts.directory.is_fresh,
         "limits": parts.quotas.strategy.storage.check(),
         "models": parts.registry.is_complete,
+        "memory": has_memory(),
     }
     return {name: "ok" if is_ok else "unavailable" for name, is_ok in checks.items()}

@@ -16,7 +16,7 @@ from serving.formats import LIST, ROW, ROWS, Format
 
 router = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
-Caller = Annotated[Principal, caller(Scope.PREDICT, is_charged=True, is_prediction=True)]
+Caller = Annotated[Principal, caller(Scope.PREDICT, is_prediction=True)]
 
 
 @router.post("/v1/models/{model}/predict", responses=ROW_ANSWER, summary="Predict one row")

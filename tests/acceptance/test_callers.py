@@ -82,8 +82,8 @@ async def test_a_wrong_checksum_costs_no_query(site):
     async with site.client() as client:
         parts = client.app.state.parts
         parts.follower.close()
-        engine = parts.database.engine
-        event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        for database in (parts.database, parts.vital):
+            event.listen(database.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
         for presented in (wrong, key[:-1], key + "0", "ady_" + "é" * 50, "x" * 5000):
             answer = await client.get("/v1/me", headers={"X-API-Key": presented.encode()})
             assert answer.status_code == 401

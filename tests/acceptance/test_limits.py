@@ -88,11 +88,11 @@ async def test_limits_of_key_tenant_and_plan_all_apply(site):
 
 
 async def test_asking_who_one_is_and_what_is_left_costs_nothing(site):
-    """`/v1/me`, `/v1/usage` and the models can be read with nothing left."""
+    """`/v1/me`, `/v1/usage`, the models and the log can be read with nothing left."""
     async with site.client(site.key(requests=["1/minute"])) as client:
         await client.post("/predict", json=IRIS)
         assert (await client.post("/predict", json=IRIS)).status_code == 429
-        for path in ("/v1/me", "/v1/usage", "/v1/models", "/v1/models/iris", "/health"):
+        for path in ("/v1/me", "/v1/usage", "/v1/models", "/v1/models/iris", "/audit/predictions", "/health"):
             assert (await client.get(path)).status_code == 200
 
 

@@ -98,4 +98,4 @@ def test_every_dependency_says_what_it_is_for():
 def test_no_file_has_grown_a_second_subject():
     """A file past 300 lines is redesigned, except for the tables, which are a list."""
     long = [str(path.relative_to(ROOT)) for path in sources() if len(path.read_text().splitlines()) > 300]
-    assert long == ["db/tables.py"] or set(long) <= {"db/tables.py", "migrations/versions/0001_first_schema.py"}
+    assert set(long) <= {"db/tables.py", "migrations/versions/0001_first_schema.py"}
