@@ -68,28 +68,19 @@ def seal(record: Record) -> SealedRecord:
     client = client_digest(salt, record.address, record.client_request_id, record.fingerprint)
     inputs, outputs = salted_digest(salt, record.inputs), salted_digest(salt, record.outputs)
     digests = {"client_digest": client, "inputs_digest": inputs, "outputs_digest": outputs}
-    return SealedRecord(record, salt.hex(), client, inputs, outputs, leaf(facts(record) | digests))
+    return SealedRecord(record, salt.hex(), client, inputs, outputs, leaf(facts(record, record.at_ms) | digests))
 
 
-def facts(record: Record) -> dict[str, Any]:
-    """What the canonical bytes state in clear: who and what as opaque ids, when, and how it went."""
-    return {
-        "artifact_sha256": record.artifact_sha256,
-        "at": instant_text(record.at_ms),
-        "count": record.count,
-        "inference_us": record.inference_us,
-        "key_id": record.key_id,
-        "latency_us": record.latency_us,
-        "model_id": record.model_id,
-        "outcome": record.outcome,
-        "request_id": record.request_id,
-        "route": record.route,
-        "rows": record.rows,
-        "status": record.status,
-        "subject": record.subject,
-        "tenant_id": record.tenant_id,
-        "version_id": record.version_id,
-    }
+#: What the canonical bytes state in clear, beside the instant: who and what as opaque ids, and how it went.
+FACTS = (
+    "artifact_sha256", "count", "inference_us", "key_id", "latency_us", "model_id", "outcome", "request_id", "route",
+    "rows", "status", "subject", "tenant_id", "version_id",
+)  # fmt: skip
+
+
+def facts(record: Any, at_ms: int) -> dict[str, Any]:
+    """The facts of a record, as it was made or as it was read from the log, and its instant."""
+    return {name: getattr(record, name) for name in FACTS} | {"at": instant_text(at_ms)}
 
 
 def leaf(canonical: dict[str, Any]) -> str:

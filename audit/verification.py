@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from audit.record import client_digest, instant_text, leaf, salted_digest
+from audit.record import client_digest, facts, instant_text, leaf, salted_digest
 from audit.seal import next_batch, origin
 from db.database import Database
 from db.prediction_log import batches_of, chains, count_records, records_of_batch
@@ -50,7 +50,7 @@ def _is_as_sealed(record: PredictionRecord) -> bool:
         "inputs_digest": record.inputs_digest,
         "outputs_digest": record.outputs_digest,
     }
-    return leaf(_facts(record) | digests) == record.leaf and _matches_digests(record)
+    return leaf(facts(record, _ms(record.at)) | digests) == record.leaf and _matches_digests(record)
 
 
 def _matches_digests(record: PredictionRecord) -> bool:
@@ -64,14 +64,6 @@ def _matches_digests(record: PredictionRecord) -> bool:
         and salted_digest(salt, record.outputs) in (None, record.outputs_digest)
         and client_digest(salt, record.address, record.client_request_id, record.fingerprint) == record.client_digest
     )
-
-
-def _facts(record: PredictionRecord) -> dict[str, Any]:
-    columns = (
-        "artifact_sha256 count inference_us key_id latency_us model_id outcome request_id route rows status subject"
-        " tenant_id version_id"
-    )
-    return {name: getattr(record, name) for name in columns.split()} | {"at": instant_text(_ms(record.at))}
 
 
 def _values(batch: Any) -> tuple[int, int, str, str]:
