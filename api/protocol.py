@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.errors import problem_body
 from api.middleware import SECURITY_HEADERS
@@ -39,6 +39,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._is_in_head = True
         self._is_message_over = True
+        #: Whether the newest request's head was taken and its body is not all there yet.
+        self._is_body_open = False
+        #: The request that is being answered; `cycle` is the newest, which may have to wait for it.
+        self._running: RequestResponseCycle | None = None
         self._discarded_bytes = 0
         self._is_refused = False
         self._is_draining = False
@@ -49,9 +53,20 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more; whether it is still owed answers, for which the connection stays."""
+        if self._running is None or self._running.response_complete or self._is_body_open:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self.resume_writing()
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -72,7 +87,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _feed(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -91,12 +105,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if method == b"CONNECT":
             self._refuse(MALFORMED_REQUEST, "this server is no proxy")
             return
-        lines = [b"%s %s HTTP/1.1" % (method, self.url)]
+        lines = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode("ascii"))]
         for name, value in self.headers:
             if name == b"connection":
                 tokens = [token.strip() for token in value.split(b",")]
                 value = b", ".join(token for token in tokens if token.lower() not in _HOP)  # noqa: PLW2901
-            if name not in _HOP and value:
+            if name not in _HOP and (value or name != b"connection"):
                 lines.append(name + b": " + value)
         self.parser = httptools.HttpRequestParser(self)
         self._is_in_head = True
@@ -104,6 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._is_message_over = False
+        # Not before: an idle connection that only sends empty lines is an idle connection.
+        self._unset_keepalive_if_required()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -127,6 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(MALFORMED_REQUEST, "too many requests were sent before the first was answered")
         else:
             super().on_headers_complete()
+            self._is_body_open = True
             if self._is_draining:
                 self.cycle.keep_alive = False
 
@@ -143,17 +160,22 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._is_in_head = True
         self._is_message_over = True
+        self._is_body_open = False
         if not self._is_refused:
             super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.pipeline:
             # It resumes reading whatever is still waiting to be answered.
             self.flow.pause_reading()
-        elif self._is_refused:
+        elif self._is_refused and (self._running is None or self._running.response_complete):
             self.transport.close()
-        elif self.cycle.response_complete and not self._is_message_over:
+        elif self.cycle.response_complete and self._is_body_open:
             # Answered before its body was all there, as a 413 is: what is left of it may take a moment, not for ever.
             self.loop.call_later(LINGER_SECONDS, self._cut_off, self.cycle)
 
@@ -201,14 +223,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _owes_an_answer(self) -> bool:
-        """Whether a request was complete before this fault; one whose own body is at fault is given up."""
-        if self.cycle is None or self.cycle.response_complete:
-            return False
-        if self._is_message_over or self.cycle.response_started or self.pipeline:
-            return True
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
-        return False
+        """Whether an answer is under way to a request that was complete; one whose own body is at fault is given up."""
+        if self._is_body_open:
+            self._is_body_open = False
+            if self.cycle is not self._running:
+                # It waits for the others, and is the newest of those that do.
+                self.pipeline.popleft()
+            elif self.cycle.response_started:
+                # Its answer has begun, as a 413's has: there is nothing more to say.
+                self.transport.close()
+                return True
+            else:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+                return False
+        return self._running is not None and not self._running.response_complete
 
     def _discard(self, count: int) -> None:
         self._discarded_bytes += count
@@ -229,7 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _cut_off(self, cycle: Any) -> None:
-        if self.cycle is cycle and not self._is_message_over and not self.transport.is_closing():
+        if self.cycle is cycle and self._is_body_open and not self.transport.is_closing():
             self.transport.abort()
 
     def _close_if_idle(self) -> None:

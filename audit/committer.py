@@ -52,7 +52,11 @@ class Committer:
     def commit(self, sealed: Sequence[SealedRecord]) -> None:
         """Writes one group, durably. Whatever it raises, what became of it is not known until `recover`."""
         self._commit(sealed, is_owed=False)
-        self._store.bound_wal()
+        try:
+            self._store.bound_wal()
+        except DatabaseUnavailable:
+            # The group is durable, and its answers may leave. The next write finds out what is the matter.
+            self._store.close()
 
     def owe(self, records: Sequence[Record]) -> None:
         """Takes records that nobody waits for, to be written when the log is back."""

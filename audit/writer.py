@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from audit.committer import MAX_GROUP, Committer
-from audit.record import Record, SealedRecord, seal, withdrawal_of
+from audit.record import ANSWERED, Record, SealedRecord, seal, withdrawal_of
 from audit.refusals import Refusals
 from db.database import Database, DatabaseUnavailable
 from db.ids import now_ms
@@ -97,9 +97,14 @@ class LogWriter:
 
     async def flush(self) -> None:
         """Writes the refusals noted so far; returns when that is done, or the log is not available."""
-        if self._is_available:
-            waits = [self.append(record) for record in self._refusals.take(up_to=None)]
-            await asyncio.gather(*waits, return_exceptions=True)
+        if not self._is_available or self._is_closing:
+            return
+        loop = asyncio.get_running_loop()
+        entries = [Entry(record, loop.create_future()) for record in self._refusals.take(up_to=None)]
+        for entry in entries:
+            self._enqueue(entry)
+        # Where the log fails meanwhile, they are owed to it: nobody is told of them.
+        await asyncio.gather(*(entry.future for entry in entries if entry.future), return_exceptions=True)
 
     async def probe(self) -> bool:
         """Whether the log can be written now, found out by writing."""
@@ -236,7 +241,8 @@ class LogWriter:
 
     def _refuse_all(self) -> None:
         entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        self._committer.owe([entry.record for entry in entries if entry.future is None])
+        kept = [entry.record for entry in entries if entry.record.outcome != ANSWERED and not entry.is_abandoned]
+        self._committer.owe(kept)
         self._resolve(entries, LogUnavailable())
 
     def _answer_probes(self) -> None:

@@ -81,11 +81,18 @@ class TrainedEngine:
         return await self._pool.run(self.compute, rows)
 
     def compute(self, rows: Matrix) -> Predictions:
-        labels = np.asarray(self._estimator.predict(rows))
+        try:
+            labels = np.asarray(self._estimator.predict(rows))
+            probabilities = None if self.class_names is None else np.asarray(self._estimator.predict_proba(rows), float)
+        except ValueError:
+            # scikit-learn's trees count in float32, and say so in no other way than this.
+            _require_float32(rows)
+            raise
         _require_finite(labels)
-        if self.class_names is None:
+        if probabilities is None:
             return Predictions(labels.tolist(), None)
-        return Predictions(labels.tolist(), np.asarray(self._estimator.predict_proba(rows), dtype=np.float64).tolist())
+        _require_finite(probabilities)
+        return Predictions(labels.tolist(), probabilities.tolist())
 
 
 class CompiledEngine:
@@ -133,14 +140,20 @@ class Graph:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def predict(self, rows: Matrix) -> Predictions:
-        if self._dtype is np.float32 and np.abs(rows).max() > LARGEST_FLOAT32:
-            raise NotComputable(np.flatnonzero((np.abs(rows) > LARGEST_FLOAT32).any(axis=1)).tolist())
+        if self._dtype is np.float32:
+            _require_float32(rows)
         outputs = self._session.run(self._outputs, {self._input: rows.astype(self._dtype, copy=False)})
         _require_finite(outputs[-1])
         if len(outputs) > 1:
             return Predictions(outputs[0].tolist(), outputs[1].tolist())
         values = outputs[0]
         return Predictions((values.ravel() if values.ndim > 1 and values.shape[1] == 1 else values).tolist(), None)
+
+
+def _require_float32(rows: Matrix) -> None:
+    too_large = np.abs(rows) > LARGEST_FLOAT32
+    if too_large.any():
+        raise NotComputable(np.flatnonzero(too_large.any(axis=1)).tolist())
 
 
 def _require_finite(values: NDArray[Any]) -> None:

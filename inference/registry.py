@@ -101,23 +101,21 @@ class Registry:
         self._pool = Pool()
         self._lock = Lock()
         self._models: dict[str, ServedModel] = {}
+        self._now: dict[str, ModelListing] | None = None
 
     def load(self, listings: Sequence[ModelListing]) -> None:
         """Serves exactly these models; versions that are loaded stay loaded, others are loaded first."""
         loaded = {version.listing.id: version for model in self._models.values() for version in model.versions.values()}
         models = {listing.name: self._serve(listing, loaded) for listing in listings}
         with self._lock:
-            self._models = models
+            # Loading takes as long as it takes: who may use what may have been restricted meanwhile.
+            self._models = models if self._now is None else _restricted(models, self._now)
 
     def restrict(self, listings: Sequence[ModelListing]) -> None:
         """At once, and without loading anything: models are for those that they are for now."""
-        now = {listing.id: listing for listing in listings}
         with self._lock:
-            self._models = {
-                name: replace(model, listing=replace(model.listing, is_public=new.is_public, granted_to=new.granted_to))
-                for name, model in self._models.items()
-                if (new := now.get(model.listing.id)) is not None
-            }
+            self._now = {listing.id: listing for listing in listings}
+            self._models = _restricted(self._models, self._now)
 
     def find(self, name: str, version: str | None, *, tenant_id: str) -> ServedVersion:
         """The version that answers that tenant. Raises `ModelNotFound` or `ModelNotAvailable`."""
@@ -156,3 +154,12 @@ class Registry:
             graph = Graph(self._store.get(version.compiled_sha256, version.compiled_mac))
             engine = CompiledEngine(graph, trained, version.compilation.get("tie_margin", 0.0), self._pool)
         return ServedVersion(model.id, model.name, version, RowSchema(version.row_schema, self._max_rows), engine)
+
+
+def _restricted(models: Mapping[str, ServedModel], now: Mapping[str, ModelListing]) -> dict[str, ServedModel]:
+    """Those models that there still are, for those that they are for now."""
+    return {
+        name: replace(model, listing=replace(model.listing, is_public=new.is_public, granted_to=new.granted_to))
+        for name, model in models.items()
+        if (new := now.get(model.listing.id)) is not None
+    }

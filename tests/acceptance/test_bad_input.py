@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -337,3 +338,57 @@ def test_a_heavy_bad_body_keeps_nobody_else_waiting(site, serve, name):
             slowest = max(slowest, time.perf_counter() - started)
     assert {each.result().status_code for each in asked} <= {400, 422}
     assert slowest < 1.0
+
+
+def read_all(connection) -> bytes:
+    received = b""
+    with contextlib.suppress(OSError):
+        while more := connection.recv(65536):
+            received += more
+    return received
+
+
+AFTER = {
+    "garbage": b"ZZZ\r\n\r\n",
+    "a request without a host": b"GET /health HTTP/1.1\r\n\r\n",
+    "a head without an end": b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 2_000_000,
+    "a broken body": b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "nothing more": None,
+}
+
+
+@pytest.mark.parametrize("pieces", ["in one segment", "in two"])
+@pytest.mark.parametrize("name", AFTER)
+def test_a_complete_request_is_answered_whatever_comes_behind_it(site, serve, name, pieces):
+    """One or two good requests, then a bad one or a half-close: each good one gets its own answer, as it is recorded."""
+    server, key = serve(site), site.key()
+    good = post(ROUTE, key, GOOD, f"Content-Length: {len(GOOD)}")
+    for count in (1, 2):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            if AFTER[name] is None:
+                connection.sendall(good * count)
+                connection.shutdown(socket.SHUT_WR)
+            elif pieces == "in one segment":
+                connection.sendall(good * count + AFTER[name])
+            else:
+                connection.sendall(good * count)
+                connection.sendall(AFTER[name])
+            received = read_all(connection)
+        assert received.count(b"HTTP/1.1 200") == count, received
+        ids = re.findall(rb'"request_id":"([0-9a-f-]{36})","model"', received)
+        for request_id in ids:
+            head = f"GET /audit/predictions/{request_id.decode()} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n"
+            assert exchange(server.port, head.encode()).json()["outcome"] == "answered"
+    assert "Traceback" not in server.log.read_text()
+    assert "Exception in ASGI" not in server.log.read_text()
+
+
+def test_hanging_up_with_requests_waiting_is_no_error(site, serve):
+    """Nothing is logged, and the next caller is served."""
+    server, key = serve(site), site.key()
+    good = post(ROUTE, key, GOOD, f"Content-Length: {len(GOOD)}")
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(good * 5)
+    assert exchange(server.port, good).status == 200
+    assert '"level":"error"' not in server.log.read_text()

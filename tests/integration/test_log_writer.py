@@ -235,3 +235,18 @@ async def test_a_slow_commit_and_its_refusal_do_not_meet(site, serve):
     assert answer.status_code == 200
     assert record_of_late.status_code == 404 or record_of_late.json()["outcome"] == "withdrawn"
     assert_holds(site.database, [answer.json()["request_id"]])
+
+
+async def test_a_checkpoint_that_fails_takes_no_answer_back(site):
+    """The group is durable: its answer leaves."""
+
+    class FullAfterwards(LogStore):
+        def bound_wal(self):
+            raise DatabaseUnavailable("full")
+
+    writer = LogWriter(site.database, FullAfterwards(site.database))
+    writer.start(asyncio.get_running_loop())
+    written = record()
+    await writer.append(written)
+    await asyncio.to_thread(writer.close, 10)
+    assert_holds(site.database, [written.request_id])
