@@ -32,8 +32,8 @@ load: .venv/dev  ## Load a server of its own under its limits with Locust, and j
 	$(BIN)/python -m locustfiles.run
 
 lock:            ## Resolve the dependencies anew (needs uv)
-	uv pip compile -q pyproject.toml --group build --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -p 3.11 -o requirements.lock
-	uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -p 3.11 -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --group build --universal --generate-hashes --no-header --no-annotate -p 3.11 -o requirements.lock
+	uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -p 3.11 -o requirements-dev.lock
 
 .venv/runtime: requirements.lock pyproject.toml
 	$(call make_venv,requirements.lock)
