@@ -21,8 +21,8 @@ from db.ids import uuid7
 from db.tables import Alias, Grant, Model, Version
 from inference import bundled
 from inference.artifacts import ArtifactStore
+from inference.features import without_personal_ranges
 from inference.registry import PRODUCTION
-from inference.schema import without_personal_ranges
 
 
 def register_version(

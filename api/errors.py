@@ -42,7 +42,8 @@ from auth.directory import DirectoryUnavailable
 from auth.security import AmbiguousCredential, NotAuthenticated
 from db.database import DatabaseUnavailable
 from inference.registry import ModelNotAvailable, ModelNotFound
-from inference.schema import BrokenJson, InvalidRows
+from inference.schema import InvalidRows
+from inference.strict_json import BrokenJson
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
 from serving.predictor import BodyTooSlow, DeadlineExceeded, ModelFailed

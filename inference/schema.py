@@ -8,8 +8,6 @@ is a fine float, nothing is missing and nothing is unknown. Beside JSON Schema's
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -17,27 +15,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationError, core_schema
+from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, core_schema
+
+from inference.features import example_of, kinds_of, row_core_schema
+from inference.strict_json import parse_json
 
 Row = Mapping[str, Any]
 
 MAX_ERRORS = 100
-MAX_INTEGER = 2**53
 #: A body may have so many values, and four times what the most rows need, before it is refused unread.
 MIN_VALUES = 10_000
-BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
-
-
-class UnsupportedSchema(ValueError):
-    """The document says something that rows cannot be validated by."""
-
-
-class BrokenJson(Exception):
-    """The body is not one JSON text, or has a member twice."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +52,9 @@ class RowSchema:
         self.names: tuple[str, ...] = tuple(document["properties"])
         self.pii = {name: feature.get("x-pii", "no") for name, feature in document["properties"].items()}
         #: Whether a value can be text, which has to be searched before it is stored.
-        self.has_text = any("string" in _kinds(feature) for feature in document["properties"].values())
+        self.has_text = any("string" in kinds_of(feature) for feature in document["properties"].values())
         self._max_rows = max_rows
-        row = _row_schema(document["properties"])
+        row = row_core_schema(document["properties"])
         # Where a row is wrong, all are looked at again one by one; here the first is enough.
         rows = core_schema.list_schema(row, min_length=1, max_length=max_rows, fail_fast=True)
         wrapped = {"rows": core_schema.typed_dict_field(rows)}
@@ -111,7 +98,7 @@ class RowSchema:
 
     def example(self) -> dict[str, float | int | bool]:
         """A synthetic row from the middle of what is known of each feature."""
-        return {name: _example(feature) for name, feature in self.document["properties"].items()}
+        return {name: example_of(feature) for name, feature in self.document["properties"].items()}
 
     def _fast(self, validator: SchemaValidator, body: bytes, rows: int) -> Any:
         """What the validator makes of the bytes, or None where that has to be looked at again.
@@ -177,81 +164,6 @@ class RowSchema:
         return faults
 
 
-def parse_json(body: bytes) -> Any:
-    """What the body says, by the letter: raises `BrokenJson` for a member twice, NaN, infinities, other encodings."""
-    try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
-    except UnicodeDecodeError:
-        raise BrokenJson("the body is not UTF-8") from None
-    except RecursionError:
-        raise BrokenJson("the body is nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise BrokenJson(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
-    except ValueError:
-        # Python reads no integer of more than some thousand digits.
-        raise BrokenJson("the body has a number of too many digits") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise BrokenJson("an object has the same member twice")
-    return members
-
-
-def _not_json(_: str) -> None:
-    raise BrokenJson("NaN and infinities are not JSON")
-
-
-def _row_schema(properties: Mapping[str, Mapping[str, Any]]) -> CoreSchema:
-    if not properties:
-        raise UnsupportedSchema("a row needs at least one feature")
-    fields = {name: core_schema.typed_dict_field(_feature_schema(name, spec)) for name, spec in properties.items()}
-    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True, total=True)
-
-
-def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
-    kinds = _kinds(spec)
-    kind = [kind for kind in kinds if kind != "null"]
-    bounds = {ours: spec[word] for word, ours in BOUNDS.items() if word in spec}
-    schema: CoreSchema
-    if kind == ["number"]:
-        schema = core_schema.float_schema(strict=True, allow_inf_nan=False, **bounds)
-    elif kind == ["integer"]:
-        # Past this a float64 no longer tells integers apart.
-        schema = core_schema.int_schema(strict=True, **({"ge": -MAX_INTEGER, "le": MAX_INTEGER} | bounds))
-    elif kind == ["boolean"]:
-        schema = core_schema.bool_schema(strict=True)
-    else:
-        raise UnsupportedSchema(f"feature {name} has type {spec['type']}; number, integer and boolean can be served")
-    return core_schema.nullable_schema(schema) if "null" in kinds else schema
-
-
-def _kinds(spec: Mapping[str, Any]) -> list[str]:
-    return list(spec["type"]) if isinstance(spec["type"], list) else [spec["type"]]
-
-
-def _example(spec: Mapping[str, Any]) -> float | int | bool:
-    kinds = _kinds(spec)
-    if "boolean" in kinds:
-        return True
-    low, high = spec.get("x-observed") or (
-        _bound(spec, "exclusiveMinimum", "minimum"),
-        _bound(spec, "exclusiveMaximum", "maximum"),
-    )
-    if low is None:
-        low = 0.0 if high is None else high - 2
-    middle = low + 1 if high is None else (low + high) / 2
-    if "integer" in kinds:
-        return math.ceil(middle) if math.ceil(middle) <= (middle if high is None else high) else math.floor(middle)
-    short = float(f"{middle:.3g}")
-    return short if low < short and (high is None or short < high) else middle
-
-
-def _bound(spec: Mapping[str, Any], *words: str) -> float | None:
-    return next((float(spec[word]) for word in words if word in spec), None)
-
-
 def _row_error(detail: ErrorDetails, at: str) -> RowError:
     context = detail.get("ctx", {})
     # An integer that no float can hold is told from what is no number at all; the value itself goes no further.
@@ -282,12 +194,3 @@ _RULES = {
     "less_than": ("less_than", "must be less than {lt}"),
     "less_than_equal": ("less_than_equal", "must be at most {le}"),
 }
-
-
-def without_personal_ranges(document: dict[str, Any]) -> dict[str, Any]:
-    """The schema without the observed ranges of sensitive features: a smallest and a largest value are somebody's."""
-    properties = {
-        name: {word: value for word, value in spec.items() if word != "x-observed" or spec.get("x-pii", "no") == "no"}
-        for name, spec in document["properties"].items()
-    }
-    return {**document, "properties": properties}

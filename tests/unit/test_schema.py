@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.schema import BrokenJson, InvalidRows, RowSchema, UnsupportedSchema, without_personal_ranges
+from inference.features import UnsupportedSchema, without_personal_ranges
+from inference.schema import InvalidRows, RowSchema
+from inference.strict_json import BrokenJson
 
 DOCUMENT = {
     "type": "object",

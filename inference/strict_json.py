@@ -1,0 +1,40 @@
+"""JSON by the letter (RFC 8259): what fast parsers forgive is refused here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class BrokenJson(Exception):
+    """The body is not one JSON text, or has a member twice."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def parse_json(body: bytes) -> Any:
+    """What the body says, by the letter: raises `BrokenJson` for a member twice, NaN, infinities, other encodings."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
+    except UnicodeDecodeError:
+        raise BrokenJson("the body is not UTF-8") from None
+    except RecursionError:
+        raise BrokenJson("the body is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise BrokenJson(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
+    except ValueError:
+        # Python reads no integer of more than some thousand digits.
+        raise BrokenJson("the body has a number of too many digits") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise BrokenJson("an object has the same member twice")
+    return members
+
+
+def _not_json(_: str) -> None:
+    raise BrokenJson("NaN and infinities are not JSON")
