@@ -1,4 +1,4 @@
-"""Changes to API keys."""
+"""Changes to API keys. `tenant_id` says whose keys whoever asks may touch: another tenant's do not exist."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin.facts import InvalidValue, NotFound, WrongState, checked_name
-from admin.limits import set_limits
+from admin.limits import Limits, check_within_tenant, set_limits
+from admin.revisions import revise
+from admin.shown import shown_key
 from admin.tenants import named_tenant
 from auth import api_keys
 from auth.keyring import Keyring
 from auth.principal import Scope
+from db.catalogue import models_of_tenant
 from db.changes import announce
 from db.database import Database
 from db.events import record_event
 from db.keys import find_key
+from db.reach import EVERY_TENANT, Reach
 from db.tables import Key, KeySecret, Tenant
 
 MAX_LABEL = 200
+MAX_ENTRIES = 100
+MAX_OVERLAP = timedelta(days=90)
 
 
 class Unbounded(Enum):
@@ -56,11 +62,13 @@ class IssuedKey(NamedTuple):
     raw_key: str
 
 
-def issue_key(database: Database, keyring: Keyring, *, actor: str, tenant: str, terms: KeyTerms) -> IssuedKey:
-    """Makes a key for a tenant. Raises `NotFound` or `InvalidValue`."""
+def issue_key(
+    database: Database, keyring: Keyring, *, actor: str, tenant: str, terms: KeyTerms, tenant_id: Reach
+) -> IssuedKey:
+    """Makes a key for a tenant. Raises `NotFound`, `WrongState` or `InvalidValue`."""
     raw_key = api_keys.mint()
-    with database.transaction() as session:
-        holder = named_tenant(session, tenant)
+    with database.transaction(tenant_id) as session:
+        holder = named_tenant(session, tenant, tenant_id=tenant_id)
         if holder.status == "erased":
             raise WrongState(f"the tenant {tenant} is erased")
         now = datetime.now(UTC)
@@ -71,29 +79,41 @@ def issue_key(database: Database, keyring: Keyring, *, actor: str, tenant: str, 
             scopes=[Scope.PREDICT],
             created_at=now,
         )
-        changed = _apply(key, terms)
         session.add(key)
-        session.flush()
-        changed |= set_limits(session, "key", key.id, requests=terms.requests, rows=terms.rows)
+        changed = _apply(session, key, holder, terms, tenant_id)
         _add_secret(session, keyring, key.id, raw_key, now)
         _announce(session, actor, "key.issue", key, changed)
     return IssuedKey(key, holder, raw_key)
 
 
-def set_key(database: Database, *, actor: str, key_id: str, terms: KeyTerms) -> Key:
-    """Changes what a key may do; what is None stays as it is. Raises `NotFound`, `WrongState` or `InvalidValue`."""
-    with database.transaction() as session:
-        key = _living_key(session, key_id)
-        changed = _apply(key, terms)
-        changed |= set_limits(session, "key", key.id, requests=terms.requests, rows=terms.rows)
-        _announce(session, actor, "key.set", key, changed)
+def set_key(
+    database: Database, *, actor: str, key_id: str, terms: KeyTerms, tenant_id: Reach,
+    revision: int | None = None,
+) -> Key:  # fmt: skip
+    """Changes what a key may do; what is None stays as it is.
+
+    Raises `NotFound`, `WrongState`, `InvalidValue` or `ChangedMeanwhile`.
+    """
+    with database.transaction(tenant_id) as session:
+        key, holder = _living_key(session, key_id, tenant_id)
+        revise(key, revision)
+        _announce(session, actor, "key.set", key, _apply(session, key, holder, terms, tenant_id))
     return key
 
 
-def rotate_key(database: Database, keyring: Keyring, *, actor: str, key_id: str, overlap: timedelta) -> IssuedKey:
-    """Gives a key a new secret; those before it work for `overlap` more. Raises `NotFound` or `WrongState`."""
-    with database.transaction() as session:
-        key = _living_key(session, key_id)
+def rotate_key(
+    database: Database, keyring: Keyring, *, actor: str, key_id: str, overlap: timedelta,
+    tenant_id: Reach,
+) -> IssuedKey:  # fmt: skip
+    """Gives a key a new secret; those before it work for `overlap` more.
+
+    Raises `NotFound`, `WrongState` or `InvalidValue`.
+    """
+    if overlap > MAX_OVERLAP:
+        raise InvalidValue(f"an overlap is at most {MAX_OVERLAP.days} days")
+    with database.transaction(tenant_id) as session:
+        key, tenant = _living_key(session, key_id, tenant_id)
+        revise(key, None)
         raw_key = api_keys.mint(key.id)
         now = datetime.now(UTC)
         for secret in session.scalars(select(KeySecret).where(KeySecret.key_id == key_id)):
@@ -101,31 +121,50 @@ def rotate_key(database: Database, keyring: Keyring, *, actor: str, key_id: str,
             secret.expires_at = end if secret.expires_at is None else min(secret.expires_at, end)
         _add_secret(session, keyring, key_id, raw_key, now)
         _announce(session, actor, "key.rotate", key, {"overlap_seconds": int(overlap.total_seconds())})
-        tenant = session.scalars(select(Tenant).where(Tenant.id == key.tenant_id)).one()
     return IssuedKey(key, tenant, raw_key)
 
 
-def revoke_key(database: Database, *, actor: str, key_id: str) -> Key:
+def revoke_key(database: Database, *, actor: str, key_id: str, tenant_id: Reach) -> Key:
     """Ends a key for good. Raises `NotFound` or `WrongState`."""
-    with database.transaction() as session:
-        key = _living_key(session, key_id)
+    with database.transaction(tenant_id) as session:
+        key, _ = _living_key(session, key_id, tenant_id)
+        revise(key, None)
         key.revoked_at = datetime.now(UTC)
         _announce(session, actor, "key.revoke", key, {})
     return key
 
 
-def _apply(key: Key, terms: KeyTerms) -> dict[str, Any]:
+def describe_key(database: Database, key_id: str, *, tenant_id: Reach) -> dict[str, Any]:
+    """The key as administrators see it. Raises `NotFound`."""
+    with database.reading(tenant_id) as session:
+        return shown_key(session, *_key(session, key_id, tenant_id))
+
+
+def _apply(session: Session, key: Key, holder: Tenant, terms: KeyTerms, tenant_id: Reach) -> dict[str, Any]:
+    """Gives the key its terms; within its tenant's own, where a tenant's admin gives them."""
+    changed = _apply_own(key, terms)
+    session.flush()
+    limits = Limits(terms.requests, terms.rows)
+    changed |= set_limits(session, "key", key.id, limits, tenant_id=holder.id)
+    if tenant_id is not EVERY_TENANT:
+        check_within_tenant(session, key, holder)
+        if missing := set(changed.get("models") or ()) - models_of_tenant(session, tenant_id=holder.id):
+            raise InvalidValue(f"the tenant has no model {', '.join(sorted(missing))}")
+    return changed
+
+
+def _apply_own(key: Key, terms: KeyTerms) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     if terms.label is not None:
-        if len(terms.label) > MAX_LABEL:
-            raise InvalidValue(f"a label has at most {MAX_LABEL} characters")
+        if len(terms.label) > MAX_LABEL or "\0" in terms.label:
+            raise InvalidValue(f"a label has at most {MAX_LABEL} characters, and no NUL")
         key.label = changed["label"] = terms.label
     if terms.scopes is not None:
         key.scopes = changed["scopes"] = _scopes(terms.scopes)
     if terms.models is not None:
-        key.models = changed["models"] = sorted({checked_name(model) for model in terms.models}) or None
+        key.models = changed["models"] = sorted({checked_name(model) for model in _few(terms.models)}) or None
     if terms.cidrs is not None:
-        key.cidrs = changed["cidrs"] = [_cidr(cidr) for cidr in terms.cidrs] or None
+        key.cidrs = changed["cidrs"] = [_cidr(cidr) for cidr in _few(terms.cidrs)] or None
     if terms.not_before is not None:
         key.not_before = _end(terms.not_before)
         changed["not_before"] = str(key.not_before)
@@ -139,6 +178,12 @@ def _end(instant: datetime | Unbounded) -> datetime | None:
     return None if isinstance(instant, Unbounded) else instant
 
 
+def _few(entries: Sequence[str]) -> Sequence[str]:
+    if len(entries) > MAX_ENTRIES:
+        raise InvalidValue(f"a key has at most {MAX_ENTRIES} models, and as many address ranges")
+    return entries
+
+
 def _scopes(scopes: Sequence[str]) -> list[str]:
     unknown = set(scopes) - set(Scope)
     if unknown or not scopes:
@@ -150,7 +195,7 @@ def _cidr(cidr: str) -> str:
     try:
         return str(ip_network(cidr))
     except ValueError:
-        raise InvalidValue(f"{cidr} is not an address range such as 203.0.113.0/24") from None
+        raise InvalidValue("an address range is written 203.0.113.0/24 or 2001:db8::/32") from None
 
 
 def _add_secret(session: Session, keyring: Keyring, key_id: str, raw_key: str, now: datetime) -> None:
@@ -158,13 +203,18 @@ def _add_secret(session: Session, keyring: Keyring, key_id: str, raw_key: str, n
     session.add(KeySecret(digest=digest, key_id=key_id, pepper_id=pepper_id, created_at=now))
 
 
-def _living_key(session: Session, key_id: str) -> Key:
-    found = find_key(session, key_id)
+def _key(session: Session, key_id: str, tenant_id: Reach) -> tuple[Key, Tenant]:
+    found = find_key(session, key_id, tenant_id=tenant_id)
     if found is None:
-        raise NotFound(f"there is no key {key_id}")
-    if found[0].revoked_at is not None:
-        raise WrongState(f"the key {key_id} is revoked")
-    return found[0]
+        raise NotFound("there is no such key")
+    return found
+
+
+def _living_key(session: Session, key_id: str, tenant_id: Reach) -> tuple[Key, Tenant]:
+    key, tenant = _key(session, key_id, tenant_id)
+    if key.revoked_at is not None:
+        raise WrongState(f"the key {key.id} is revoked")
+    return key, tenant
 
 
 def _announce(session: Session, actor: str, verb: str, key: Key, changed: dict[str, Any]) -> None:

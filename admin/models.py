@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from admin.facts import NameTaken, NotFound, checked_name
+from admin.facts import NameTaken, NotFound, WrongState, checked_name
 from admin.tenants import named_tenant
 from db.catalogue import find_model, find_version, read_catalogue
 from db.changes import announce
 from db.database import Database
 from db.events import record_event
 from db.ids import uuid7
+from db.reach import EVERY_TENANT
 from db.tables import Alias, Grant, Model, Version
 from inference import bundled
 from inference.artifacts import ArtifactStore
@@ -51,7 +52,7 @@ def register_version(
     sha256, mac = store.put(file.getvalue())
     compiled = compile_tested(estimator, sample)
     compiled_sha256, compiled_mac = store.put(compiled.model) if compiled.model else (None, None)
-    with database.transaction() as session:
+    with database.transaction(EVERY_TENANT) as session:
         now = datetime.now(UTC)
         model = find_model(session, name)
         if model is None:
@@ -83,7 +84,7 @@ def register_version(
 
 def register_bundled(database: Database, store: ArtifactStore, *, actor: str) -> list[str]:
     """Registers those of the bundled models that are missing, for all tenants; returns their names."""
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         missing = bundled.NAMES - set(read_catalogue(session))
     if not missing:
         return []
@@ -98,19 +99,21 @@ def register_bundled(database: Database, store: ArtifactStore, *, actor: str) ->
 
 def grant_model(database: Database, *, actor: str, name: str, tenant: str) -> None:
     """Lets a tenant use a model that is not public. Raises `NotFound`."""
-    with database.transaction() as session:
-        model, holder = _named_model(session, name), named_tenant(session, tenant)
+    with database.transaction(EVERY_TENANT) as session:
+        model, holder = _named_model(session, name), named_tenant(session, tenant, tenant_id=EVERY_TENANT)
+        if holder.status == "erased":
+            raise WrongState(f"the tenant {tenant} is erased")
         session.merge(Grant(model_id=model.id, tenant_id=holder.id, created_at=datetime.now(UTC)))
         _announce(session, actor, "model.grant", model, tenant_id=holder.id)
 
 
 def ungrant_model(database: Database, *, actor: str, name: str, tenant: str) -> None:
     """Takes a tenant's right to a model back. Raises `NotFound`."""
-    with database.transaction() as session:
-        model, holder = _named_model(session, name), named_tenant(session, tenant)
+    with database.transaction(EVERY_TENANT) as session:
+        model, holder = _named_model(session, name), named_tenant(session, tenant, tenant_id=EVERY_TENANT)
         grant = session.get(Grant, (model.id, holder.id))
         if grant is None:
-            raise NotFound(f"the model {name} is not granted to {tenant}")
+            raise NotFound("the model is not granted to the tenant")
         session.delete(grant)
         _announce(session, actor, "model.ungrant", model, tenant_id=holder.id)
 
@@ -118,7 +121,7 @@ def ungrant_model(database: Database, *, actor: str, name: str, tenant: str) -> 
 def _named_model(session: Session, name: str) -> Model:
     model = find_model(session, name)
     if model is None:
-        raise NotFound(f"there is no model {name}")
+        raise NotFound("there is no such model")
     return model
 
 

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from admin.facts import InvalidValue, checked_name
-from admin.limits import set_limits
+from sqlalchemy.orm import Session
+
+from admin.facts import InvalidValue, NotFound, checked_name
+from admin.limits import AS_THEY_ARE, Limits, set_limits
+from admin.revisions import revise
+from admin.shown import shown_plan
 from db.changes import announce
 from db.database import Database
 from db.events import record_event
 from db.ids import uuid7
 from db.plans import find_plan
+from db.reach import EVERY_TENANT, NO_TENANT
 from db.tables import Plan
+
+MAX_CONCURRENCY = 1_000_000
 
 
 def set_plan(
-    database: Database,
-    *,
-    actor: str,
-    name: str,
-    requests: Sequence[str] | None = None,
-    rows: Sequence[str] | None = None,
-    concurrency: int | None = None,
-) -> Plan:
-    """Makes the plan or changes it; what is None stays as it is. Raises `InvalidValue`."""
+    database: Database, *, actor: str, name: str, limits: Limits = AS_THEY_ARE, concurrency: int | None = None,
+    revision: int | None = None,
+) -> Plan:  # fmt: skip
+    """Makes the plan or changes it; what is None stays as it is. Raises `InvalidValue` or `ChangedMeanwhile`."""
     checked_name(name)
-    if concurrency is not None and concurrency < 1:
-        raise InvalidValue("concurrency is at least 1")
-    with database.transaction() as session:
+    if concurrency is not None and not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise InvalidValue(f"concurrency is 1 to {MAX_CONCURRENCY}")
+    with database.transaction(EVERY_TENANT) as session:
         plan = find_plan(session, name)
         if plan is None:
             plan = Plan(id=uuid7(), name=name, concurrency=None, created_at=datetime.now(UTC))
             session.add(plan)
+        else:
+            revise(plan, revision)
+        changed: dict[str, Any] = {}
         if concurrency is not None:
-            plan.concurrency = concurrency
+            plan.concurrency = changed["concurrency"] = concurrency
         session.flush()
-        changed = set_limits(session, "plan", plan.id, requests=requests, rows=rows)
-        record_event(
-            session, actor=actor, verb="plan.set", object_id=plan.id, name=name, concurrency=plan.concurrency, **changed
-        )
+        changed |= set_limits(session, "plan", plan.id, limits, tenant_id=EVERY_TENANT)
+        record_event(session, actor=actor, verb="plan.set", object_id=plan.id, name=name, **changed)
         announce(session, "plan", plan.id)
+    return plan
+
+
+def describe_plan(database: Database, name: str) -> dict[str, Any]:
+    """The plan as administrators see it. Raises `NotFound`."""
+    with database.reading(NO_TENANT) as session:
+        return shown_plan(session, named_plan(session, name))
+
+
+def named_plan(session: Session, name: str) -> Plan:
+    """The plan of that name. Raises `NotFound`."""
+    plan = find_plan(session, name)
+    if plan is None:
+        raise NotFound("there is no such plan")
     return plan

@@ -16,13 +16,31 @@ from starlette.types import ASGIApp
 
 import migrations
 from api import documents, pages
+from api.housekeeping import Housekeeping
 from api.middleware import Exchange
 from api.parts import Parts
-from api.routes import audit, callers, health, models, predictions
+from api.routes import (
+    audit,
+    callers,
+    events,
+    grants,
+    health,
+    keys,
+    models,
+    predictions,
+    tenants,
+    tokens,
+    users,
+)
 from api.settings import Settings
 from audit.writer import LogWriter
+from auth.callers import Callers
 from auth.directory import Directory
 from auth.keyring import Keyring
+from auth.passwords import PasswordThreads
+from auth.sign_in import SignIns
+from auth.signing_keys import SigningKeys
+from auth.tokens import Tokens
 from db.database import Database
 from inference.artifacts import ArtifactStore
 from inference.registry import Registry
@@ -55,9 +73,9 @@ class Application(FastAPI):
         if not parts.settings.cors_origins:
             return app
         return CORSMiddleware(
-            app, allow_origins=parts.settings.cors_origins, allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+            app, allow_origins=parts.settings.cors_origins, allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "X-API-Key", "X-Request-ID"],
+            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
         )  # fmt: skip
 
 
@@ -78,8 +96,8 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     # Included routers are matched through another layer for every request; their routes are the same without it.
-    for router in (predictions.router, models.router, callers.router, audit.router, health.router):
-        app.router.routes.extend(router.routes)
+    for room in (predictions, models, callers, tokens, audit, keys, tenants, users, grants, events, health):
+        app.router.routes.extend(room.router.routes)
     for router in (documents.router, pages.router):
         app.router.routes.extend(router.routes)
     app.mount("/static", pages.STATIC)
@@ -93,19 +111,27 @@ def assemble(settings: Settings) -> Parts:
     # What every caller depends on has connections of its own: auditors' searches cannot use them up.
     vital = Database(settings.database_url)
     keyring = Keyring(vital, settings.secret_bytes(), settings.previous_secret_bytes())
-    directory = Directory(vital, keyring)
+    signing_keys = SigningKeys(vital, keyring)
+    issuer = Tokens(signing_keys)
+    directory = Directory(Callers(vital, keyring, issuer, has_people=settings.password_login), keyring)
+    passwords = PasswordThreads()
     registry = Registry(ArtifactStore(settings.models_dir, keyring.artifact_mac), max_rows=settings.max_batch_rows)
     log = LogWriter(vital)
     return Parts(
         settings=settings,
         database=database,
         vital=vital,
+        keyring=keyring,
         directory=directory,
+        tokens=issuer,
+        passwords=passwords,
+        sign_ins=SignIns(database, keyring, passwords),
         registry=registry,
         quotas=Quotas(),
         failures=FailureThrottle(),
         log=log,
-        follower=Follower(vital, directory, registry),
+        follower=Follower(vital, directory, registry, signing_keys),
+        housekeeping=Housekeeping(database, directory),
         predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
         searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
     )
@@ -117,6 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     parts.follower.start(loop)
     parts.log.start(loop)
+    parts.housekeeping.start()
     # Everything that lives as long as the process is loaded by now: a full collection over scikit-learn's objects
     # would be a pause of 100 ms.
     gc.collect()
@@ -125,10 +152,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         parts.follower.close()
+        await parts.housekeeping.close()
         # The last groups wake their futures on this loop, which must go on meanwhile.
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
         parts.registry.close()
         parts.directory.close()
+        parts.passwords.close()
         parts.database.dispose()
         parts.vital.dispose()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import Request
 
+JSON = b"application/json"
+
 
 class UnsupportedMediaType(Exception):
-    """The body is not JSON, or is encoded."""
+    """The body is of a type that the route does not take, or is encoded."""
 
 
 class BodyTooLarge(Exception):
@@ -17,9 +19,9 @@ class ClientGone(Exception):
     """The caller hung up while it was sending; nobody will read the answer."""
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int, media_type: bytes = JSON) -> bytes:
     """The whole body. Raises `UnsupportedMediaType`, `BodyTooLarge` (before it is all there) or `ClientGone`."""
-    length = _check_headers(request.scope["headers"])
+    length = _check_headers(request.scope["headers"], media_type)
     if length is not None and length > max_bytes:
         raise BodyTooLarge
     chunks: list[bytes] = []
@@ -37,7 +39,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         chunks.append(chunk)
 
 
-def _check_headers(headers: list[tuple[bytes, bytes]]) -> int | None:
+def _check_headers(headers: list[tuple[bytes, bytes]], media_type: bytes) -> int | None:
     """Raises `UnsupportedMediaType`; returns the declared length, if there is one."""
     content_type, length = b"", None
     for name, value in headers:
@@ -47,12 +49,12 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> int | None:
             length = int(value) if value.isdigit() else None
         elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             raise UnsupportedMediaType
-    if content_type != b"application/json" and not _is_json(content_type):
+    if content_type != media_type and not _is_in_utf8(content_type, media_type):
         raise UnsupportedMediaType
     return length
 
 
-def _is_json(content_type: bytes) -> bool:
+def _is_in_utf8(content_type: bytes, media_type: bytes) -> bool:
     media, _, parameters = content_type.lower().partition(b";")
     charset = parameters.replace(b" ", b"").replace(b'"', b"")
-    return media.strip() == b"application/json" and charset in {b"", b"charset=utf-8"}
+    return media.strip() == media_type and charset in {b"", b"charset=utf-8"}

@@ -10,17 +10,21 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
 from api.body import BodyTooLarge, ClientGone, UnsupportedMediaType
-from api.dependencies import NotAcceptable, ScopeMissing, call_of, parts_of
+from api.dependencies import NoSuchName, NotAcceptable, NotAllowed, PasswordChangeRequired, call_of, parts_of
 from api.direct_route import DuplicateParameter
+from api.json_body import InvalidBody
 from api.problems import (
     BROKEN_JSON,
+    CONFLICT,
     DATABASE_UNAVAILABLE,
     DEADLINE,
     DIRECTORY_UNAVAILABLE,
     EXCEEDS_QUOTA,
     FORBIDDEN,
     INTERNAL,
+    INVALID_BODY,
     INVALID_PARAMETER,
     INVALID_ROWS,
     LOG_UNAVAILABLE,
@@ -29,18 +33,25 @@ from api.problems import (
     MODEL_NOT_AVAILABLE,
     NOT_ACCEPTABLE,
     NOT_FOUND,
+    OVERLOADED,
+    PASSWORD_CHANGE_REQUIRED,
+    PRECONDITION_FAILED,
     QUOTA_EXCEEDED,
     TOO_LARGE,
     TOO_MANY_AT_ONCE,
     TOO_MANY_FAILURES,
+    TOO_MANY_SIGN_INS,
     UNAUTHORIZED,
     UNSUPPORTED_MEDIA_TYPE,
     Problem,
 )
 from audit.writer import LogUnavailable
 from auth.directory import DirectoryUnavailable
+from auth.passwords import TooManySignIns
+from auth.principal import Partner
 from auth.security import AmbiguousCredential, NotAuthenticated
-from db.database import DatabaseUnavailable
+from auth.sign_in import SignInRefused, TooManyFailedSignIns
+from db.database import ChangedMeanwhile, DatabaseUnavailable
 from inference.registry import ModelNotAvailable, ModelNotFound
 from inference.schema import InvalidRows
 from inference.strict_json import BrokenJson
@@ -54,6 +65,19 @@ RETRY_SECONDS = 1
 
 class RecordNotFound(Exception):
     """No record of that id that this caller may see."""
+
+
+class PreconditionFailed(Exception):
+    """The thing is at another revision than `If-Match` says."""
+
+
+class TokenRequestRefused(Exception):
+    """A request for a token that cannot be one, by its OAuth 2.0 name (RFC 6749, section 5.2) and in words."""
+
+    def __init__(self, error: str, words: str) -> None:
+        super().__init__()
+        self.error = error
+        self.words = words
 
 
 class InvalidParameter(Exception):
@@ -73,19 +97,32 @@ TABLE: dict[type[Exception], Problem] = {
     ClientGone: MALFORMED_REQUEST,
     BodyTooSlow: MALFORMED_REQUEST,
     NotAuthenticated: UNAUTHORIZED,
-    ScopeMissing: FORBIDDEN,
+    SignInRefused: UNAUTHORIZED,
+    NotAllowed: FORBIDDEN,
+    PasswordChangeRequired: PASSWORD_CHANGE_REQUIRED,
+    NoSuchName: NOT_FOUND,
+    NotFound: NOT_FOUND,
+    NameTaken: CONFLICT,
+    WrongState: CONFLICT,
+    ChangedMeanwhile: CONFLICT,
+    PreconditionFailed: PRECONDITION_FAILED,
+    TokenRequestRefused: MALFORMED_REQUEST,
     ModelNotFound: NOT_FOUND,
     RecordNotFound: NOT_FOUND,
     NotAcceptable: NOT_ACCEPTABLE,
     BodyTooLarge: TOO_LARGE,
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE,
     InvalidRows: INVALID_ROWS,
+    InvalidBody: INVALID_BODY,
+    InvalidValue: INVALID_BODY,
     InvalidParameter: INVALID_PARAMETER,
     RequestValidationError: INVALID_PARAMETER,
     ExceedsQuota: EXCEEDS_QUOTA,
     QuotaExceeded: QUOTA_EXCEEDED,
     TooManyAtOnce: TOO_MANY_AT_ONCE,
     TooManyFailures: TOO_MANY_FAILURES,
+    TooManyFailedSignIns: TOO_MANY_SIGN_INS,
+    TooManySignIns: OVERLOADED,
     LogUnavailable: LOG_UNAVAILABLE,
     DirectoryUnavailable: DIRECTORY_UNAVAILABLE,
     DatabaseUnavailable: DATABASE_UNAVAILABLE,
@@ -102,7 +139,13 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     AmbiguousCredential: lambda _: ("more than one credential was sent: send one", {}),
     DuplicateParameter: lambda _: ("a query parameter was given more than once", {}),
     BodyTooSlow: lambda _: ("the body did not arrive in time", {}),
-    ScopeMissing: lambda e: (f"the key needs the scope {' or '.join(e.scopes)}", {}),
+    NotAllowed: lambda e: (f"this needs {' or '.join(e.needed)}", {}),
+    NameTaken: lambda e: (str(e), {}),
+    WrongState: lambda e: (str(e), {}),
+    ChangedMeanwhile: lambda e: (str(e), {}),
+    InvalidValue: lambda e: (str(e), {}),
+    InvalidBody: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
+    TokenRequestRefused: lambda e: (e.words, {"error": e.error}),
     InvalidRows: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
     RequestValidationError: lambda e: (_parameters(e), {}),
@@ -120,7 +163,7 @@ def answer_problem(request: Request, error: Exception) -> Response:
         error = throttled
     problem = problem_of(error)
     call = call_of(request)
-    if call.is_prediction and call.principal is not None:
+    if call.is_prediction and isinstance(call.principal, Partner):
         parts_of(request).predictor.note_refusal(call, call.principal, problem.name, problem.status)
     describe = _DETAILS.get(type(error))
     detail, members = describe(error) if describe else (problem.explanation, {})
@@ -149,7 +192,8 @@ def problem_body(problem: Problem, detail: str, request_id: str, members: dict[s
 
 def _count_failure(request: Request, error: Exception) -> None:
     is_unknown_path = isinstance(error, HTTPException) and error.status_code == 404
-    if is_unknown_path or (isinstance(error, NotAuthenticated) and error.was_presented):
+    is_failed_sign_in = isinstance(error, SignInRefused | TooManyFailedSignIns)
+    if is_unknown_path or is_failed_sign_in or (isinstance(error, NotAuthenticated) and error.was_presented):
         parts_of(request).failures.count(call_of(request).address)
 
 

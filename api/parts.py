@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from api.housekeeping import Housekeeping
 from api.settings import Settings
 from audit.writer import LogWriter
 from auth.directory import Directory
+from auth.keyring import Keyring
+from auth.passwords import PasswordThreads
+from auth.sign_in import SignIns
+from auth.tokens import Tokens
 from db.database import Database
 from inference.registry import Registry
 from quotas.failures import FailureThrottle
@@ -21,12 +26,17 @@ class Parts:
     settings: Settings
     database: Database
     vital: Database
+    keyring: Keyring
     directory: Directory
+    tokens: Tokens
+    passwords: PasswordThreads
+    sign_ins: SignIns
     registry: Registry
     quotas: Quotas
     failures: FailureThrottle
     log: LogWriter
     follower: Follower
+    housekeeping: Housekeeping
     predictor: Predictor
     #: So many searches of the log at once; the others wait, and nobody else does.
     searches: asyncio.Semaphore

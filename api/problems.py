@@ -30,15 +30,21 @@ UNAUTHORIZED = Problem(
     "unauthorized",
     401,
     "A valid credential is needed",
-    "Send a key as `X-API-Key: ady_...` or `Authorization: Bearer ady_...`. It may be missing, mistyped, "
-    "unknown, expired, revoked, not valid yet, or used from an address it is not for; which of these is "
-    "not said. Ask whoever gave you the key.",
+    "Send a key as `X-API-Key: ady_...` or `Authorization: Bearer ady_...`, or a token as `Authorization: Bearer ...`. "
+    "It may be missing, mistyped, unknown, expired, revoked, not valid yet, used from an address it is not for, or "
+    "not for this route; which of these is not said. Ask whoever gave it to you.",
 )
 FORBIDDEN = Problem(
     "forbidden",
     403,
     "The credential does not allow this",
-    "The key is valid and lacks the scope that the detail names. Ask your administrator for a key with that scope.",
+    "The credential is valid and lacks the scope or the role that the detail names. Ask your administrator for it.",
+)
+PASSWORD_CHANGE_REQUIRED = Problem(
+    "password-change-required",
+    403,
+    "The password must be changed first",
+    "Your password was set for you. Choose one of your own with `POST /auth/password`, then sign in again.",
 )
 NOT_FOUND = Problem(
     "not-found",
@@ -59,6 +65,19 @@ NOT_ACCEPTABLE = Problem(
     "Only JSON is served here",
     "Send `Accept: application/json`, or no `Accept` at all.",
 )
+CONFLICT = Problem(
+    "conflict",
+    409,
+    "The state does not allow the change",
+    "The name is taken, or the thing is not in a state for this change, or somebody changed it since you looked. "
+    "Look at it again, and decide anew.",
+)
+PRECONDITION_FAILED = Problem(
+    "precondition-failed",
+    412,
+    "It is not as `If-Match` says",
+    "Somebody changed it since you looked. Look at it again, and send the `ETag` that you got then.",
+)
 TOO_LARGE = Problem(
     "too-large",
     413,
@@ -68,8 +87,8 @@ TOO_LARGE = Problem(
 UNSUPPORTED_MEDIA_TYPE = Problem(
     "unsupported-media-type",
     415,
-    "Only plain JSON is taken here",
-    "Send `Content-Type: application/json` and no `Content-Encoding`.",
+    "The body is of a type that is not taken here",
+    "Send `Content-Type: application/json` (a form to `/auth/token` and `/auth/revoke`) and no `Content-Encoding`.",
 )
 INVALID_ROWS = Problem(
     "invalid-rows",
@@ -77,6 +96,13 @@ INVALID_ROWS = Problem(
     "The rows are not what the model takes",
     "Each entry of `errors` names a place in the body (a JSON Pointer) and the rule that it breaks. `GET "
     "/v1/models/{model}` shows the JSON Schema of a row.",
+)
+INVALID_BODY = Problem(
+    "invalid-body",
+    422,
+    "The body is not what the route takes",
+    "Each entry of `errors` names a place in the body (a JSON Pointer) and the rule that it breaks; or the detail says "
+    "what is wrong. `/docs` shows each route's body.",
 )
 INVALID_PARAMETER = Problem(
     "invalid-parameter",
@@ -103,6 +129,12 @@ TOO_MANY_AT_ONCE = Problem(
     "Too many requests are under way",
     "Your tenant has as many requests under way at once as its plan allows. Wait for one to be answered.",
 )
+TOO_MANY_SIGN_INS = Problem(
+    "too-many-sign-ins",
+    429,
+    "Too many sign-ins have failed",
+    "Signing in under this name has failed too often in a row. Wait as many seconds as `Retry-After` says.",
+)
 TOO_MANY_FAILURES = Problem(
     "too-many-failures",
     429,
@@ -115,6 +147,12 @@ INTERNAL = Problem(
     500,
     "Something went wrong here",
     "The fault is the server's. Tell its operator the `request_id`.",
+)
+OVERLOADED = Problem(
+    "overloaded",
+    503,
+    "Too much is asked at once",
+    "More people are signing in than can be answered soon. Try again in a moment.",
 )
 LOG_UNAVAILABLE = Problem(
     "log-unavailable",

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = None
     secret_file: Path | None = None
     secret_previous: SecretStr | None = None
+    password_login: bool = True
     max_body_bytes: int = Field(1 << 20, ge=1)
     max_head_bytes: int = Field(64 << 10, ge=1024)
     max_batch_rows: int = Field(1000, ge=1)

@@ -10,12 +10,13 @@ from audit.record import client_digest, facts, instant_text, leaf, salted_digest
 from audit.seal import next_batch, origin
 from db.database import Database
 from db.prediction_log import batches_of, chains, count_records, records_of_batch
+from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord
 
 
 def faults(database: Database) -> Iterator[str]:
     """One sentence for each place where the log and its seal disagree; nothing if it holds."""
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         heads = set()
         cited = set()
         seen = 0

@@ -1,19 +1,19 @@
-"""Callers by the digest of their key: remembered until they change, and never trusted past a second without news."""
+"""Callers by their key or token: remembered until they change, and never trusted past a second without news."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_network
 
 from auth.api_keys import key_id_of
+from auth.callers import Callers
 from auth.keyring import Keyring, WrongSecret
-from auth.principal import Principal, Scope
-from db.database import Database, DatabaseUnavailable
-from db.keys import Credential, find_credential
-from db.policies import policies_that_bind
+from auth.principal import Partner, Principal
+from auth.tokens import check_form
+from db.database import DatabaseUnavailable
 from db.tables import Change
 
 #: A change is obeyed everywhere this long after its commit, or nobody is let in.
@@ -26,17 +26,22 @@ class DirectoryUnavailable(Exception):
     """It cannot be known who is calling: the database has not answered for a second."""
 
 
+#: What a place (the digest of a key or of a token) led to, with the place that it is remembered under.
+Found = tuple[str, Principal] | None
+
+
 class Directory:
     """Digest to `Principal`. What is not known is never remembered; what is known is, until a change names it."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
+    def __init__(self, callers: Callers, keyring: Keyring, clock: Callable[[], float] = time.monotonic) -> None:
+        self._callers = callers
         self._keyring = keyring
         self._clock = clock
         self._remembered: dict[str, Principal] = {}
-        #: Digests by the ids of their key and their tenant: a change names those.
-        self._digests: dict[str, set[str]] = {}
+        #: Places by the ids of what their principals depend on: a change names those.
+        self._places: dict[str, set[str]] = {}
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
+        self._used: set[str] = set()
         # Its own: what keeps other threads busy, such as large bodies, must not keep callers from being known.
         self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="directory")
         self._generation = 0
@@ -47,7 +52,7 @@ class Directory:
         """Whether the change counter was read within the last second."""
         return self._clock() - self._read_at < STALE_AFTER_SECONDS
 
-    async def find(self, raw_key: bytes) -> Principal | None:
+    async def find_key(self, raw_key: bytes) -> Principal | None:
         """The caller whose key this is, or None. Raises `MalformedKey` (without a query) or `DirectoryUnavailable`."""
         if not self.is_fresh:
             raise DirectoryUnavailable
@@ -57,7 +62,32 @@ class Directory:
                 return remembered
         # What is remembered was a key; anything else must look like one before it is looked for.
         key_id_of(raw_key)
-        return await self._load_once(digests)
+        return await self._load_once(digests[0], lambda: self._callers.by_key(digests))
+
+    async def find_token(self, raw_token: bytes) -> Principal | None:
+        """The caller whose token this is, or None. Raises `InvalidToken` (without work) or `DirectoryUnavailable`."""
+        if not self.is_fresh:
+            raise DirectoryUnavailable
+        check_form(raw_token)
+        place = hashlib.sha256(raw_token).hexdigest()
+        if (remembered := self._remembered.get(place)) is not None:
+            return remembered
+
+        def read() -> Found:
+            principal = self._callers.by_token(raw_token)
+            return None if principal is None else (place, principal)
+
+        return await self._load_once(place, read)
+
+    def note_use(self, principal: Principal) -> None:
+        """Remembers that the caller's key was used, for whoever writes it down."""
+        if isinstance(principal, Partner):
+            self._used.add(principal.key_id)
+
+    def take_used(self) -> list[str]:
+        """The ids of the keys that were used since this was last asked."""
+        used, self._used = self._used, set()
+        return list(used)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -70,36 +100,35 @@ class Directory:
         self._read_at = read_at
 
     def _forget(self, change: Change) -> None:
-        if change.kind == "models":
+        if change.kind in ("models", "signing-keys"):
             return
         if change.kind == "plan":
             self._remembered.clear()
-            self._digests.clear()
+            self._places.clear()
             return
-        for digest in list(self._digests.get(change.object_id, ())):
-            self._drop(digest)
+        for place in list(self._places.get(change.object_id, ())):
+            self._drop(place)
 
-    def _drop(self, digest: str) -> None:
-        principal = self._remembered.pop(digest)
-        for owner in (principal.key_id, principal.tenant_id):
-            self._digests[owner].discard(digest)
-            if not self._digests[owner]:
-                del self._digests[owner]
+    def _drop(self, place: str) -> None:
+        for owner in self._remembered.pop(place).depends_on:
+            self._places[owner].discard(place)
+            if not self._places[owner]:
+                del self._places[owner]
 
-    async def _load_once(self, digests: Sequence[str]) -> Principal | None:
-        """Reads a caller from the database; many requests with one new key share one query."""
-        task = self._loading.get(digests[0])
+    async def _load_once(self, place: str, read: Callable[[], Found]) -> Principal | None:
+        """Reads a caller from the database; many requests with one new credential share one query."""
+        task = self._loading.get(place)
         if task is None:
-            task = self._loading[digests[0]] = asyncio.ensure_future(self._load(digests))
-            task.add_done_callback(lambda _: self._loading.pop(digests[0], None))
+            task = self._loading[place] = asyncio.ensure_future(self._load(read))
+            task.add_done_callback(lambda _: self._loading.pop(place, None))
         return await asyncio.shield(task)
 
-    async def _load(self, digests: Sequence[str]) -> Principal | None:
+    async def _load(self, read: Callable[[], Found]) -> Principal | None:
         try:
             async with asyncio.timeout(STALE_AFTER_SECONDS):
                 while True:
                     generation = self._generation
-                    found = await asyncio.get_running_loop().run_in_executor(self._threads, self._read, digests)
+                    found = await asyncio.get_running_loop().run_in_executor(self._threads, read)
                     # A change that came in while we read may be missing from what we read.
                     if generation == self._generation:
                         return self._remember(found)
@@ -107,47 +136,15 @@ class Directory:
             # A secret that was rotated by another process is not the caller's fault either.
             raise DirectoryUnavailable from error
 
-    def _remember(self, found: tuple[str, Principal] | None) -> Principal | None:
+    def _remember(self, found: Found) -> Principal | None:
         if found is None:
             return None
         while len(self._remembered) >= MAX_REMEMBERED:
             self._drop(next(iter(self._remembered)))
-        digest, principal = found
-        if digest in self._remembered:
-            self._drop(digest)
-        self._remembered[digest] = principal
-        for owner in (principal.key_id, principal.tenant_id):
-            self._digests.setdefault(owner, set()).add(digest)
+        place, principal = found
+        if place in self._remembered:
+            self._drop(place)
+        self._remembered[place] = principal
+        for owner in principal.depends_on:
+            self._places.setdefault(owner, set()).add(place)
         return principal
-
-    def _read(self, digests: Sequence[str]) -> tuple[str, Principal] | None:
-        with self._database.reading() as session:
-            credential = find_credential(session, digests)
-            if credential is None:
-                return None
-            key, tenant = credential.key, credential.tenant
-            policies = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id)
-            fingerprint_key = self._keyring.fingerprint_key(session, tenant_id=tenant.id)
-        expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
-        principal = Principal(
-            subject=f"key:{key.id}",
-            key_id=key.id,
-            tenant_id=tenant.id,
-            tenant=tenant.name,
-            is_active=_is_active(credential),
-            scopes=frozenset(Scope(scope) for scope in key.scopes),
-            models=None if key.models is None else frozenset(key.models),
-            cidrs=tuple(ip_network(cidr) for cidr in key.cidrs or ()),
-            policies=policies,
-            concurrency=credential.plan.concurrency,
-            not_before=key.not_before,
-            expires_at=min(expiries, default=None),
-            fingerprint_key=fingerprint_key,
-            valid_from=key.not_before.timestamp() if key.not_before else 0.0,
-            valid_until=min((at.timestamp() for at in expiries), default=float("inf")),
-        )
-        return credential.secret.digest, principal
-
-
-def _is_active(credential: Credential) -> bool:
-    return credential.tenant.status == "active" and credential.key.revoked_at is None

@@ -20,14 +20,16 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.orm import Session
 
 from auth.api_keys import Pepper
-from db.database import Database
+from db.database import ChangedMeanwhile, Database
 from db.ids import uuid7
+from db.reach import EVERY_TENANT
 from db.tables import WrappedSecret
 from db.wrapped_secrets import all_wrapped, next_number, wrapped_of, wrapped_of_tenant
 
 PEPPER = "pepper"
 ARTIFACT_MAC = "artifact-mac"
 FINGERPRINT = "fingerprint"
+TOKEN_SIGNING = "token-signing"  # noqa: S105  a purpose, no secret
 KEY_BYTES = 32
 NONCE_BYTES = 12
 
@@ -41,7 +43,14 @@ class Keyring:
 
     def __init__(self, database: Database, secret: bytes, previous: bytes | None = None) -> None:
         self._ciphers = [_cipher(each) for each in (secret, previous) if each]
-        with database.transaction() as session:
+        try:
+            self._prepare(database)
+        except ChangedMeanwhile:
+            # Another process made the first keys in the same moment: they are ours too.
+            self._prepare(database)
+
+    def _prepare(self, database: Database) -> None:
+        with database.transaction(EVERY_TENANT) as session:
             self._rewrap(session)
             self.peppers = [Pepper(number, secret) for number, secret in self._open_or_make(session, PEPPER)]
             self._artifact_key = self._open_or_make(session, ARTIFACT_MAC)[-1][1]
@@ -67,17 +76,31 @@ class Keyring:
         row = wrapped_of_tenant(session, FINGERPRINT, tenant_id=tenant_id)
         return b"" if row is None else self._unwrap(row)
 
+    def add(self, session: Session, purpose: str, secret: bytes) -> WrappedSecret:
+        """Wraps a secret of that purpose, which belongs to no tenant, under the next number."""
+        row = self._wrap(purpose, next_number(session, purpose), secret)
+        session.add(row)
+        session.flush()
+        return row
+
+    def open(self, session: Session, purpose: str) -> list[tuple[WrappedSecret, bytes]]:
+        """Every secret of that purpose that belongs to no tenant, the oldest first. Raises `WrongSecret`."""
+        return [(row, self._unwrap(row)) for row in wrapped_of(session, purpose)]
+
+    def keyed_digest(self, purpose: str, text: str) -> str:
+        """HMAC-SHA-256 of a text under the first pepper, in hex: it says nothing to one who has the database alone."""
+        return self.peppers[0].digest(f"{purpose}/{text}".encode())
+
     def _open_or_make(self, session: Session, purpose: str) -> list[tuple[int, bytes]]:
         if not wrapped_of(session, purpose):
-            session.add(self._wrap(purpose, next_number(session, purpose), os.urandom(KEY_BYTES)))
-            session.flush()
-        return [(row.number, self._unwrap(row)) for row in wrapped_of(session, purpose)]
+            self.add(session, purpose, os.urandom(KEY_BYTES))
+        return [(row.number, secret) for row, secret in self.open(session, purpose)]
 
     def _rewrap(self, session: Session) -> None:
         """After SECRET was rotated: what the previous one wrapped is wrapped anew, so that it can be forgotten."""
         if len(self._ciphers) == 1:
             return
-        for row in all_wrapped(session):
+        for row in all_wrapped(session, tenant_id=EVERY_TENANT):
             row.wrapped = self._wrap(row.purpose, row.number, self._unwrap(row), row.tenant_id).wrapped
 
     def _wrap(self, purpose: str, number: int, key: bytes, tenant_id: str | None = None) -> WrappedSecret:

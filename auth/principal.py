@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from typing import Self
 
 from db.addresses import parse_address
 from db.policies import Policy
+from db.reach import Reach
 
 
 class Scope(StrEnum):
@@ -19,30 +21,64 @@ class Scope(StrEnum):
     AUDIT_READ_OWN = "audit:read:own"
 
 
-@dataclass(frozen=True, slots=True)
+class Role(StrEnum):
+    """What a person does, for all tenants or for one."""
+
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller whose credential was found, as it stood when it was read."""
+    """A caller whose credential was found, as it stood when it was read: a partner's program, or a person."""
 
     subject: str
-    key_id: str
-    tenant_id: str
-    tenant: str
     is_active: bool
     scopes: frozenset[Scope]
-    models: frozenset[str] | None
-    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    #: Whose rows it may see.
+    reach: Reach
     policies: tuple[Policy, ...]
     concurrency: int | None
     not_before: datetime | None
     expires_at: datetime | None
-    fingerprint_key: bytes = field(repr=False)
     # The two ends as seconds since 1970: what a request compares.
     valid_from: float
     valid_until: float
+    #: Whose limits of its own level it spends, and whose it shares: a key's and its tenant's, or a person's twice.
+    account_id: str
+    pool_id: str
+    #: The ids of whatever makes this principal obsolete by changing: key, tenant, user, token.
+    depends_on: tuple[str, ...]
 
     def may_call_at(self, now: float) -> bool:
-        """Whether its tenant is active and `now`, in seconds since 1970, lies within its life."""
+        """Whether it is active and `now`, in seconds since 1970, lies within its life."""
         return self.is_active and self.valid_from <= now < self.valid_until
+
+    def may_call_from(self, address: str) -> bool:  # noqa: ARG002  a person may call from anywhere
+        """Whether it may call from that address."""
+        return True
+
+    def by_token(self, token_id: str, expires_at: datetime) -> Self:
+        """The same caller by a token that ends then, or earlier if the caller's own credential does."""
+        end = min(expires_at, self.expires_at) if self.expires_at else expires_at
+        return replace(
+            self, expires_at=end, valid_until=min(self.valid_until, expires_at.timestamp()),
+            depends_on=(*self.depends_on, token_id),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner(Principal):
+    """A tenant's program, with a key or a token bought with it."""
+
+    key_id: str
+    tenant_id: str
+    tenant: str
+    models: frozenset[str] | None
+    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    fingerprint_key: bytes = field(repr=False)
+    #: How a token names the secret that it was bought with.
+    credential: str = field(repr=False)
 
     def may_call_from(self, address: str) -> bool:
         """Whether the key may be used from that address; a key without CIDRs may be used from anywhere."""
@@ -54,3 +90,21 @@ class Principal:
     def may_use(self, model: str) -> bool:
         """Whether the key itself is limited to other models; the tenant's grants are the registry's to judge."""
         return self.models is None or model in self.models
+
+    def narrowed(self, scopes: frozenset[Scope]) -> Self:
+        """The same caller with those of its scopes alone."""
+        return replace(self, scopes=self.scopes & scopes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person(Principal):
+    """An admin or an auditor, of all tenants or of one."""
+
+    user_id: str
+    email: str = field(repr=False)
+    role: Role
+    tenant_id: str | None
+    tenant: str | None
+    must_change_password: bool
+    #: Which generation of their tokens counts: it goes up with every new password, reset and disabling.
+    generation: int

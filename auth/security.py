@@ -9,8 +9,12 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from auth.api_keys import MalformedKey
+from auth.api_keys import PREFIX, MalformedKey
+from auth.directory import Directory
 from auth.principal import Principal
+from auth.tokens import InvalidToken
+
+_KEY_PREFIX = PREFIX.encode()
 
 
 class NotAuthenticated(Exception):
@@ -40,7 +44,7 @@ class BearerHeader(HTTPBearer):
 
 
 KEY_HEADER = KeyHeader(name="X-API-Key", scheme_name="ApiKey", description="A key: `ady_` and 50 characters.")
-BEARER_HEADER = BearerHeader(scheme_name="Bearer", description="The same key, as a bearer token (RFC 6750).")
+BEARER_HEADER = BearerHeader(scheme_name="Bearer", description="The same key, or a token of `/auth/token` (RFC 6750).")
 
 
 async def current_principal(
@@ -52,20 +56,22 @@ async def current_principal(
     if len(keys) + len(bearers) > 1:
         raise AmbiguousCredential
     if keys:
-        raw_key = keys[0]
-    elif bearers:
-        scheme, _, raw_key = bearers[0].partition(b" ")
-        if scheme.lower() != b"bearer":
-            raise NotAuthenticated(was_presented=True)
-    else:
+        return await holder_of(request, keys[0].strip(), is_key=True)
+    if not bearers:
         raise NotAuthenticated(was_presented=False)
-    return await _holder_of(raw_key.strip(), request)
+    scheme, _, credential = bearers[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise NotAuthenticated(was_presented=True)
+    credential = credential.strip()
+    return await holder_of(request, credential, is_key=credential.startswith(_KEY_PREFIX))
 
 
-async def _holder_of(raw_key: bytes, request: Request) -> Principal:
+async def holder_of(request: Request, credential: bytes, *, is_key: bool) -> Principal:
+    """Whose key or token it is, if it may be used now and from here. Raises as `current_principal` does."""
+    directory: Directory = request.scope["app"].state.directory
     try:
-        principal: Principal | None = await request.scope["app"].state.directory.find(raw_key)
-    except MalformedKey:
+        principal = await (directory.find_key(credential) if is_key else directory.find_token(credential))
+    except (MalformedKey, InvalidToken):
         raise NotAuthenticated(was_presented=True) from None
     client = request.scope["client"]
     if (
@@ -74,4 +80,5 @@ async def _holder_of(raw_key: bytes, request: Request) -> Principal:
         or not principal.may_call_from(client[0] if client else "")
     ):
         raise NotAuthenticated(was_presented=True)
+    directory.note_use(principal)
     return principal

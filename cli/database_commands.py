@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 import migrations
-from api.settings import read_settings
+from admin.facts import Refused
+from api.settings import Settings, read_settings
 from cli.output import Json, show
 from db.database import Database, translated
 
@@ -14,10 +15,11 @@ app = typer.Typer(help="The schema of the database.", no_args_is_help=True)
 
 @app.command()
 def upgrade(as_json: Json = False) -> None:
-    """Brings the schema up to date, as the owner where ADYTON_DATABASE_OWNER_URL is set."""
-    settings = read_settings()
-    database = Database(settings.database_owner_url or settings.database_url)
-    migrations.upgrade(database)
+    """Brings the schema up to date, as the owner where ADYTON_DATABASE_OWNER_URL is set.
+
+    On PostgreSQL it also lays down row-level security, and gives the role of ADYTON_DATABASE_URL what it needs.
+    """
+    upgrade_database(read_settings())
     show({"revision": migrations.head()}, as_json=as_json)
 
 
@@ -32,6 +34,19 @@ def current(as_json: Json = False) -> None:
 
 @app.command()
 def check(as_json: Json = False) -> None:
-    """Refuses unless the database is at this program's revision."""
-    migrations.check(Database(read_settings().database_url))
+    """Refuses unless the database is at this program's revision, and on PostgreSQL keeps tenants apart by itself."""
+    database = Database(read_settings().database_url)
+    migrations.check(database)
+    faults = migrations.isolation_faults(database)
+    if faults:
+        raise Refused("; ".join(faults) + ": docs/operations.md says which roles PostgreSQL needs")
     show({"revision": migrations.head(), "status": "ok"}, as_json=as_json)
+
+
+def upgrade_database(settings: Settings) -> None:
+    """Migrates as the owner; the program's role is the one in ADYTON_DATABASE_URL, where that is another."""
+    database = Database(settings.database_url)
+    owner = Database(settings.database_owner_url or settings.database_url)
+    role = database.url.username if database.url.username != owner.url.username else None
+    migrations.upgrade(owner, role=role)
+    owner.dispose()

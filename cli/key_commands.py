@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy.orm import Session
 
-from admin.facts import NotFound
-from admin.keys import IssuedKey, KeyTerms, issue_key, revoke_key, rotate_key, set_key
+from admin.keys import IssuedKey, KeyTerms, describe_key, issue_key, revoke_key, rotate_key, set_key
+from admin.shown import shown_key
 from admin.tenants import named_tenant
-from cli.context import Context, duration, instant, several
+from admin.words import ago, duration, instant
+from cli.context import Context, several
 from cli.output import Json, show
-from cli.plan_commands import Limits, Rows, limits_of
-from db.keys import find_key, keys_of
-from db.tables import Key, Tenant
-from db.tenants import all_tenants
+from cli.plan_commands import Requests, Rows
+from db.keys import page_of_keys
+from db.paging import WHOLE
+from db.reach import EVERY_TENANT, Reach
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def create(
     tenant: Annotated[str, typer.Option(help="Whose key it is.")],
     label: Label = None,
     scope: Scopes = None,
-    limit: Limits = None,
+    limit: Requests = None,
     rows: Rows = None,
     model: Models = None,
     expires: Expires = None,
@@ -45,25 +45,31 @@ def create(
     """Makes a key and shows it, this once."""
     context = Context()
     terms = _terms(label, scope, limit, rows, model, expires, not_before, cidr)
-    issued = issue_key(context.database, context.keyring, actor=context.actor, tenant=tenant, terms=terms)
+    issued = issue_key(
+        context.database, context.keyring, actor=context.actor, tenant=tenant, terms=terms, tenant_id=EVERY_TENANT
+    )
     _show_issued(context, issued, as_json=as_json)
 
 
 @app.command("list")
 def list_(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None, as_json: Json = False
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    unused_for: Annotated[str | None, typer.Option(help="Only those that nobody has used for so long: 90d.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Lists keys, without their secrets."""
-    with Context().database.reading() as session:
-        tenants = [named_tenant(session, tenant)] if tenant else [each for each, _ in all_tenants(session)]
-        keys = [_key(session, key, each) for each in tenants for key in keys_of(session, tenant_id=each.id)]
+    unused_since = None if unused_for is None else ago(unused_for)
+    with Context().database.reading(EVERY_TENANT) as session:
+        holder: Reach = named_tenant(session, tenant, tenant_id=EVERY_TENANT).id if tenant else EVERY_TENANT
+        found = page_of_keys(session, WHOLE, tenant_id=holder, unused_since=unused_since)
+        keys = [shown_key(session, *each) for each in found.rows]
     show(keys, as_json=as_json)
 
 
 @app.command("show")
 def show_(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
     """Shows a key, without its secret."""
-    show(_described(Context(), key_id), as_json=as_json)
+    show(describe_key(Context().database, key_id, tenant_id=EVERY_TENANT), as_json=as_json)
 
 
 @app.command("set")
@@ -71,7 +77,7 @@ def set_(
     key_id: Annotated[str, typer.Argument(metavar="ID")],
     label: Label = None,
     scope: Scopes = None,
-    limit: Limits = None,
+    limit: Requests = None,
     rows: Rows = None,
     model: Models = None,
     expires: Expires = None,
@@ -82,8 +88,8 @@ def set_(
     """Changes what a key may do; what is not given stays as it is, and `none` clears it."""
     context = Context()
     terms = _terms(label, scope, limit, rows, model, expires, not_before, cidr)
-    set_key(context.database, actor=context.actor, key_id=key_id, terms=terms)
-    show(_described(context, key_id), as_json=as_json)
+    set_key(context.database, actor=context.actor, key_id=key_id, terms=terms, tenant_id=EVERY_TENANT)
+    show(describe_key(context.database, key_id, tenant_id=EVERY_TENANT), as_json=as_json)
 
 
 @app.command()
@@ -95,8 +101,9 @@ def rotate(
     """Gives a key a new secret and shows it, this once."""
     context = Context()
     issued = rotate_key(
-        context.database, context.keyring, actor=context.actor, key_id=key_id, overlap=duration(overlap)
-    )
+        context.database, context.keyring, actor=context.actor, key_id=key_id, overlap=duration(overlap),
+        tenant_id=EVERY_TENANT,
+    )  # fmt: skip
     _show_issued(context, issued, as_json=as_json)
 
 
@@ -104,8 +111,8 @@ def rotate(
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
     """Ends a key; within a second nothing accepts it any more."""
     context = Context()
-    revoke_key(context.database, actor=context.actor, key_id=key_id)
-    show(_described(context, key_id), as_json=as_json)
+    revoke_key(context.database, actor=context.actor, key_id=key_id, tenant_id=EVERY_TENANT)
+    show(describe_key(context.database, key_id, tenant_id=EVERY_TENANT), as_json=as_json)
 
 
 def _terms(
@@ -125,29 +132,5 @@ def _terms(
 
 
 def _show_issued(context: Context, issued: IssuedKey, *, as_json: bool) -> None:
-    described = _described(context, issued.key.id)
+    described = describe_key(context.database, issued.key.id, tenant_id=EVERY_TENANT)
     show({"id": described.pop("id"), "key": issued.raw_key, **described}, as_json=as_json)
-
-
-def _described(context: Context, key_id: str) -> dict[str, Any]:
-    with context.database.reading() as session:
-        found = find_key(session, key_id)
-        if found is None:
-            raise NotFound(f"there is no key {key_id}")
-        return _key(session, *found)
-
-
-def _key(session: Session, key: Key, tenant: Tenant) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "tenant": tenant.name,
-        "label": key.label,
-        "scopes": key.scopes,
-        **limits_of(session, "key", key.id),
-        "models": key.models,
-        "cidrs": key.cidrs,
-        "not_before": key.not_before,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "created_at": key.created_at,
-    }

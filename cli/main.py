@@ -12,10 +12,21 @@ import typer
 from admin.facts import Refused
 from api.settings import InvalidSettings, Settings, read_settings
 from auth.keyring import WrongSecret
-from cli import database_commands, key_commands, model_commands, plan_commands, quickstart, tenant_commands
+from cli import (
+    database_commands,
+    key_commands,
+    model_commands,
+    plan_commands,
+    quickstart,
+    signing_key_commands,
+    tenant_commands,
+    user_commands,
+)
 from cli.context import Context
-from db.database import DatabaseUnavailable
+from db.database import ChangedMeanwhile, DatabaseUnavailable
 from db.events import living_keys_made_by
+from db.reach import EVERY_TENANT
+from db.users import living_users_made_by
 from migrations import SchemaOutOfDate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -24,6 +35,8 @@ app.add_typer(database_commands.app, name="db")
 app.add_typer(plan_commands.app, name="plans")
 app.add_typer(tenant_commands.app, name="tenants")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(user_commands.app, name="users")
+app.add_typer(signing_key_commands.app, name="signing-keys")
 app.add_typer(model_commands.app, name="models")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -35,15 +48,16 @@ def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """The quickstart: makes what a first hour needs, under ./var, and serves it."""
     from api.server import is_free  # noqa: PLC0415  the web is a second's import that other commands need not wait for
 
-    settings, raw_key = quickstart.prepare()
+    settings, made = quickstart.prepare()
     if not is_free(host, port):
         raise Refused(f"port {port} is taken: choose another with --port, or PORT= for make")
-    line = quickstart.curl_line(host, port, raw_key)
+    line = quickstart.curl_line(host, port, made.get(quickstart.KEY))
 
     def greet() -> None:
-        note = f" (the key is kept in {quickstart.DEMO_FILE}, and shown only now)" if raw_key else ""
+        secrets = "".join(f"  {name}={value}\n" for name, value in made.items())
+        note = f"\nMade now, shown this once, and kept in {quickstart.DEMO_FILE}:\n\n{secrets}" if made else ""
         sys.stdout.write(
-            f"\nAdyton answers on http://{host}:{port}, and explains itself on /docs. Try{note}:\n\n{line}\n\n"
+            f"\nAdyton answers on http://{host}:{port}, and explains itself on /docs. Try:\n\n{line}\n{note}\n"
         )
         sys.stdout.flush()
 
@@ -77,10 +91,13 @@ def _run(
 
 
 def _refuse_demo_accounts(settings: Settings) -> None:
-    with Context(settings).database.reading() as session:
-        keys = living_keys_made_by(session, quickstart.ACTOR)
+    with Context(settings).database.reading(EVERY_TENANT) as session:
+        keys = living_keys_made_by(session, quickstart.ACTOR, tenant_id=EVERY_TENANT)
+        users = living_users_made_by(session, quickstart.ACTOR, tenant_id=EVERY_TENANT)
     if keys:
         raise Refused(f"the database holds a key that `adyton up` made: `adyton keys revoke {keys[0]}` ends it")
+    if users:
+        raise Refused(f"the database holds a person whom `adyton up` made: `adyton users disable {users[0]}` ends that")
 
 
 def run() -> None:
@@ -89,7 +106,7 @@ def run() -> None:
     os.umask(0o077)
     try:
         app()
-    except (Refused, InvalidSettings, SchemaOutOfDate, WrongSecret) as error:
+    except (Refused, ChangedMeanwhile, InvalidSettings, SchemaOutOfDate, WrongSecret) as error:
         sys.exit(_refused(str(error)))
     except DatabaseUnavailable as error:
         sys.exit(_refused(f"the database is not available ({error})"))

@@ -8,9 +8,11 @@ import typer
 
 from admin.facts import NotFound
 from admin.models import grant_model, register_bundled, ungrant_model
+from admin.shown import shown_model
 from cli.context import Context
 from cli.output import Json, show
 from db.catalogue import CatalogueEntry, read_catalogue
+from db.reach import EVERY_TENANT
 
 app = typer.Typer(help="Models, their versions, and who may use them.", no_args_is_help=True)
 
@@ -20,9 +22,9 @@ TenantName = Annotated[str, typer.Option("--tenant", help="Whose right it is.")]
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Lists the models."""
-    with Context().database.reading() as session:
+    with Context().database.reading(EVERY_TENANT) as session:
         entries = read_catalogue(session)
-    show([_summary(entry) for entry in entries.values()], as_json=as_json)
+    show([shown_model(entry) for entry in entries.values()], as_json=as_json)
 
 
 @app.command("show")
@@ -32,14 +34,14 @@ def show_(
     as_json: Json = False,
 ) -> None:
     """Shows a model with the schema of its rows and the results of its compilation tests."""
-    with Context().database.reading() as session:
+    with Context().database.reading(EVERY_TENANT) as session:
         entry = read_catalogue(session).get(name)
     if entry is None:
         raise NotFound(f"there is no model {name}")
     wanted = entry.aliases.get(version or "", version)
     if wanted is not None and wanted not in entry.versions:
         raise NotFound(f"the model {name} has no version {version}")
-    show(_summary(entry) | {"details": _versions(entry, wanted)}, as_json=as_json)
+    show(shown_model(entry) | {"details": _versions(entry, wanted)}, as_json=as_json)
 
 
 @app.command()
@@ -64,16 +66,6 @@ def bundled(as_json: Json = False) -> None:
     context = Context()
     made = register_bundled(context.database, context.store, actor=context.actor)
     show({"registered": made}, as_json=as_json)
-
-
-def _summary(entry: CatalogueEntry) -> dict[str, Any]:
-    return {
-        "name": entry.model.name,
-        "public": entry.model.is_public,
-        "versions": list(entry.versions),
-        "aliases": entry.aliases,
-        "description": entry.model.description,
-    }
 
 
 def _versions(entry: CatalogueEntry, wanted: str | None) -> list[dict[str, Any]]:

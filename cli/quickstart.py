@@ -9,34 +9,40 @@ from pathlib import Path
 
 import orjson
 
-import migrations
 from admin.keys import KeyTerms, issue_key
 from admin.models import register_bundled
 from admin.tenants import create_tenant
+from admin.users import create_user
 from api.settings import DEFAULT_SECRET_FILE, Settings, read_settings
-from auth.principal import Scope
+from auth.principal import Role, Scope
 from cli.context import Context
-from db.database import Database
+from cli.database_commands import upgrade_database
 from db.keys import find_credential
+from db.paging import WHOLE
+from db.reach import EVERY_TENANT
 from db.tenants import find_tenant
+from db.users import page_of_users
 
 ACTOR = "adyton up"
 DEMO_TENANT = "demo"
 DEMO_FILE = Path("var/demo.env")
+KEY = "ADYTON_DEMO_KEY"
 
 
-def prepare() -> tuple[Settings, str | None]:
-    """Makes what is missing; returns the settings to serve with, and the demo key if it was made just now."""
+def prepare() -> tuple[Settings, dict[str, str]]:
+    """Makes what is missing; returns the settings to serve with, and what was made just now, as it is kept."""
     env_file = Path(".env")
     settings = read_settings(env_file=env_file if env_file.is_file() else None)
     if settings.secret is None and settings.secret_file is None:
         _make_secret()
-    owner = Database(settings.database_owner_url or settings.database_url)
-    migrations.upgrade(owner)
-    owner.dispose()
+    upgrade_database(settings)
     context = Context(settings)
     register_bundled(context.database, context.store, actor=ACTOR)
-    return settings, _make_demo_key(context)
+    kept = _kept()
+    made = _make_demo_key(context, kept) | _make_people(context)
+    if made:
+        _write_private(DEMO_FILE, "".join(f"{name}={value}\n" for name, value in (kept | made).items()))
+    return settings, made
 
 
 def curl_line(host: str, port: int, raw_key: str | None) -> str:
@@ -53,26 +59,41 @@ def _make_secret() -> None:
         _write_private(DEFAULT_SECRET_FILE, secrets.token_urlsafe(48) + "\n")
 
 
-def _make_demo_key(context: Context) -> str | None:
-    kept = _kept_key()
-    with context.database.reading() as session:
-        has_tenant = find_tenant(session, DEMO_TENANT) is not None
-        found = find_credential(session, context.keyring.digests(kept.encode())) if kept else None
+def _make_demo_key(context: Context, kept: dict[str, str]) -> dict[str, str]:
+    with context.database.reading(EVERY_TENANT) as session:
+        has_tenant = find_tenant(session, DEMO_TENANT, tenant_id=EVERY_TENANT) is not None
+        digests = context.keyring.digests(kept[KEY].encode()) if KEY in kept else ()
+        found = find_credential(session, digests, tenant_id=EVERY_TENANT)
         if found is not None and found.key.revoked_at is None and found.tenant.status == "active":
-            return None
+            return {}
     if not has_tenant:
         create_tenant(context.database, context.keyring, actor=ACTOR, name=DEMO_TENANT)
     terms = KeyTerms(label="made by adyton up", scopes=list(Scope))
-    issued = issue_key(context.database, context.keyring, actor=ACTOR, tenant=DEMO_TENANT, terms=terms)
-    _write_private(DEMO_FILE, f"ADYTON_DEMO_KEY={issued.raw_key}\n")
-    return issued.raw_key
+    issued = issue_key(
+        context.database, context.keyring, actor=ACTOR, tenant=DEMO_TENANT, terms=terms, tenant_id=EVERY_TENANT
+    )
+    return {KEY: issued.raw_key}
 
 
-def _kept_key() -> str | None:
-    if not DEMO_FILE.is_file():
-        return None
-    lines = DEMO_FILE.read_text().splitlines()
-    return next((line.partition("=")[2] for line in lines if line.startswith("ADYTON_DEMO_KEY=")), None)
+def _make_people(context: Context) -> dict[str, str]:
+    """A first admin and a first auditor, where there are none of that role."""
+    made: dict[str, str] = {}
+    with context.database.reading(EVERY_TENANT) as session:
+        roles = {user.role for user, _ in page_of_users(session, WHOLE, tenant_id=EVERY_TENANT).rows}
+    for role in Role:
+        if role in roles:
+            continue
+        email = f"{role}@example.com"
+        # Nobody set it for anybody: it is kept where only the one who started the quickstart can read it.
+        user = create_user(context.database, actor=ACTOR, email=email, role=role, must_change_password=False)
+        made |= {f"ADYTON_{role.upper()}_EMAIL": email, f"ADYTON_{role.upper()}_PASSWORD": user.password}
+    return made
+
+
+def _kept() -> dict[str, str]:
+    """What `var/demo.env` says."""
+    lines = DEMO_FILE.read_text().splitlines() if DEMO_FILE.is_file() else []
+    return {name: value for name, equals, value in (line.partition("=") for line in lines) if equals}
 
 
 def _write_private(path: Path, text: str) -> None:

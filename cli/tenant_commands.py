@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from typing import Annotated
 
 import typer
-from sqlalchemy.orm import Session
 
-from admin.tenants import DEFAULT_PLAN, create_tenant, named_tenant, resume_tenant, set_tenant, suspend_tenant
+from admin.limits import Limits
+from admin.shown import shown_tenant
+from admin.tenants import (
+    create_tenant,
+    describe_tenant,
+    erase_tenant,
+    resume_tenant,
+    set_tenant,
+    suspend_tenant,
+)
 from cli.context import Context, several
 from cli.output import Json, show
-from cli.plan_commands import Limits, Rows, limits_of
-from db.tables import Plan, Tenant
-from db.tenants import all_tenants, plan_of
+from cli.plan_commands import Requests, Rows
+from db.paging import WHOLE
+from db.plans import DEFAULT_PLAN
+from db.reach import EVERY_TENANT
+from db.tenants import page_of_tenants
 
 app = typer.Typer(help="Companies, each with keys, limits and records of its own.", no_args_is_help=True)
 
@@ -21,7 +32,7 @@ app = typer.Typer(help="Companies, each with keys, limits and records of its own
 def create(
     name: str,
     plan: Annotated[str, typer.Option(help="Whose limits it shares.")] = DEFAULT_PLAN,
-    limit: Limits = None,
+    limit: Requests = None,
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
@@ -33,69 +44,66 @@ def create(
         actor=context.actor,
         name=name,
         plan=plan,
-        requests=several(limit),
-        rows=several(rows),
+        limits=Limits(several(limit), several(rows)),
     )
-    show(_described(context, name), as_json=as_json)
+    show(describe_tenant(context.database, name), as_json=as_json)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Lists the tenants."""
-    with Context().database.reading() as session:
-        tenants = [_tenant(session, tenant, plan) for tenant, plan in all_tenants(session)]
+    with Context().database.reading(EVERY_TENANT) as session:
+        found = page_of_tenants(session, WHOLE, tenant_id=EVERY_TENANT)
+        tenants = [shown_tenant(session, tenant, plan) for tenant, plan in found.rows]
     show(tenants, as_json=as_json)
 
 
 @app.command("show")
 def show_(name: str, as_json: Json = False) -> None:
     """Shows a tenant."""
-    show(_described(Context(), name), as_json=as_json)
+    show(describe_tenant(Context().database, name), as_json=as_json)
 
 
 @app.command("set")
 def set_(
     name: str,
     plan: Annotated[str | None, typer.Option(help="Whose limits it shares.")] = None,
-    limit: Limits = None,
+    limit: Requests = None,
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
     """Changes a tenant's plan or its own limits; what is given replaces its kind, and `none` clears it."""
     context = Context()
-    set_tenant(context.database, actor=context.actor, name=name, plan=plan, requests=several(limit), rows=several(rows))
-    show(_described(context, name), as_json=as_json)
+    limits = Limits(several(limit), several(rows))
+    set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
+    show(describe_tenant(context.database, name), as_json=as_json)
 
 
 @app.command()
 def suspend(name: str, as_json: Json = False) -> None:
-    """Shuts a tenant's keys out."""
+    """Shuts a tenant's keys and people out."""
     context = Context()
     suspend_tenant(context.database, actor=context.actor, name=name)
-    show(_described(context, name), as_json=as_json)
+    show(describe_tenant(context.database, name), as_json=as_json)
 
 
 @app.command()
 def resume(name: str, as_json: Json = False) -> None:
-    """Lets a suspended tenant's keys in again."""
+    """Lets a suspended tenant's keys and people in again."""
     context = Context()
     resume_tenant(context.database, actor=context.actor, name=name)
-    show(_described(context, name), as_json=as_json)
+    show(describe_tenant(context.database, name), as_json=as_json)
 
 
-def _described(context: Context, name: str) -> dict[str, Any]:
-    with context.database.reading() as session:
-        tenant = named_tenant(session, name)
-        return _tenant(session, tenant, plan_of(session, tenant))
-
-
-def _tenant(session: Session, tenant: Tenant, plan: Plan) -> dict[str, Any]:
-    limits = limits_of(session, "tenant", tenant.id)
-    return {
-        "name": tenant.name,
-        "id": tenant.id,
-        "status": tenant.status,
-        "plan": plan.name,
-        **limits,
-        "created_at": tenant.created_at,
-    }
+@app.command()
+def erase(
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ends a tenant for good: keys, people, fingerprint key, and what its records say; their seals still verify."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Erase {name}? Nothing brings it back", abort=True)
+    context = Context()
+    erased = erase_tenant(context.database, actor=context.actor, name=name)
+    show(describe_tenant(context.database, name) | {"records_erased": erased}, as_json=as_json)

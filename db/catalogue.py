@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from db.tables import Alias, Grant, Model, Version
@@ -36,6 +36,12 @@ def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
         if grant.model_id in entries:
             entries[grant.model_id].granted_to.add(grant.tenant_id)
     return {entry.model.name: entry for entry in entries.values()}
+
+
+def models_of_tenant(session: Session, *, tenant_id: str) -> set[str]:
+    """The names of the models that the tenant may use: the public ones, and those granted to it."""
+    granted = select(Grant.model_id).where(Grant.tenant_id == tenant_id)
+    return set(session.scalars(select(Model.name).where(or_(Model.is_public, Model.id.in_(granted)))))
 
 
 def find_model(session: Session, name: str) -> Model | None:

@@ -9,9 +9,12 @@ from shutil import disk_usage
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from db.reach import View, confine
 
 #: A SQLite file whose disk has less room than this is taken for full, before SQLite finds out the hard way.
 DISK_RESERVE_BYTES = 1 << 20
@@ -22,28 +25,37 @@ class DatabaseUnavailable(Exception):
     """The database cannot be reached, is read-only, or has no room; nothing was changed that is known of."""
 
 
-class Database:
-    """An engine and the two ways to use it: `transaction()` to change, `reading()` to look.
+class ChangedMeanwhile(Exception):
+    """Somebody else changed the same thing at the same time; this change was not made."""
 
-    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`.
+
+class Database:
+    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each says whose rows.
+
+    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`; `connections` is how many PostgreSQL is
+    asked for at most.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = 15) -> None:
+        self._connections = connections
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "").absolute() if self.is_sqlite else None
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end of the block, or rolls back if the block raises."""
-        with self._session(writes=True) as session:
+    def transaction(self, view: str | View) -> Iterator[Session]:
+        """A session that commits at the end of the block, or rolls back if the block raises.
+
+        Raises `ChangedMeanwhile` where another transaction was faster, and `DatabaseUnavailable`.
+        """
+        with self._session(view, writes=True) as session:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, view: str | View) -> Iterator[Session]:
         """A session for queries alone; on SQLite it never waits for a writer."""
-        with self._session(writes=False) as session:
+        with self._session(view, writes=False) as session:
             yield session
 
     def has_room(self) -> bool:
@@ -59,9 +71,12 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _session(self, *, writes: bool) -> Iterator[Session]:
+    def _session(self, view: str | View, *, writes: bool) -> Iterator[Session]:
         with translated(), Session(self.engine, expire_on_commit=False) as session:
-            session.connection(execution_options={"sqlite_begin": "IMMEDIATE" if writes else "DEFERRED"})
+            options = {"sqlite_begin": "IMMEDIATE" if writes else "DEFERRED"}
+            connection = session.connection(execution_options=options)
+            if not self.is_sqlite:
+                confine(connection, view)
             yield session
             session.commit()
 
@@ -73,8 +88,9 @@ class Database:
             "options": options, "connect_timeout": 3, "application_name": "adyton", **silence,
         }  # fmt: skip
         return create_engine(
-            self.url, pool_pre_ping=True, pool_timeout=3, hide_parameters=True, connect_args=connect_args
-        )
+            self.url, pool_pre_ping=True, pool_timeout=3, pool_size=min(5, self._connections),
+            max_overflow=max(0, self._connections - 5), hide_parameters=True, connect_args=connect_args,
+        )  # fmt: skip
 
     def _sqlite_engine(self) -> Engine:
         if self.path is not None:
@@ -88,15 +104,30 @@ class Database:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises `DatabaseUnavailable` for a driver's operational errors, without their words: those may hold values."""
+    """Raises `DatabaseUnavailable` for a driver's operational errors, without their words: those may hold values.
+
+    Raises `ChangedMeanwhile` where a row was changed or a name was taken since it was looked at.
+    """
     try:
         yield
+    except StaleDataError:
+        raise ChangedMeanwhile("somebody else changed it meanwhile: look at it again") from None
+    except IntegrityError as error:
+        if _is_taken(error.orig):
+            raise ChangedMeanwhile("somebody else made the same thing meanwhile: look again") from None
+        raise
     except PoolTimeoutError as error:
         raise DatabaseUnavailable("no connection became free in time") from error
     except DBAPIError as error:
         if error.connection_invalidated or is_operational(error.orig):
             raise DatabaseUnavailable(type(error.orig).__name__) from None
         raise
+
+
+def _is_taken(error: BaseException | None) -> bool:
+    """Whether a driver's error is a unique constraint's."""
+    code = str(getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", ""))
+    return code in {"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
 
 
 def is_operational(error: BaseException | None) -> bool:

@@ -1,14 +1,20 @@
-"""Queries on API keys: by digest for who is calling, by id and tenant for those who manage them."""
+"""Queries on API keys: by their secrets for who is calling, by id and tenant for those who manage them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from db.paging import Cut, Page, read_page
+from db.reach import Reach, within
 from db.tables import Key, KeySecret, Plan, Tenant
+
+MAX_IDS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +27,54 @@ class Credential:
     plan: Plan
 
 
-def find_credential(session: Session, digests: Sequence[str]) -> Credential | None:
-    """The key that one of these digests belongs to. The one query made before any tenant is known."""
-    query = (
+def find_credential(session: Session, digests: Sequence[str], *, tenant_id: Reach) -> Credential | None:
+    """The key that one of these digests belongs to."""
+    found = session.execute(_credentials(tenant_id).where(KeySecret.digest.in_(digests))).first()
+    return None if found is None else Credential(*found)
+
+
+def credentials_of(session: Session, key_id: str, *, tenant_id: Reach) -> list[Credential]:
+    """The key of that id, once with each of its secrets."""
+    return [Credential(*found) for found in session.execute(_credentials(tenant_id).where(Key.id == key_id))]
+
+
+def find_key(session: Session, key_id: str, *, tenant_id: Reach) -> tuple[Key, Tenant] | None:
+    """The key of that id and its tenant."""
+    found = session.execute(_keys(tenant_id).where(Key.id == key_id)).first()
+    return None if found is None else (found[0], found[1])
+
+
+def page_of_keys(session: Session, cut: Cut, *, tenant_id: Reach, unused_since: datetime | None = None) -> Page:
+    """Keys, each with its tenant, by id; if so asked, those that live and were neither used nor made since then."""
+    query = _keys(tenant_id)
+    if unused_since is not None:
+        is_unused = func.coalesce(Key.last_used_at, Key.created_at) < unused_since
+        query = query.where(Key.revoked_at.is_(None), is_unused)
+    return read_page(session, query, Key.id, cut)
+
+
+def note_use(session: Session, key_ids: Sequence[str], used_at: datetime, *, tenant_id: Reach) -> None:
+    """Writes when these keys were last used; it is no change that an administrator could overwrite."""
+    for start in range(0, len(key_ids), MAX_IDS_AT_ONCE):
+        some = Key.id.in_(key_ids[start : start + MAX_IDS_AT_ONCE])
+        session.execute(update(Key).where(some, within(Key.tenant_id, tenant_id)).values(last_used_at=used_at))
+
+
+def delete_keys(session: Session, *, tenant_id: str) -> int:
+    """Deletes the tenant's keys with their secrets and limits; returns how many there were."""
+    ids = session.scalars(delete(Key).where(Key.tenant_id == tenant_id).returning(Key.id))
+    return len(ids.all())
+
+
+def _keys(tenant_id: Reach) -> Select[*tuple[Any, ...]]:
+    return select(Key, Tenant).join(Tenant, Tenant.id == Key.tenant_id).where(within(Key.tenant_id, tenant_id))
+
+
+def _credentials(tenant_id: Reach) -> Select[*tuple[Any, ...]]:
+    return (
         select(KeySecret, Key, Tenant, Plan)
         .join(Key, Key.id == KeySecret.key_id)
         .join(Tenant, Tenant.id == Key.tenant_id)
         .join(Plan, Plan.id == Tenant.plan_id)
-        .where(KeySecret.digest.in_(digests))
+        .where(within(Key.tenant_id, tenant_id))
     )
-    found = session.execute(query).first()
-    return None if found is None else Credential(*found)
-
-
-def find_key(session: Session, key_id: str) -> tuple[Key, Tenant] | None:
-    """The key of that id and its tenant, for an operator, who may see every tenant's."""
-    query = select(Key, Tenant).join(Tenant, Tenant.id == Key.tenant_id).where(Key.id == key_id)
-    found = session.execute(query).first()
-    return None if found is None else (found[0], found[1])
-
-
-def keys_of(session: Session, *, tenant_id: str) -> list[Key]:
-    return list(session.scalars(select(Key).where(Key.tenant_id == tenant_id).order_by(Key.created_at, Key.id)))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from db.database import Database, DatabaseUnavailable, translated
+from db.reach import NO_TENANT
 from db.tables import Batch, Chain
 
 #: The order in which `LogStore.append` takes a record's values.
@@ -41,7 +42,7 @@ class LogStore:
 
     def start_chain(self, chain_id: str, started_at: datetime) -> list[str]:
         """Writes a new chain, and returns the last heads of the others, which it cites."""
-        with self._database.transaction() as session:
+        with self._database.transaction(NO_TENANT) as session:
             tips = _uncited_chains(session, started_at - GONE_AFTER)
             cites = sorted(head for _, head, _ in tips if head is not None)
             chain = Chain(id=chain_id, started_at=started_at, seen_at=started_at, cites=cites, cited_by=None)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, true
 from sqlalchemy.orm import Session
 
 from db.ids import uuid7
-from db.tables import PolicyRow
+from db.reach import Reach, within
+from db.tables import Key, PolicyRow
 
 Level = Literal["key", "tenant", "plan"]
 Unit = Literal["requests", "rows"]
@@ -38,15 +39,19 @@ def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id
     return tuple(_policy(row) for row in rows)
 
 
-def policies_of(session: Session, level: Level, owner_id: str) -> tuple[Policy, ...]:
+def policies_of(session: Session, level: Level, owner_id: str, *, tenant_id: Reach) -> tuple[Policy, ...]:
     """The policies that are the owner's own."""
-    rows = session.scalars(select(PolicyRow).where(_owned_by(level, owner_id)).order_by(PolicyRow.name))
+    owned = and_(_owned_by(level, owner_id), _is_within(level, tenant_id))
+    rows = session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name))
     return tuple(_policy(row) for row in rows)
 
 
-def replace_policies(session: Session, level: Level, owner_id: str, unit: Unit, policies: Iterable[Policy]) -> None:
+def replace_policies(
+    session: Session, level: Level, owner_id: str, unit: Unit, policies: Iterable[Policy], *, tenant_id: Reach
+) -> None:
     """Gives the owner exactly these policies of that unit; those of the other unit stay."""
-    session.execute(delete(PolicyRow).where(and_(_owned_by(level, owner_id), PolicyRow.unit == unit)))
+    owned = and_(_owned_by(level, owner_id), _is_within(level, tenant_id))
+    session.execute(delete(PolicyRow).where(owned, PolicyRow.unit == unit))
     for policy in policies:
         row = PolicyRow(
             id=uuid7(), name=policy.name, unit=policy.unit, amount=policy.amount, window_seconds=policy.window_seconds
@@ -59,6 +64,15 @@ def _owned_by(level: Level, owner_id: str | None) -> ColumnElement[bool]:
     columns = {"plan": PolicyRow.plan_id, "tenant": PolicyRow.tenant_id, "key": PolicyRow.key_id}
     # A NULL owner must match nothing, not the rows of other levels, whose column is NULL too.
     return and_(columns[level].is_not(None), columns[level] == owner_id)
+
+
+def _is_within(level: Level, tenant_id: Reach) -> ColumnElement[bool]:
+    """A plan's policies are no tenant's; a key's are those of its tenant."""
+    if level == "plan":
+        return true()
+    if level == "tenant":
+        return within(PolicyRow.tenant_id, tenant_id)
+    return PolicyRow.key_id.in_(select(Key.id).where(within(Key.tenant_id, tenant_id)))
 
 
 def _policy(row: PolicyRow) -> Policy:

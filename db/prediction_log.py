@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, or_, select, tuple_
+from sqlalchemy import RowMapping, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.ids import instant_of
+from db.reach import Reach, within
 from db.tables import Batch, Chain, Model, PredictionRecord, Tenant, Version
+
+#: What of a record can go; see audit/record.py.
+ERASABLE = ("salt", "inputs", "outputs", "address", "client_request_id", "fingerprint")
 
 Page = tuple[list[RowMapping], tuple[datetime, str] | None]
 
@@ -19,7 +23,7 @@ Page = tuple[list[RowMapping], tuple[datetime, str] | None]
 class Filters:
     """What an auditor looks for; what is None is not asked. Instants are inclusive at `from`, exclusive at `to`."""
 
-    tenant_id: str | None
+    tenant_id: Reach
     key_id: str | None = None
     model: str | None = None
     version: str | None = None
@@ -56,8 +60,8 @@ def search(
     return page, None
 
 
-def find_record(session: Session, request_id: str, *, tenant_id: str | None) -> RowMapping | None:
-    """The record of that id, or its withdrawal where there is one; of that tenant alone unless it is None."""
+def find_record(session: Session, request_id: str, *, tenant_id: Reach) -> RowMapping | None:
+    """The record of that id, or its withdrawal where there is one; within the reach."""
     query = _selection().where(*_conditions(Filters(tenant_id=tenant_id, request_id=request_id)))
     return session.execute(query.order_by(PredictionRecord.at.desc()).limit(1)).mappings().first()
 
@@ -74,7 +78,6 @@ def _selection() -> Any:
 def _conditions(filters: Filters) -> list[Any]:
     record = PredictionRecord
     wanted = {
-        record.tenant_id: filters.tenant_id,
         record.key_id: filters.key_id,
         Model.name: filters.model,
         Version.name: filters.version,
@@ -83,6 +86,7 @@ def _conditions(filters: Filters) -> list[Any]:
         record.fingerprint: filters.fingerprint,
     }
     conditions: list[Any] = [column == value for column, value in wanted.items() if value is not None]
+    conditions.append(within(record.tenant_id, filters.tenant_id))
     if filters.request_id is not None:
         # A record's instant is the millisecond in its id, which leads to its partition; a withdrawal comes later.
         is_at = and_(record.at == instant_of(filters.request_id), record.request_id == filters.request_id)
@@ -95,6 +99,19 @@ def _conditions(filters: Filters) -> list[Any]:
     if filters.min_latency_us is not None:
         conditions.append(record.latency_us >= filters.min_latency_us)
     return conditions
+
+
+def erase_contents(session: Session, *, tenant_id: str, since: datetime | None, limit: int) -> int:
+    """Erases what at most `limit` of a tenant's records say in values, with the salts; their seals still verify.
+
+    Returns how many there were. `since` leaves out what began before.
+    """
+    record = PredictionRecord
+    is_left = and_(record.tenant_id == tenant_id, record.salt.is_not(None))
+    some = select(record.at, record.request_id).where(is_left, *([record.at >= since] if since else [])).limit(limit)
+    chosen = tuple_(record.at, record.request_id).in_(some)
+    erasure = update(record).where(chosen).values(dict.fromkeys(ERASABLE))
+    return session.connection().execute(erasure).rowcount
 
 
 def chains(session: Session) -> list[Chain]:

@@ -69,6 +69,8 @@ class Plan(Base):
     name: Mapped[str] = mapped_column(String(63), unique=True)
     concurrency: Mapped[int | None]
     created_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012  the base class declares it so
 
 
 class Tenant(Base):
@@ -82,6 +84,9 @@ class Tenant(Base):
     plan_id: Mapped[str] = mapped_column(Id, ForeignKey("plans.id"), index=True)
     status: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
 
 
 class PolicyRow(Base):
@@ -126,6 +131,9 @@ class Key(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
 
 
 class KeySecret(Base):
@@ -157,6 +165,48 @@ class WrappedSecret(Base):
     wrapped: Mapped[str]
     created_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
+
+
+class User(Base):
+    """A person: admin or auditor, of all tenants or of one. `generation` is counted up to end their tokens."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        CheckConstraint("role IN ('admin', 'auditor')", name="role"),
+        CheckConstraint("status IN ('active', 'disabled')", name="status"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    tenant_id: Mapped[str | None] = mapped_column(Id, ForeignKey("tenants.id"), index=True)
+    status: Mapped[str] = mapped_column(String(16))
+    password_digest: Mapped[str]
+    must_change_password: Mapped[bool]
+    generation: Mapped[int]
+    created_at: Mapped[datetime]
+    last_sign_in_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
+
+
+class SignInFailures(Base):
+    """How often in a row signing in failed; `place` is a keyed digest of the name that was given, known or not."""
+
+    __tablename__ = "sign_in_failures"
+
+    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class RevokedToken(Base):
+    """A token that was ended before its time, by its `jti`."""
+
+    __tablename__ = "revoked_tokens"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 # --- what can be asked --------------------------------------------------------------------------------------------
@@ -344,7 +394,7 @@ class ChangeCounter(Base):
 
 
 class Change(Base):
-    """What the change of that number touched: a key, a tenant, a plan or the models."""
+    """What the change of that number touched: a key, a tenant, a plan, the models, a user, a token or signing keys."""
 
     __tablename__ = "changes"
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.paging import Cut, Page, read_page
+from db.reach import Reach, within
 from db.tables import Plan, Tenant
 
 
-def find_tenant(session: Session, name: str) -> Tenant | None:
-    return session.scalar(select(Tenant).where(Tenant.name == name))
+def find_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant | None:
+    return session.scalar(select(Tenant).where(Tenant.name == name, within(Tenant.id, tenant_id)))
 
 
-def all_tenants(session: Session) -> list[tuple[Tenant, Plan]]:
-    query = select(Tenant, Plan).join(Plan, Plan.id == Tenant.plan_id).order_by(Tenant.name)
-    return [(tenant, plan) for tenant, plan in session.execute(query)]
+def page_of_tenants(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:
+    """Tenants, each with its plan, by name."""
+    query = select(Tenant, Plan).join(Plan, Plan.id == Tenant.plan_id).where(within(Tenant.id, tenant_id))
+    return read_page(session, query, Tenant.name, cut)
 
 
 def plan_of(session: Session, tenant: Tenant) -> Plan:
     return session.scalars(select(Plan).where(Plan.id == tenant.plan_id)).one()
+
+
+def erased_since(session: Session, instant: datetime, *, tenant_id: Reach) -> list[Tenant]:
+    """Tenants that were erased after that instant."""
+    return list(session.scalars(select(Tenant).where(Tenant.erased_at > instant, within(Tenant.id, tenant_id))))

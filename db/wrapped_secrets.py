@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from db.reach import Reach, within
 from db.tables import WrappedSecret
 
 
@@ -20,8 +21,13 @@ def wrapped_of_tenant(session: Session, purpose: str, *, tenant_id: str) -> Wrap
     return session.scalars(query.order_by(WrappedSecret.number.desc())).first()
 
 
-def all_wrapped(session: Session) -> list[WrappedSecret]:
-    return list(session.scalars(select(WrappedSecret)))
+def all_wrapped(session: Session, *, tenant_id: Reach) -> list[WrappedSecret]:
+    return list(session.scalars(select(WrappedSecret).where(within(WrappedSecret.tenant_id, tenant_id))))
+
+
+def destroy_wrapped(session: Session, *, tenant_id: str) -> None:
+    """Destroys every wrapped secret of a tenant: what was made with them says nothing any more."""
+    session.execute(delete(WrappedSecret).where(WrappedSecret.tenant_id == tenant_id))
 
 
 def next_number(session: Session, purpose: str) -> int:

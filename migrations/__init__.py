@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,28 +12,46 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from db.database import Database, translated
+from db.reach import EVERY_TENANT, confine
+from migrations.isolation import faults, isolate
 
 MONTHS_AHEAD = 12
+_CHECK_VIOLATION = "23514"
 
 
 class SchemaOutOfDate(Exception):
     """The database's schema is not the one that this program was written for."""
 
 
-def upgrade(database: Database, revision: str = "head") -> None:
-    """Brings the schema up to `revision`, and on PostgreSQL makes the log's partitions for the months ahead."""
-    with translated(), database.engine.begin() as connection:
+def upgrade(database: Database, revision: str = "head", *, role: str | None = None) -> None:
+    """Brings the schema up to `revision`.
+
+    On PostgreSQL, makes the log's partitions for the months ahead, and lays down what keeps tenants apart; `role` is
+    the one that the program runs as, if it is not the owner.
+    """
+    with translated(), _migrating(database) as connection:
         command.upgrade(_config(connection), revision)
         if not database.is_sqlite and current(connection) == head():
             create_partitions(connection, datetime.now(UTC), MONTHS_AHEAD)
+            isolate(connection, role)
 
 
 def downgrade(database: Database, revision: str = "base") -> None:
     """Takes the schema back to `revision`; what its tables held is gone."""
-    with translated(), database.engine.begin() as connection:
+    with translated(), _migrating(database) as connection:
         command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def _migrating(database: Database) -> Iterator[Connection]:
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            # The owner, too, sees no tenant's rows unless it says so; a migration that moves data must see all.
+            confine(connection, EVERY_TENANT)
+        yield connection
 
 
 def current(connection: Connection) -> str | None:
@@ -52,6 +72,14 @@ def check(database: Database) -> None:
         raise SchemaOutOfDate(f"the database is at revision {found}, this program needs {head()}")
 
 
+def isolation_faults(database: Database) -> list[str]:
+    """What PostgreSQL lacks to keep tenants apart, as the program's role finds it; nothing for SQLite, which cannot."""
+    if database.is_sqlite:
+        return []
+    with translated(), database.engine.connect() as connection:
+        return list(faults(connection))
+
+
 def create_partitions(connection: Connection, now: datetime, months: int) -> None:
     """Makes the prediction log's partitions for `now`'s month and `months` more, where they are missing.
 
@@ -60,17 +88,19 @@ def create_partitions(connection: Connection, now: datetime, months: int) -> Non
     for ahead in range(months + 1):
         start, end = _month(now, ahead), _month(now, ahead + 1)
         name = f"prediction_records_{start:%Y_%m}"
-        bounds = {"start": start, "end": end}
         if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}):
             continue
-        strays = "SELECT EXISTS (SELECT FROM prediction_records_default WHERE at >= :start AND at < :end)"
-        if not connection.scalar(text(strays), bounds):
-            connection.execute(
-                text(
-                    f"CREATE TABLE {name} PARTITION OF prediction_records"
-                    f" FOR VALUES FROM ('{start:%Y-%m-%d} 00:00+00') TO ('{end:%Y-%m-%d} 00:00+00')"
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    text(
+                        f"CREATE TABLE {name} PARTITION OF prediction_records"
+                        f" FOR VALUES FROM ('{start:%Y-%m-%d} 00:00+00') TO ('{end:%Y-%m-%d} 00:00+00')"
+                    )
                 )
-            )
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != _CHECK_VIOLATION:
+                raise
 
 
 def _month(now: datetime, ahead: int) -> datetime:

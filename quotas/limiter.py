@@ -51,9 +51,9 @@ class Holder(Protocol):
     """Whom the charges are for: what quotas need to know of a caller."""
 
     @property
-    def key_id(self) -> str: ...
+    def account_id(self) -> str: ...
     @property
-    def tenant_id(self) -> str: ...
+    def pool_id(self) -> str: ...
     @property
     def policies(self) -> tuple[Policy, ...]: ...
     @property
@@ -122,11 +122,11 @@ class Quotas:
 
     def take_place(self, holder: Holder) -> Charge:
         """One of the tenant's requests under way, of which nothing is charged yet. Raises `TooManyAtOnce`."""
-        under_way = self._under_way.get(holder.tenant_id, 0)
+        under_way = self._under_way.get(holder.pool_id, 0)
         if holder.concurrency is not None and under_way >= holder.concurrency:
             raise TooManyAtOnce(holder.concurrency)
-        self._under_way[holder.tenant_id] = under_way + 1
-        return Charge(self, holder.tenant_id, self.account(holder))
+        self._under_way[holder.pool_id] = under_way + 1
+        return Charge(self, holder.pool_id, self.account(holder))
 
     def states(self, holder: Holder) -> list[PolicyState]:
         """Every policy of the holder with what is left of it, the one with the least left first."""
@@ -140,7 +140,7 @@ class Quotas:
         return sorted(states, key=_LEFT)
 
     def account(self, holder: Holder) -> Account:
-        place = (holder.tenant_id, holder.key_id)
+        place = (holder.pool_id, holder.account_id)
         account = self._accounts.get(place)
         if account is None or account.policies is not holder.policies:
             if len(self._accounts) >= MAX_ACCOUNTS:
@@ -148,22 +148,22 @@ class Quotas:
             account = self._accounts[place] = _account(holder)
         return account
 
-    def leave(self, tenant_id: str) -> None:
-        left = self._under_way[tenant_id] - 1
+    def leave(self, pool_id: str) -> None:
+        left = self._under_way[pool_id] - 1
         if left:
-            self._under_way[tenant_id] = left
+            self._under_way[pool_id] = left
         else:
-            del self._under_way[tenant_id]
+            del self._under_way[pool_id]
 
 
 class Charge:
     """What one request has spent; given back whole if the service itself fails to answer."""
 
-    __slots__ = ("_account", "_is_under_way", "_quotas", "_spent", "_tenant_id")
+    __slots__ = ("_account", "_is_under_way", "_pool_id", "_quotas", "_spent")
 
-    def __init__(self, quotas: Quotas, tenant_id: str, account: Account) -> None:
+    def __init__(self, quotas: Quotas, pool_id: str, account: Account) -> None:
         self._quotas = quotas
-        self._tenant_id = tenant_id
+        self._pool_id = pool_id
         self._account = account
         self._spent: list[tuple[list[Meter], int, int]] = []
         self._is_under_way = True
@@ -190,7 +190,7 @@ class Charge:
         """The request is no longer under way."""
         if self._is_under_way:
             self._is_under_way = False
-            self._quotas.leave(self._tenant_id)
+            self._quotas.leave(self._pool_id)
 
 
 def _account(holder: Holder) -> Account:
@@ -210,7 +210,7 @@ def _account(holder: Holder) -> Account:
 
 
 def _owner(holder: Holder, policy: Policy) -> str:
-    return holder.key_id if policy.level == "key" else holder.tenant_id
+    return holder.account_id if policy.level == "key" else holder.pool_id
 
 
 def _policy_names(meter_names: Sequence[str]) -> list[str]:

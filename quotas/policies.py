@@ -21,7 +21,7 @@ def parse_limit(text: str, level: Level, unit: Unit) -> Policy:
     """The policy that `text` writes: a positive number, and a window of 1 second to 366 days. Raises `InvalidLimit`."""
     match = _LIMIT.fullmatch(text.strip())
     if match is None:
-        raise InvalidLimit(f'a limit is written "100/minute" or "5/30 seconds", not {text!r}')
+        raise InvalidLimit('a limit is written "100/minute" or "5/30 seconds"')
     amount, window = int(match[1]), int(match[2] or 1) * SECONDS[match[3]]
     if amount > MAX_AMOUNT or window > MAX_WINDOW_SECONDS:
         raise InvalidLimit(f"a limit allows at most {MAX_AMOUNT} in a window of at most 366 days")

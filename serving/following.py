@@ -8,9 +8,11 @@ import threading
 import time
 
 from auth.directory import Directory
+from auth.signing_keys import SigningKeys
 from db.catalogue import CatalogueEntry, read_catalogue
 from db.changes import latest, since
 from db.database import Database
+from db.reach import LOOKUP
 from db.tables import Change
 from inference.registry import ModelListing, Registry, VersionListing
 
@@ -20,12 +22,13 @@ logger = logging.getLogger("adyton.following")
 
 
 class Follower:
-    """Reads what changed, and tells the directory (on the event loop) and the registry (in a thread of its own)."""
+    """Reads what changed; tells the directory (on the event loop), the registry (in a thread) and the signing keys."""
 
-    def __init__(self, database: Database, directory: Directory, registry: Registry) -> None:
+    def __init__(self, database: Database, directory: Directory, registry: Registry, signing_keys: SigningKeys) -> None:
         self._database = database
         self._directory = directory
         self._registry = registry
+        self._signing_keys = signing_keys
         self._number = 0
         self._is_closing = threading.Event()
         self._models_changed = threading.Event()
@@ -38,12 +41,12 @@ class Follower:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Reads and loads everything once, here, and goes on in threads. Raises `DatabaseUnavailable`."""
         self._loop = loop
-        with self._database.reading() as session:
+        with self._database.reading(LOOKUP) as session:
             # The number first: a change that comes in while models load is one that is read again.
             self._number = latest(session)
         self._registry.load(self._read_listings())
         read_at, changes = self._read()
-        self._hand_out_models(changes)
+        self._hand_out(changes)
         self._directory.follow(changes, read_at)
         for thread in self._threads:
             thread.start()
@@ -60,7 +63,7 @@ class Follower:
         while not self._is_closing.wait(POLL_SECONDS):
             try:
                 read_at, changes = self._read()
-                self._hand_out_models(changes)
+                self._hand_out(changes)
             except Exception as error:  # noqa: BLE001  this thread must outlive whatever the database says
                 if is_quiet:
                     logger.error("changes cannot be followed: %s", type(error).__name__)  # noqa: TRY400
@@ -75,11 +78,13 @@ class Follower:
     def _read(self) -> tuple[float, list[Change]]:
         """The changes after the last that were handed out, and the time just before they were read."""
         read_at = time.monotonic()
-        with self._database.reading() as session:
+        with self._database.reading(LOOKUP) as session:
             return read_at, since(session, self._number)
 
-    def _hand_out_models(self, changes: list[Change]) -> None:
+    def _hand_out(self, changes: list[Change]) -> None:
         """Who may use which model is obeyed at once; what has to be loaded is loaded in the other thread."""
+        if any(change.kind == "signing-keys" for change in changes):
+            self._signing_keys.reload()
         if any(change.kind == "models" for change in changes):
             self._registry.restrict(self._read_listings())
             self._models_changed.set()
@@ -98,7 +103,7 @@ class Follower:
                 self._models_changed.set()
 
     def _read_listings(self) -> list[ModelListing]:
-        with self._database.reading() as session:
+        with self._database.reading(LOOKUP) as session:
             entries = read_catalogue(session)
         return [_listing(entry) for entry in entries.values()]
 

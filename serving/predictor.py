@@ -14,7 +14,7 @@ import orjson
 from audit.record import ANSWERED, FAILED, REFUSED, Record
 from audit.redaction import Redactor
 from audit.writer import LogWriter
-from auth.principal import Principal
+from auth.principal import Partner
 from db.addresses import truncated
 from inference.engines import NotComputable, Predictions
 from inference.registry import ModelNotFound, Registry, ServedVersion
@@ -50,7 +50,7 @@ class Predictor:
         self._redactors: dict[str, Redactor] = {}
 
     async def predict(
-        self, call: Call, principal: Principal, *, model: str, version: str | None, form: Format,
+        self, call: Call, principal: Partner, *, model: str, version: str | None, form: Format,
         read_body: Callable[[], Awaitable[bytes]],
     ) -> bytes:  # fmt: skip
         """The answer's bytes, once its record is durable. Raises what the refusal is, as a fact."""
@@ -71,7 +71,7 @@ class Predictor:
             raise (BodyTooSlow if is_reading else DeadlineExceeded) from None
 
     async def _answer(
-        self, call: Call, principal: Principal, served: ServedVersion, rows: list[Row], form: Format
+        self, call: Call, principal: Partner, served: ServedVersion, rows: list[Row], form: Format
     ) -> bytes:
         started = time.perf_counter()
         predictions = items(await _infer(served, rows, form), served.engine.class_names)
@@ -87,7 +87,7 @@ class Predictor:
         await self._log.append(record)
         return answer
 
-    def note_refusal(self, call: Call, principal: Principal, problem: str, status: int) -> None:
+    def note_refusal(self, call: Call, principal: Partner, problem: str, status: int) -> None:
         """Has a known caller's refusal, or the service's own failure, written to the log without waiting for it."""
         if call.is_in_log:
             return
@@ -128,7 +128,7 @@ def row_fingerprint(key: bytes, model: str, row: Row) -> str:
     return hmac.new(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()
 
 
-def _record(call: Call, principal: Principal, outcome: str, status: int) -> Record:
+def _record(call: Call, principal: Partner, outcome: str, status: int) -> Record:
     version = call.version
     return Record(
         request_id=call.request_id,

@@ -1,4 +1,4 @@
-"""The prediction log, for those it is about: a tenant's own records."""
+"""The prediction log, for auditors, and for those it is about: a tenant's own records."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from pydantic import AwareDatetime
 from sqlalchemy import RowMapping
 
 from api.dependencies import caller, parts_of
-from api.direct_route import DuplicateParameter, JsonBytes
+from api.direct_route import JsonBytes
 from api.errors import InvalidParameter, RecordNotFound
-from auth.principal import Principal, Scope
+from api.lists import check_query
+from auth.principal import Principal, Role, Scope
 from db.database import Database
+from db.events import record_event
 from db.ids import is_request_id
 from db.prediction_log import Filters, find_record, search
+from db.reach import Reach
 from db.tables import PredictionRecord
+from db.tenants import find_tenant
 
 router = APIRouter(tags=["audit"])
 
-Caller = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, takes_place=True)]
+Caller = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, takes_place=True)]
 Place = tuple[datetime, str]
-MAX_FILTER = 200
 #: A page ends early rather than hold more than this of inputs and outputs.
 MAX_PAGE_CHARACTERS = 8 << 20
 
@@ -49,12 +52,15 @@ async def search_predictions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: str | None = None,
 ) -> Response:
-    """The tenant's records, newest first, in pages: `next` is the `after` of the following page."""
-    _check_query(request)
-    if tenant not in (None, caller.tenant) or (request_id is not None and not is_request_id(request_id)):
+    """The records that you may see, newest first, in pages: `next` is the `after` of the following page."""
+    check_query(request)
+    parts = parts_of(request)
+    asked = dict(request.query_params)
+    reach = await run_in_threadpool(_note_reading, parts.database, caller, "log.search", tenant, asked)
+    if reach is None or (request_id is not None and not is_request_id(request_id)):
         return JsonBytes(orjson.dumps({"records": [], "next": None}))
     filters = Filters(
-        tenant_id=caller.tenant_id,
+        tenant_id=reach,
         key_id=key,
         model=model,
         version=version,
@@ -67,7 +73,6 @@ async def search_predictions(
         min_latency_us=None if min_latency_ms is None else round(min_latency_ms * 1000),
     )
     place = None if after is None else _place(after)
-    parts = parts_of(request)
     await parts.log.flush()
     async with parts.searches:
         return JsonBytes(await run_in_threadpool(_search, parts.database, filters, limit, place))
@@ -79,36 +84,38 @@ async def find_prediction(request: Request, request_id: str, caller: Caller) -> 
     parts = parts_of(request)
     if not is_request_id(request_id):
         raise RecordNotFound
+    asked = {"request_id": request_id}
+    await run_in_threadpool(_note_reading, parts.database, caller, "log.read", None, asked)
     await parts.log.flush()
     async with parts.searches:
-        found = await run_in_threadpool(_find, parts.database, request_id, caller.tenant_id)
+        found = await run_in_threadpool(_find, parts.database, request_id, caller.reach)
     if found is None:
         raise RecordNotFound
     return JsonBytes(found)
 
 
-def _check_query(request: Request) -> None:
-    """A filter that is misspelt must not widen what is found, and which of two counts must not be anybody's guess."""
-    given = request.query_params.multi_items()
-    if len(given) > len(request.query_params):
-        raise DuplicateParameter
-    known = {field.alias for field in request.scope["route"].dependant.query_params}
-    for name, value in given:
-        if name not in known:
-            raise InvalidParameter("query", f"may only be {', '.join(sorted(known))}")
-        if len(value) > MAX_FILTER or "\0" in value:
-            raise InvalidParameter(name, f"has at most {MAX_FILTER} characters and no NUL")
+def _note_reading(
+    database: Database, caller: Principal, verb: str, tenant: str | None, asked: dict[str, str]
+) -> Reach | None:
+    """Records that the log is read, before it is; returns whose records may be found, None for nobody's."""
+    with database.transaction(caller.reach) as session:
+        named = None if tenant is None else find_tenant(session, tenant, tenant_id=caller.reach)
+        found: Reach | None = caller.reach if tenant is None else named.id if named else None
+        whose = [each for each in (found, caller.reach) if isinstance(each, str)]
+        tenant_id = whose[0] if whose else None
+        record_event(session, actor=caller.subject, verb=verb, object_id="log", tenant_id=tenant_id, asked=asked)
+    return found
 
 
 def _search(database: Database, filters: Filters, limit: int, place: Place | None) -> bytes:
     """The page's bytes; in a thread, since a thousand records of a thousand rows are many megabytes."""
-    with database.reading() as session:
+    with database.reading(filters.tenant_id) as session:
         records, following = search(session, filters, limit=limit, after=place, max_characters=MAX_PAGE_CHARACTERS)
     return orjson.dumps({"records": [_shown(each) for each in records], "next": following and _cursor(*following)})
 
 
-def _find(database: Database, request_id: str, tenant_id: str) -> bytes | None:
-    with database.reading() as session:
+def _find(database: Database, request_id: str, tenant_id: Reach) -> bytes | None:
+    with database.reading(tenant_id) as session:
         found = find_record(session, request_id, tenant_id=tenant_id)
     return None if found is None else orjson.dumps(_shown(found))
 

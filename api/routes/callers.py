@@ -8,24 +8,27 @@ from fastapi import APIRouter, Request
 
 from api.dependencies import caller, parts_of
 from api.routes.models import usable_models
-from auth.principal import Principal
+from auth.principal import Partner, Person
 
 router = APIRouter(tags=["callers"])
 
-Caller = Annotated[Principal, caller()]
+Caller = Annotated[Partner | Person, caller()]
 
 
 @router.get("/v1/me", summary="Who you are")
 async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
     """Who the caller is, what it may do, which models it may use and until when. Not charged."""
+    life = {"not_before": caller.not_before, "expires_at": caller.expires_at}
+    if isinstance(caller, Person):
+        about = {"email": caller.email, "role": caller.role, "tenant": caller.tenant}
+        return {"subject": caller.subject, **about, "must_change_password": caller.must_change_password, **life}
     return {
         "subject": caller.subject,
         "tenant": caller.tenant,
         "key_id": caller.key_id,
         "scopes": sorted(caller.scopes),
         "models": [model.listing.name for model in usable_models(request, caller)],
-        "not_before": caller.not_before,
-        "expires_at": caller.expires_at,
+        **life,
     }
 
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 
 from api.dependencies import caller, parts_of
-from auth.principal import Principal, Scope
+from auth.principal import Partner, Principal, Scope
 from inference.registry import PRODUCTION, ModelNotFound, ServedModel
 
 router = APIRouter(tags=["models"])
 
-Caller = Annotated[Principal, caller(Scope.MODELS_READ, Scope.PREDICT)]
+Caller = Annotated[Partner, caller(Scope.MODELS_READ, Scope.PREDICT)]
 
 
 @router.get("/v1/models", summary="List the models you may use")
@@ -31,9 +31,10 @@ async def describe_model(request: Request, model: str, caller: Caller) -> dict[s
 
 
 def usable_models(request: Request, principal: Principal | None) -> list[ServedModel]:
-    """The models that the caller, or for None anybody, may use."""
-    models = parts_of(request).registry.visible(principal.tenant_id if principal else None)
-    return [model for model in models if principal is None or principal.may_use(model.listing.name)]
+    """The models that the caller, or for None anybody, may use; a person uses none, and sees the public ones."""
+    partner = principal if isinstance(principal, Partner) else None
+    models = parts_of(request).registry.visible(partner.tenant_id if partner else None)
+    return [model for model in models if partner is None or partner.may_use(model.listing.name)]
 
 
 def _summary(model: ServedModel) -> dict[str, Any]:

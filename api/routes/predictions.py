@@ -11,12 +11,12 @@ from api.body import read_body
 from api.dependencies import call_of, caller, parts_of
 from api.direct_route import DirectRoute, JsonBytes
 from api.documents import BATCH_ANSWER, ROW_ANSWER
-from auth.principal import Principal, Scope
+from auth.principal import Partner, Scope
 from serving.formats import LIST, ROW, ROWS, Format
 
 router = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
-Caller = Annotated[Principal, caller(Scope.PREDICT, is_prediction=True)]
+Caller = Annotated[Partner, caller(Scope.PREDICT, is_prediction=True)]
 
 
 @router.post("/v1/models/{model}/predict", responses=ROW_ANSWER, summary="Predict one row")
@@ -43,7 +43,7 @@ async def predict_batch_default(request: Request, caller: Caller) -> Response:
     return await _answer(request, caller, parts_of(request).settings.default_model, None, LIST)
 
 
-async def _answer(request: Request, caller: Principal, model: str, version: str | None, form: Format) -> Response:
+async def _answer(request: Request, caller: Partner, model: str, version: str | None, form: Format) -> Response:
     parts = parts_of(request)
     body = partial(read_body, request, parts.settings.max_body_bytes)
     answer = await parts.predictor.predict(

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from db.reach import EVERY_TENANT
 from db.tables import Change, Event
 from tests.support.postgres import free_port
 from tests.support.server import cli_json, run_cli
@@ -99,12 +100,12 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refused_command_says_why_in_one_line_and_changes_nothing(site, name):
     """Exit code 1, one line on standard error, nothing on standard output."""
-    with site.database.reading() as session:
+    with site.database.reading(EVERY_TENANT) as session:
         before = list(session.scalars(select(Event.id)))
     run = run_cli(site, *REFUSED[name])
     assert (run.returncode, run.stdout) == (1, "")
     assert re.fullmatch(r"adyton: .+\n", run.stderr)
-    with site.database.reading() as session:
+    with site.database.reading(EVERY_TENANT) as session:
         assert list(session.scalars(select(Event.id))) == before
 
 
@@ -136,7 +137,7 @@ def test_tables_for_people_say_the_same(site):
 def test_every_change_is_an_event_and_an_announcement_of_the_same_transaction(site):
     """Who, what and which object, without a secret; and the counter moves with it."""
     made = cli_json(site, "keys", "create", "--tenant", "acme", "--limit", "7/minute")
-    with site.database.reading() as session:
+    with site.database.reading(EVERY_TENANT) as session:
         event = session.scalars(select(Event).where(Event.object_id == made["id"])).one()
         change = session.scalars(select(Change).where(Change.object_id == made["id"])).one()
     assert event.verb == "key.issue"

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from db.database import Database
+from db.reach import EVERY_TENANT
 from locustfiles.ledger import Admitted, Ledger, Limit
 from locustfiles.run import Site, load
 
@@ -19,7 +20,7 @@ def test_load_is_green_as_agreed_and_red_when_a_limit_was_raised_in_the_database
     site.agree()
     if statement:
         database = Database(site.environment["ADYTON_DATABASE_URL"])
-        with database.transaction() as session:
+        with database.transaction(EVERY_TENANT) as session:
             assert session.execute(text(statement)).rowcount == 2
         database.dispose()
     assert (load(site, seconds=14, users=24) == 0) is green

@@ -12,6 +12,7 @@ import migrations
 from db.changes import announce, latest, since
 from db.database import Database, DatabaseUnavailable
 from db.ids import instant, instant_of, now_ms, uuid7
+from db.reach import EVERY_TENANT
 
 
 @pytest.fixture
@@ -24,10 +25,10 @@ def database(empty_database_url):
 
 def test_a_block_that_raises_changes_nothing(database):
     """All of a transaction or none of it."""
-    with pytest.raises(RuntimeError), database.transaction() as session:
+    with pytest.raises(RuntimeError), database.transaction(EVERY_TENANT) as session:
         announce(session, "key", "k")
         raise RuntimeError
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         assert latest(session) == 0
 
 
@@ -36,7 +37,7 @@ def test_many_announcers_at_once_are_numbered_in_the_order_of_their_commits(data
 
     def work():
         for _ in range(20):
-            with database.transaction() as session:
+            with database.transaction(EVERY_TENANT) as session:
                 announce(session, "tenant", threading.current_thread().name)
 
     threads = [threading.Thread(target=work) for _ in range(5)]
@@ -44,7 +45,7 @@ def test_many_announcers_at_once_are_numbered_in_the_order_of_their_commits(data
         thread.start()
     for thread in threads:
         thread.join()
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         assert latest(session) == 100
         assert [change.number for change in since(session, 40)] == list(range(41, 101))
 
@@ -53,20 +54,23 @@ def test_sqlite_is_durable_and_keeps_foreign_keys(tmp_path):
     """WAL, full synchronisation, foreign keys and a busy timeout, on every connection."""
     database = Database(f"sqlite:///{tmp_path}/x.db")
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         assert {name: session.execute(text(f"PRAGMA {name}")).scalar() for name in wanted} == wanted
 
 
 def test_an_unreachable_database_is_one_fact():
     """Whatever the driver says, without its words."""
-    with pytest.raises(DatabaseUnavailable) as error, Database("postgresql+psycopg://u:pw@127.0.0.1:1/x").reading():
+    with (
+        pytest.raises(DatabaseUnavailable) as error,
+        Database("postgresql+psycopg://u:pw@127.0.0.1:1/x").reading(EVERY_TENANT),
+    ):
         pass
     assert "pw" not in str(error.value)
 
 
 def test_a_fault_of_ours_is_not_called_an_outage(database):
     """A broken rule of the schema stays what it is."""
-    with pytest.raises(IntegrityError) as error, database.transaction() as session:
+    with pytest.raises(IntegrityError) as error, database.transaction(EVERY_TENANT) as session:
         session.execute(text("INSERT INTO change_counter (id, value) VALUES (:id, 0)"), {"id": 7311})
     assert "7311" not in str(error.value).partition("DETAIL")[0]
 

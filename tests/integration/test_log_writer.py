@@ -15,6 +15,7 @@ from audit.writer import LogUnavailable, LogWriter
 from db.database import DatabaseUnavailable
 from db.ids import instant, now_ms, uuid7
 from db.log_store import LogStore
+from db.reach import EVERY_TENANT
 from tests.support.log import assert_holds
 from tests.support.site import IRIS
 
@@ -51,7 +52,7 @@ def writer(any_site):
 
 
 async def outcomes(database):
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         query = "SELECT CAST(request_id AS TEXT), outcome FROM prediction_records ORDER BY at, batch_number"
         return [(request_id.replace("-", ""), outcome) for request_id, outcome in session.execute(text(query))]
 
@@ -149,7 +150,7 @@ async def test_a_new_writers_chain_cites_the_ones_before(any_site):
         await asyncio.gather(*(writer.append(record()) for _ in range(5)))
         await asyncio.to_thread(writer.close, 10)
     assert not list(faults(any_site.database))
-    with any_site.database.transaction() as session:
+    with any_site.database.transaction(EVERY_TENANT) as session:
         first = session.execute(text("SELECT id FROM chains ORDER BY started_at LIMIT 1")).scalar()
         for table, column in (("prediction_records", "chain_id"), ("batches", "chain_id"), ("chains", "id")):
             session.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": first})
@@ -181,7 +182,7 @@ async def test_an_altered_log_is_found_out(any_site, alteration):
         await asyncio.gather(*(writer.append(record()) for _ in range(3)))
     await asyncio.to_thread(writer.close, 10)
     assert not list(faults(any_site.database))
-    with any_site.database.transaction() as session:
+    with any_site.database.transaction(EVERY_TENANT) as session:
         session.execute(text(ALTERATIONS[alteration]))
     assert list(faults(any_site.database))
 
@@ -192,7 +193,7 @@ async def test_what_was_erased_does_not_break_the_seal(any_site):
     writer.start(asyncio.get_running_loop())
     await writer.append(record())
     await asyncio.to_thread(writer.close, 10)
-    with any_site.database.transaction() as session:
+    with any_site.database.transaction(EVERY_TENANT) as session:
         session.execute(
             text("UPDATE prediction_records SET salt=NULL, inputs=NULL, outputs=NULL, address=NULL, fingerprint=NULL")
         )
@@ -224,7 +225,7 @@ async def test_a_slow_commit_and_its_refusal_do_not_meet(site, serve):
     headers = {"X-API-Key": key}
     async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
         assert (await client.post("/predict", json=IRIS)).status_code == 200
-        with site.database.transaction():
+        with site.database.transaction(EVERY_TENANT):
             late = await client.post("/predict", json=IRIS)
         assert late.status_code == 503
         for _ in range(100):

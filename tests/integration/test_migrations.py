@@ -14,6 +14,7 @@ from sqlalchemy import inspect, text
 
 import migrations
 from db.database import Database
+from db.reach import EVERY_TENANT
 from db.tables import Base
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def test_a_database_without_the_schema_is_refused(database):
 def test_the_default_plan_is_there_from_the_start(database):
     """600 requests and 60,000 rows a minute, 64 at once."""
     migrations.upgrade(database)
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         policies = session.execute(text("SELECT name, amount FROM policies ORDER BY name")).all()
         plan = session.execute(text("SELECT name, concurrency FROM plans")).one()
     assert policies == [("plan-requests-60", 600), ("plan-rows-60", 60_000)]

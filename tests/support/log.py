@@ -7,12 +7,13 @@ from collections import Counter
 from sqlalchemy import select
 
 from audit.verification import faults
+from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord
 
 
 def assert_holds(database, answered) -> None:
     """Every answer a client received is in the log, once and not withdrawn, and the chain holds."""
-    with database.reading() as session:
+    with database.reading(EVERY_TENANT) as session:
         found = session.execute(select(PredictionRecord.request_id, PredictionRecord.outcome)).all()
     records = Counter(request_id for request_id, outcome in found if outcome == "answered")
     withdrawn = {request_id for request_id, outcome in found if outcome == "withdrawn"}

@@ -12,6 +12,7 @@ import httpx
 
 import migrations
 from admin.keys import KeyTerms, issue_key, revoke_key
+from admin.limits import Limits
 from admin.models import grant_model, register_bundled, register_version
 from admin.plans import set_plan
 from admin.tenants import create_tenant, suspend_tenant
@@ -20,6 +21,7 @@ from api.settings import Settings
 from auth.keyring import Keyring
 from auth.principal import Scope
 from db.database import Database
+from db.reach import EVERY_TENANT
 from inference.artifacts import ArtifactStore
 
 SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"
@@ -56,7 +58,7 @@ class Site:
         """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
         migrations.upgrade(self.database)
         register_bundled(self.database, self.store, actor=ACTOR)
-        set_plan(self.database, actor=ACTOR, name="wide", requests=["100000000/minute"], rows=["100000000/minute"])
+        set_plan(self.database, actor=ACTOR, name="wide", limits=Limits(["100000000/minute"], ["100000000/minute"]))
         self.tenant("acme")
         return self
 
@@ -67,7 +69,7 @@ class Site:
         return Site(directory, **settings)
 
     def tenant(self, name: str, **limits) -> str:
-        create_tenant(self.database, self.keyring, actor=ACTOR, name=name, plan="wide", **limits)
+        create_tenant(self.database, self.keyring, actor=ACTOR, name=name, plan="wide", limits=Limits(**limits))
         return name
 
     def key(self, tenant: str = "acme", **terms) -> str:
@@ -77,10 +79,12 @@ class Site:
 
     def issue(self, tenant: str = "acme", **terms):
         terms.setdefault("scopes", list(Scope))
-        return issue_key(self.database, self.keyring, actor=ACTOR, tenant=tenant, terms=KeyTerms(**terms))
+        return issue_key(
+            self.database, self.keyring, actor=ACTOR, tenant=tenant, terms=KeyTerms(**terms), tenant_id=EVERY_TENANT
+        )
 
     def revoke(self, key_id: str) -> None:
-        revoke_key(self.database, actor=ACTOR, key_id=key_id)
+        revoke_key(self.database, actor=ACTOR, key_id=key_id, tenant_id=EVERY_TENANT)
 
     def suspend(self, name: str) -> None:
         suspend_tenant(self.database, actor=ACTOR, name=name)

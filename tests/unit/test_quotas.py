@@ -27,8 +27,8 @@ class Clock:
 @dataclass(frozen=True)
 class Holder:
     policies: tuple[Policy, ...]
-    key_id: str = "key"
-    tenant_id: str = "tenant"
+    account_id: str = "key"
+    pool_id: str = "tenant"
     concurrency: int | None = None
 
 
@@ -107,10 +107,10 @@ def test_a_plans_limit_is_each_tenants_own_and_a_tenants_is_shared_by_its_keys(q
     """Two keys of one tenant share; another tenant on the same plan has the whole."""
     policies = (Policy("plan", "requests", 3, 60),)
     for key in ("a", "b", "a"):
-        quotas.charge_request(Holder(policies, key_id=key))
+        quotas.charge_request(Holder(policies, account_id=key))
     with pytest.raises(QuotaExceeded):
-        quotas.charge_request(Holder(policies, key_id="c"))
-    quotas.charge_request(Holder(policies, key_id="a", tenant_id="other"))
+        quotas.charge_request(Holder(policies, account_id="c"))
+    quotas.charge_request(Holder(policies, account_id="a", pool_id="other"))
 
 
 def test_what_was_spent_stays_spent_when_a_limit_changes(quotas):
@@ -175,7 +175,7 @@ def test_no_charge_is_lost_when_quiet_windows_are_swept_out(clock, monkeypatch):
     quotas.strategy.storage._sweep_at = 1
     policies = (Policy("key", "requests", 1, 60), Policy("tenant", "requests", 1, 60))
     for number in range(50):
-        holder = Holder(policies, key_id=f"k{number}", tenant_id=f"t{number}")
+        holder = Holder(policies, account_id=f"k{number}", pool_id=f"t{number}")
         quotas.charge_request(holder)
         with pytest.raises(QuotaExceeded):
             quotas.charge_request(holder)

@@ -1,0 +1,45 @@
+"""Durations and instants as administrators write them, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from admin.facts import InvalidValue
+from admin.keys import Unbounded
+
+_DURATION = re.compile(r"([0-9]{1,5})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+#: Later instants do not fit every calendar.
+_MAX_YEAR = 9000
+
+
+def duration(text: str) -> timedelta:
+    """`90d`, `24h`, `15m`, `30s`, `2w`. Raises `InvalidValue`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise InvalidValue("a duration is written 90d, 24h, 15m or 30s")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def ago(text: str) -> datetime:
+    """The instant so long before now: `90d`. Raises `InvalidValue`."""
+    return datetime.now(UTC) - duration(text)
+
+
+def instant(text: str) -> datetime | Unbounded:
+    """An instant in ISO 8601, in UTC unless it says otherwise, or a duration from now; `none` clears one.
+
+    Raises `InvalidValue`.
+    """
+    if text == Unbounded.NONE.value:
+        return Unbounded.NONE
+    if _DURATION.fullmatch(text):
+        return datetime.now(UTC) + duration(text)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidValue("an instant is written 2026-12-31T23:59:59Z or 90d") from None
+    if not 1 < parsed.year <= _MAX_YEAR:
+        raise InvalidValue(f"an instant lies between the years 2 and {_MAX_YEAR}")
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

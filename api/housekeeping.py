@@ -1,0 +1,62 @@
+"""What a running server does on the side, twice a minute: writes when keys were used, and finishes erasures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from admin.tenants import erase_records
+from auth.directory import Directory
+from db.database import Database, DatabaseUnavailable
+from db.keys import note_use
+from db.reach import EVERY_TENANT
+from db.tenants import erased_since
+
+PERIOD_SECONDS = 30.0
+#: What was under way when a tenant was erased is recorded by then, and began no earlier than that before it.
+LINGERS = timedelta(hours=1)
+
+logger = logging.getLogger("adyton.housekeeping")
+
+
+class Housekeeping:
+    """One task on the loop; its transactions run in threads, and nobody waits for them."""
+
+    def __init__(self, database: Database, directory: Directory) -> None:
+        self._database = database
+        self._directory = directory
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Ends the task, and writes down what it would have written next."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.work()
+
+    async def work(self) -> None:
+        """One round; what could not be written is not tried again."""
+        used = self._directory.take_used()
+        try:
+            await asyncio.to_thread(self._write, used, datetime.now(UTC))
+        except DatabaseUnavailable as error:
+            logger.warning("housekeeping failed: %s", error)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            await self.work()
+
+    def _write(self, used: Sequence[str], now: datetime) -> None:
+        if used:
+            with self._database.transaction(EVERY_TENANT) as session:
+                note_use(session, used, now, tenant_id=EVERY_TENANT)
+        with self._database.reading(EVERY_TENANT) as session:
+            erased = erased_since(session, now - LINGERS, tenant_id=EVERY_TENANT)
+        for tenant in erased:
+            erase_records(self._database, tenant.id, since=(tenant.erased_at or now) - LINGERS)

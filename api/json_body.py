@@ -1,0 +1,80 @@
+"""A JSON body as an object of a declared form: read after the caller is known, strict, and refused without its values.
+
+FastAPI would read and judge a body before any dependency runs, and repeat its values in the refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from api.body import read_body
+from api.dependencies import parts_of
+from inference.strict_json import parse_json
+from serving.predictor import BodyTooSlow
+
+MAX_ERRORS = 100
+
+
+class Form(BaseModel):
+    """What a body may say: nothing unknown, and nothing in another type than its own."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, frozen=True)
+
+
+class BodyError(NamedTuple):
+    """Where (a JSON Pointer, RFC 6901), which rule, and in words; never the value, nor a name the caller made up."""
+
+    at: str
+    rule: str
+    message: str
+
+
+class InvalidBody(Exception):
+    """The body is JSON and not of the form that is asked for."""
+
+    def __init__(self, errors: Sequence[BodyError]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+def json_body(form: type[Form]) -> Any:
+    """A dependency on the body; stands after the caller in a route's parameters, so that nobody unknown is read."""
+
+    async def read(request: Request) -> Form:
+        settings = parts_of(request).settings
+        try:
+            async with asyncio.timeout(settings.request_timeout_seconds):
+                raw = await read_body(request, settings.max_body_bytes)
+        except TimeoutError:
+            raise BodyTooSlow from None
+        return validated(form, parse_json(raw))
+
+    return Depends(read)
+
+
+def validated(form: type[Form], document: Any) -> Form:
+    """The document in that form. Raises `InvalidBody`."""
+    try:
+        return form.model_validate(document)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        raise InvalidBody([_body_error(each) for each in details[:MAX_ERRORS]]) from None
+
+
+def takes(form: type[Form]) -> dict[str, Any]:
+    """What OpenAPI says of a route with such a body."""
+    schema = form.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _body_error(error: Any) -> BodyError:
+    # A member we do not know is placed at its object: its name is the caller's.
+    known = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
+    at = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in known)
+    message = "has a member that is not known" if error["type"] == "extra_forbidden" else error["msg"]
+    return BodyError(at, error["type"], message)

@@ -1,0 +1,64 @@
+"""Lists by page: `limit` and `after` in the query, `items` and `next` in the answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+
+from api.direct_route import DuplicateParameter
+from api.errors import InvalidParameter
+from db.paging import Cut, Page
+
+MAX_CHARACTERS = 200
+MAX_PLACE_BYTES = 300
+
+
+def check_query(request: Request) -> None:
+    """Refuses a filter that is misspelt, which would widen what is found, and one that is given twice."""
+    given = request.query_params.multi_items()
+    if len(given) > len(request.query_params):
+        raise DuplicateParameter
+    known = _names(request.scope["route"].dependant)
+    for name, value in given:
+        if name not in known:
+            raise InvalidParameter("query", f"may only be {', '.join(sorted(known))}")
+        if len(value) > MAX_CHARACTERS or "\0" in value:
+            raise InvalidParameter(name, f"has at most {MAX_CHARACTERS} characters and no NUL")
+
+
+async def _cut(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+) -> Cut:
+    check_query(request)
+    return Cut(limit, None if after is None else _place(after))
+
+
+#: The page that is asked for.
+Wanted = Annotated[Cut, Depends(_cut)]
+
+
+def listed(page: Page, shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """A page as it is answered."""
+    following = page.next and base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("=")
+    return {"items": [shown(row) for row in page.rows], "next": following}
+
+
+def _names(dependant: Any) -> set[str]:
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*(_names(each) for each in dependant.dependencies))
+
+
+def _place(cursor: str) -> str:
+    try:
+        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (ValueError, binascii.Error):
+        raise InvalidParameter("after", "must be a `next` of an earlier page") from None
+    if "\0" in place or len(place) > MAX_PLACE_BYTES:
+        raise InvalidParameter("after", "must be a `next` of an earlier page")
+    return place

@@ -1,0 +1,27 @@
+"""Events: who changed what and who read the log, for admins and auditors; a tenant's people see their tenant's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+
+from admin.shown import shown_event
+from api.dependencies import parts_of, person
+from api.lists import Wanted, listed
+from auth.principal import Person, Role
+from db.events import page_of_events
+
+router = APIRouter(tags=["admin: events"])
+
+
+@router.get("/admin/events", summary="List the events")
+def list_events(
+    request: Request,
+    caller: Annotated[Person, person(Role.ADMIN, Role.AUDITOR, of_a_tenant_too=True)],
+    wanted: Wanted,
+) -> dict[str, Any]:
+    """Every change and every reading of the log, newest first; never a secret."""
+    with parts_of(request).database.reading(caller.reach) as session:
+        page = page_of_events(session, wanted, tenant_id=caller.reach)
+    return listed(page, lambda row: shown_event(*row))

@@ -1,0 +1,196 @@
+"""Tokens for keys and for people (RFC 6749, RFC 7009), how to check them, and a person's own password."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from admin.tokens import end_token
+from admin.users import change_password
+from api.body import read_body
+from api.dependencies import call_of, caller, parts_of
+from api.errors import TokenRequestRefused
+from api.json_body import Form, json_body, takes
+from auth.api_keys import PREFIX, MalformedKey, key_id_of
+from auth.principal import Partner, Person, Principal, Scope
+from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
+from auth.tokens import InvalidToken
+from serving.predictor import BodyTooSlow
+
+router = APIRouter(tags=["tokens"])
+
+MAX_FORM_BYTES = 16 << 10
+MAX_FIELDS = 10
+FORM_TYPE = b"application/x-www-form-urlencoded"
+_TOKEN_FORM = {
+    "grant_type": "client_credentials, or password for people",
+    "client_id": "the key's id",
+    "client_secret": "the key",
+    "username": "the e-mail address",
+    "password": "the password",
+    "scope": "some of the key's scopes, with spaces between; all of them if not given",
+}
+
+
+def _form_of(fields: dict[str, str], required: list[str]) -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": words} for name, words in fields.items()}
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {FORM_TYPE.decode(): {"schema": schema}}}}
+
+
+@router.post("/auth/token", summary="Buy a token", openapi_extra=_form_of(_TOKEN_FORM, ["grant_type"]))
+async def issue_token(request: Request) -> dict[str, Any]:
+    """A token of at most 15 minutes: for a key (`client_credentials`), whose limits it has, or for a person."""
+    form = await _form(request, _TOKEN_FORM)
+    grant = form.get("grant_type")
+    if grant == "client_credentials":
+        return await _for_key(request, form)
+    if grant == "password" and parts_of(request).settings.password_login:
+        return await _for_person(request, form)
+    if grant is None:
+        raise TokenRequestRefused("invalid_request", "grant_type is missing")
+    raise TokenRequestRefused("unsupported_grant_type", "this grant_type is not served")
+
+
+@router.get("/.well-known/jwks.json", summary="The keys that tokens are signed with")
+async def publish_keys(request: Request) -> dict[str, Any]:
+    """A JWK Set (RFC 7517): with these keys anybody can check a token's signature."""
+    return {"keys": parts_of(request).tokens.keys.published()}
+
+
+@router.post(
+    "/auth/revoke",
+    summary="End a token",
+    openapi_extra=_form_of({"token": "the token", "token_type_hint": "not needed"}, ["token"]),
+)
+async def revoke_token(request: Request) -> dict[str, Any]:
+    """Ends a token before its time (RFC 7009). Whoever has it may; one that is none already is answered alike."""
+    form = await _form(request, {"token": "", "token_type_hint": ""})
+    raw_token = form.get("token")
+    if raw_token is None:
+        raise TokenRequestRefused("invalid_request", "token is missing")
+    if raw_token.startswith(PREFIX):
+        raise TokenRequestRefused("unsupported_token_type", "an administrator revokes a key")
+    parts = parts_of(request)
+    try:
+        claims = parts.tokens.verify(raw_token.encode(errors="replace"))
+    except InvalidToken:
+        return {}
+    expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
+    await run_in_threadpool(
+        end_token, parts.database, subject=claims.subject, token_id=claims.token_id, expires_at=expires_at
+    )
+    return {}
+
+
+class PasswordChange(Form):
+    current_password: str
+    new_password: str
+
+
+@router.post("/auth/password", summary="Change your password", openapi_extra=takes(PasswordChange), status_code=204)
+async def change_own_password(
+    request: Request,
+    caller: Annotated[Principal, caller()],
+    body: Annotated[PasswordChange, json_body(PasswordChange)],
+) -> Response:
+    """Gives you the password that you choose, of 15 characters at least; all your tokens end."""
+    if not isinstance(caller, Person):
+        raise NotAuthenticated(was_presented=False)
+    parts = parts_of(request)
+    user = await parts.sign_ins.sign_in(caller.email, body.current_password, call_of(request).address)
+    await run_in_threadpool(
+        change_password, parts.database, user_id=user.id, password=body.new_password, generation=caller.generation
+    )
+    return Response(status_code=204)
+
+
+async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:
+    client_id, secret = _client(request, form)
+    raw_key = secret.encode(errors="replace")
+    try:
+        is_its_own = key_id_of(raw_key) == client_id
+    except MalformedKey:
+        is_its_own = False
+    if not is_its_own:
+        raise NotAuthenticated(was_presented=True)
+    partner = await holder_of(request, raw_key, is_key=True)
+    if not isinstance(partner, Partner):
+        raise NotAuthenticated(was_presented=True)
+    parts, call = parts_of(request), call_of(request)
+    call.principal, call.charge = partner, parts.quotas.take_place(partner)
+    asked = form.get("scope")
+    scopes = partner.scopes if asked is None else _scopes(asked, partner)
+    return _answer(
+        request, subject=partner.subject, client_id=client_id, scope=" ".join(sorted(scopes)),
+        credential=partner.credential, not_after=partner.valid_until,
+    )  # fmt: skip
+
+
+async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
+    if "username" not in form or "password" not in form:
+        raise TokenRequestRefused("invalid_request", "username and password are needed")
+    parts = parts_of(request)
+    user = await parts.sign_ins.sign_in(form["username"], form["password"], call_of(request).address)
+    return _answer(
+        request, subject=f"user:{user.id}", client_id="password", scope=user.role, credential=str(user.generation),
+        not_after=float("inf"),
+    )  # fmt: skip
+
+
+def _answer(request: Request, **claims: Any) -> dict[str, Any]:
+    token, seconds = parts_of(request).tokens.issue(**claims)
+    return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": claims["scope"]}
+
+
+def _scopes(asked: str, partner: Partner) -> frozenset[Scope]:
+    known = {str(scope): scope for scope in partner.scopes}
+    names = asked.split()
+    if not names or not known.keys() >= set(names):
+        raise TokenRequestRefused("invalid_scope", "scope may only name scopes that the key has")
+    return frozenset(known[name] for name in names)
+
+
+def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
+    """The client's id and secret, from the form or from HTTP Basic (RFC 6749, section 2.3.1); never from both."""
+    basics = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(basics) > 1 or (basics and "client_secret" in form):
+        raise AmbiguousCredential
+    if not basics:
+        if "client_id" not in form or "client_secret" not in form:
+            raise TokenRequestRefused("invalid_request", "client_id and client_secret are needed")
+        return form["client_id"], form["client_secret"]
+    scheme, _, encoded = basics[0].partition(b" ")
+    try:
+        id_, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise NotAuthenticated(was_presented=True) from None
+    if scheme.lower() != b"basic" or not colon:
+        raise NotAuthenticated(was_presented=True)
+    return unquote_plus(id_), unquote_plus(secret)
+
+
+async def _form(request: Request, known: dict[str, str]) -> dict[str, str]:
+    """The form's fields. Raises `TokenRequestRefused` for what is not one, has one twice, or one that is not known."""
+    settings = parts_of(request).settings
+    try:
+        async with asyncio.timeout(settings.request_timeout_seconds):
+            body = await read_body(request, min(MAX_FORM_BYTES, settings.max_body_bytes), media_type=FORM_TYPE)
+    except TimeoutError:
+        raise BodyTooSlow from None
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict",
+                          max_num_fields=MAX_FIELDS)  # fmt: skip
+    except ValueError:
+        raise TokenRequestRefused("invalid_request", "the body is not a form") from None
+    fields = dict(pairs)
+    if len(fields) < len(pairs) or not fields.keys() <= known.keys():
+        raise TokenRequestRefused("invalid_request", "the form has a field twice, or one that is not known")
+    return fields

@@ -1,0 +1,121 @@
+"""Callers as the database knows them: whose key, or whose token, this is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from ipaddress import ip_network
+
+from sqlalchemy.orm import Session
+
+from auth.keyring import Keyring
+from auth.principal import Partner, Person, Principal, Role, Scope
+from auth.tokens import Claims, InvalidToken, Tokens, credential_of_secret
+from db.database import Database
+from db.keys import Credential, credentials_of, find_credential
+from db.plans import DEFAULT_PLAN, find_plan
+from db.policies import Policy, policies_of, policies_that_bind
+from db.reach import EVERY_TENANT, LOOKUP
+from db.revoked_tokens import is_revoked
+from db.users import find_user
+
+MAX_SHARED = 10_000
+
+
+class Callers:
+    """Reads principals. Each method is one short transaction; all raise `DatabaseUnavailable` or `WrongSecret`."""
+
+    def __init__(self, database: Database, keyring: Keyring, tokens: Tokens, *, has_people: bool) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._tokens = tokens
+        self._has_people = has_people
+        #: Tenants of one plan have equal policies: they are kept once.
+        self._shared: dict[tuple[Policy, ...], tuple[Policy, ...]] = {}
+
+    def by_key(self, digests: Sequence[str]) -> tuple[str, Principal] | None:
+        """The caller whose key has one of these digests, and which one."""
+        with self._database.reading(LOOKUP) as session:
+            credential = find_credential(session, digests, tenant_id=EVERY_TENANT)
+            return None if credential is None else (credential.secret.digest, self._partner(session, credential))
+
+    def by_token(self, raw_token: bytes) -> Principal | None:
+        """The caller whose token this is."""
+        try:
+            claims = self._tokens.verify(raw_token)
+        except InvalidToken:
+            return None
+        kind, _, id_ = claims.subject.partition(":")
+        with self._database.reading(LOOKUP) as session:
+            if is_revoked(session, claims.token_id):
+                return None
+            holder = self._key_holder(session, id_, claims) if kind == "key" else self._person(session, id_, claims)
+        return holder and holder.by_token(claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
+
+    def _key_holder(self, session: Session, key_id: str, claims: Claims) -> Partner | None:
+        for credential in credentials_of(session, key_id, tenant_id=EVERY_TENANT):
+            if credential_of_secret(credential.secret.digest) == claims.credential:
+                allowed = frozenset(Scope(scope) for scope in claims.scope.split())
+                return self._partner(session, credential).narrowed(allowed)
+        return None
+
+    def _partner(self, session: Session, credential: Credential) -> Partner:
+        key, tenant = credential.key, credential.tenant
+        policies = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id)
+        expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
+        return Partner(
+            subject=f"key:{key.id}",
+            key_id=key.id,
+            tenant_id=tenant.id,
+            tenant=tenant.name,
+            reach=tenant.id,
+            is_active=tenant.status == "active" and key.revoked_at is None,
+            scopes=frozenset(Scope(scope) for scope in key.scopes),
+            models=None if key.models is None else frozenset(key.models),
+            cidrs=tuple(ip_network(cidr) for cidr in key.cidrs or ()),
+            policies=self._share(policies),
+            concurrency=credential.plan.concurrency,
+            not_before=key.not_before,
+            expires_at=min(expiries, default=None),
+            credential=credential_of_secret(credential.secret.digest),
+            fingerprint_key=self._keyring.fingerprint_key(session, tenant_id=tenant.id),
+            valid_from=key.not_before.timestamp() if key.not_before else 0.0,
+            valid_until=min((at.timestamp() for at in expiries), default=float("inf")),
+            account_id=key.id,
+            pool_id=tenant.id,
+            depends_on=(key.id, tenant.id),
+        )
+
+    def _person(self, session: Session, user_id: str, claims: Claims) -> Person | None:
+        found = find_user(session, user_id, tenant_id=EVERY_TENANT)
+        plan = find_plan(session, DEFAULT_PLAN)
+        if not self._has_people or found is None or plan is None or str(found[0].generation) != claims.credential:
+            return None
+        user, tenant = found
+        return Person(
+            subject=claims.subject,
+            user_id=user.id,
+            email=user.email,
+            reach=user.tenant_id or EVERY_TENANT,
+            role=Role(user.role),
+            tenant_id=user.tenant_id,
+            tenant=tenant.name if tenant else None,
+            is_active=user.status == "active" and (tenant is None or tenant.status == "active"),
+            scopes=frozenset(),
+            policies=self._share(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT)),
+            concurrency=plan.concurrency,
+            not_before=None,
+            expires_at=None,
+            valid_from=0.0,
+            valid_until=float("inf"),
+            must_change_password=user.must_change_password,
+            generation=user.generation,
+            account_id=claims.subject,
+            pool_id=claims.subject,
+            depends_on=(user.id, *([user.tenant_id] if user.tenant_id else [])),
+        )
+
+    def _share(self, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+        if len(self._shared) >= MAX_SHARED:
+            self._shared.clear()
+        return self._shared.setdefault(policies, policies)

@@ -1,0 +1,117 @@
+"""The keys that sign tokens: ECDSA on P-256, each published from its first moment until its last token has ended."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy.orm import Session
+
+from auth.keyring import TOKEN_SIGNING, Keyring
+from db.changes import announce
+from db.database import Database
+from db.reach import LOOKUP, NO_TENANT
+from db.wrapped_secrets import wrapped_of
+
+#: A new key signs only once every process has heard of it: they look four times a second, and stop after one.
+SIGNS_AFTER = timedelta(seconds=2)
+_COORDINATE_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One key: `kid` is its thumbprint (RFC 7638), `public` its JWK (RFC 7517)."""
+
+    kid: str
+    public: dict[str, str]
+    private: ec.EllipticCurvePrivateKey = field(repr=False)
+    number: int
+    created_at: datetime
+    retired_at: datetime | None
+
+    def is_retired(self, now: datetime) -> bool:
+        return self.retired_at is not None and self.retired_at <= now
+
+
+class SigningKeys:
+    """The set as this process knows it; read anew when it changes. The first one makes itself."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._by_kid: dict[str, SigningKey] = {}
+        self.reload()
+        if not self._by_kid:
+            with database.transaction(NO_TENANT) as session:
+                announce(session, "signing-keys", add_signing_key(session, keyring))
+            self.reload()
+
+    def reload(self) -> None:
+        """Reads the keys from the database. Raises `DatabaseUnavailable` or `WrongSecret`."""
+        with self._database.reading(LOOKUP) as session:
+            keys = [_signing_key(row, der) for row, der in self._keyring.open(session, TOKEN_SIGNING)]
+        self._by_kid = {key.kid: key for key in keys}
+
+    def signs(self) -> SigningKey:
+        """The key that signs now."""
+        now = datetime.now(UTC)
+        living = [key for key in self._by_kid.values() if not key.is_retired(now)]
+        known = [key for key in living if key.created_at + SIGNS_AFTER <= now]
+        return (known or living)[-1]
+
+    def find(self, kid: str) -> SigningKey | None:
+        """The key of that name that signatures are still taken from."""
+        key = self._by_kid.get(kid)
+        return None if key is None or key.is_retired(datetime.now(UTC)) else key
+
+    def all(self) -> list[SigningKey]:
+        """Every key there ever was, the newest last."""
+        return list(self._by_kid.values())
+
+    def published(self) -> list[dict[str, str]]:
+        """The JWK of each key that is not retired."""
+        now = datetime.now(UTC)
+        return [key.public for key in self._by_kid.values() if not key.is_retired(now)]
+
+
+def add_signing_key(session: Session, keyring: Keyring) -> str:
+    """Makes a key; returns its `kid`."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    der = private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return _signing_key(keyring.add(session, TOKEN_SIGNING, der), der).kid
+
+
+def retire_others(session: Session, overlap: timedelta) -> int:
+    """Has every key but the newest leave after `overlap`, those that do not leave sooner; returns how many."""
+    end = datetime.now(UTC) + overlap
+    leaving = [row for row in wrapped_of(session, TOKEN_SIGNING)[:-1] if row.retired_at is None or row.retired_at > end]
+    for row in leaving:
+        row.retired_at = end
+    return len(leaving)
+
+
+def _signing_key(row: Any, der: bytes) -> SigningKey:
+    private = serialization.load_der_private_key(der, password=None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise TypeError("a signing key is an elliptic curve's")
+    numbers = private.public_key().public_numbers()
+    jwk = {"crv": "P-256", "kty": "EC", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
+    kid = _base64url(hashlib.sha256(json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()).digest())
+    public = jwk | {"kid": kid, "alg": "ES256", "use": "sig"}
+    return SigningKey(kid, public, private, row.number, row.created_at, row.retired_at)
+
+
+def _coordinate(number: int) -> str:
+    return _base64url(number.to_bytes(_COORDINATE_BYTES, "big"))
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

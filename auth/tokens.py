@@ -1,0 +1,137 @@
+"""Access tokens: JWTs by RFC 9068, under the rules of RFC 8725; the only file that knows python-jose.
+
+One algorithm, ES256. A token is accepted only if it is byte for byte how this program would write what it says:
+a member twice, white space, unused bits, a header with anything but `alg`, `kid` and `typ` are all somebody else's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from jose import jwk, jwt
+from jose.exceptions import JOSEError
+
+from auth.signing_keys import SigningKeys
+from db.ids import is_request_id, uuid7
+
+ALGORITHM = "ES256"
+TYPE = "at+jwt"
+ISSUER = AUDIENCE = "adyton"
+LIFE_SECONDS = 900
+#: The clocks of the machines that issue and check may differ by so much.
+SKEW_SECONDS = 5
+MAX_BYTES = 2048
+_HEADER = {"alg", "kid", "typ"}
+_CLAIMS = {"iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "credential"}
+_FORM = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_REQUIRED = {f"require_{claim}": True for claim in ("aud", "exp", "iat", "iss", "jti", "sub")}
+
+
+class InvalidToken(Exception):
+    """It is not a token of ours that is valid now. Why is nobody's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: whose it is, bought with which credential, for which scopes, until when (since 1970)."""
+
+    token_id: str
+    subject: str
+    credential: str
+    scope: str
+    expires_at: int
+
+
+class Tokens:
+    """Issues and verifies tokens with the signing keys of the moment."""
+
+    def __init__(self, keys: SigningKeys) -> None:
+        self.keys = keys
+
+    def issue(self, *, subject: str, client_id: str, credential: str, scope: str, not_after: float) -> tuple[str, int]:
+        """A token and its life in seconds: 15 minutes, or less where what it was bought with ends at `not_after`."""
+        now = int(time.time())
+        life = int(min(LIFE_SECONDS, not_after - now))
+        claims = {
+            "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "client_id": client_id, "iat": now, "exp": now + life,
+            "jti": uuid7(), "scope": scope, "credential": credential,
+        }  # fmt: skip
+        key = self.keys.signs()
+        signer = jwk.construct(key.private, ALGORITHM)
+        return str(jwt.encode(claims, signer, ALGORITHM, headers={"kid": key.kid, "typ": TYPE})), life
+
+    def verify(self, raw_token: bytes) -> Claims:
+        """What a valid token says. Raises `InvalidToken`."""
+        check_form(raw_token)
+        header, claims = (_canonical(part) for part in raw_token.split(b".")[:2])
+        # The header first: nothing that a forger wrote there may choose how the rest is read.
+        if header.keys() != _HEADER or header["alg"] != ALGORITHM or header["typ"] != TYPE:
+            raise InvalidToken
+        key = self.keys.find(header["kid"]) if isinstance(header["kid"], str) else None
+        if key is None:
+            raise InvalidToken
+        _decode(raw_token, jwk.construct(key.private.public_key(), ALGORITHM))
+        return _checked(claims)
+
+
+def check_form(raw_token: bytes) -> None:
+    """Raises `InvalidToken` for what cannot be a token, before anything is done with it."""
+    if len(raw_token) > MAX_BYTES or not _FORM.fullmatch(raw_token):
+        raise InvalidToken
+
+
+def credential_of_secret(digest: str) -> str:
+    """How a token names the secret of a key that it was bought with; says nothing of the digest that is stored."""
+    return hashlib.sha256(f"credential/{digest}".encode()).hexdigest()[:32]
+
+
+def _decode(raw_token: bytes, key: Any) -> None:
+    try:
+        # Signatures of 64 bytes leave unused bits in their last character, which must not make another token.
+        if _base64url(_bytes(raw_token.rpartition(b".")[2])) != raw_token.rpartition(b".")[2]:
+            raise InvalidToken
+        jwt.decode(
+            raw_token.decode("ascii"), key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED
+        )
+    except (JOSEError, binascii.Error):
+        raise InvalidToken from None
+
+
+def _checked(claims: dict[str, Any]) -> Claims:
+    now = time.time()
+    times = claims.get("iat"), claims.get("exp")
+    if claims.keys() != _CLAIMS or not all(type(each) is int for each in times):
+        raise InvalidToken
+    texts = ("iss", "aud", "sub", "client_id", "jti", "scope", "credential")
+    if not all(isinstance(claims[name], str) for name in texts) or not is_request_id(claims["jti"]):
+        raise InvalidToken
+    if not now < claims["exp"] <= claims["iat"] + LIFE_SECONDS or claims["iat"] > now + SKEW_SECONDS:
+        raise InvalidToken
+    return Claims(claims["jti"], claims["sub"], claims["credential"], claims["scope"], claims["exp"])
+
+
+def _canonical(part: bytes) -> dict[str, Any]:
+    """A part's members, if it is written as this program writes them. Raises `InvalidToken`."""
+    try:
+        members = json.loads(_bytes(part))
+        written = json.dumps(members, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):
+        raise InvalidToken from None
+    if not isinstance(members, dict) or _base64url(written) != part:
+        raise InvalidToken
+    return members
+
+
+def _bytes(part: bytes) -> bytes:
+    return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -1,0 +1,23 @@
+"""Queries on tokens that were ended before their time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from db.tables import RevokedToken
+
+
+def is_revoked(session: Session, token_id: str) -> bool:
+    return session.scalar(select(RevokedToken.id).where(RevokedToken.id == token_id)) is not None
+
+
+def add_revoked(session: Session, token_id: str, expires_at: datetime) -> bool:
+    """Remembers a token as ended, until it would have ended anyway; False if it was ended already."""
+    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < datetime.now(UTC)))
+    if is_revoked(session, token_id):
+        return False
+    session.add(RevokedToken(id=token_id, expires_at=expires_at))
+    return True

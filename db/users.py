@@ -1,0 +1,76 @@
+"""Queries on people, and on what is remembered of their failures to sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from db.paging import Cut, Page, read_page
+from db.reach import Reach, within
+from db.tables import Event, SignInFailures, Tenant, User
+
+#: Failures that are so long past count no more.
+FAILURES_LAST = timedelta(days=1)
+
+
+def find_user(session: Session, user_id: str, *, tenant_id: Reach) -> tuple[User, Tenant | None] | None:
+    """The person of that id, and their tenant if they are of one."""
+    query = select(User, Tenant).outerjoin(Tenant, Tenant.id == User.tenant_id)
+    found = session.execute(query.where(User.id == user_id, within(User.tenant_id, tenant_id))).first()
+    return None if found is None else (found[0], found[1])
+
+
+def find_user_by_email(session: Session, email: str, *, tenant_id: Reach) -> User | None:
+    """The person of that address, which is compared in lower case."""
+    return session.scalar(select(User).where(User.email == email.lower(), within(User.tenant_id, tenant_id)))
+
+
+def page_of_users(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:
+    """People, each with their tenant or None, by e-mail address."""
+    query = select(User, Tenant).outerjoin(Tenant, Tenant.id == User.tenant_id).where(within(User.tenant_id, tenant_id))
+    return read_page(session, query, User.email, cut)
+
+
+def delete_users(session: Session, *, tenant_id: str) -> list[str]:
+    """Deletes the tenant's people; returns their ids."""
+    return list(session.scalars(delete(User).where(User.tenant_id == tenant_id).returning(User.id)))
+
+
+def living_users_made_by(session: Session, actor: str, *, tenant_id: Reach) -> list[str]:
+    """The addresses of people whom this actor made and who are not disabled."""
+    made = select(Event.object_id).where(Event.actor == actor, Event.verb == "user.create")
+    ids = list(session.scalars(made))
+    query = select(User.email).where(User.id.in_(ids), User.status == "active", within(User.tenant_id, tenant_id))
+    return list(session.scalars(query.order_by(User.email)))
+
+
+def note_sign_in(session: Session, user_id: str, signed_in_at: datetime, *, tenant_id: Reach) -> None:
+    """Writes when a person last signed in; it is no change that an administrator could overwrite."""
+    user = update(User).where(User.id == user_id, within(User.tenant_id, tenant_id))
+    session.execute(user.values(last_sign_in_at=signed_in_at))
+
+
+def failures_at(session: Session, places: Sequence[str], now: datetime) -> dict[str, SignInFailures]:
+    """The failures in a row that are remembered of these places."""
+    is_recent = SignInFailures.last_at > now - FAILURES_LAST
+    query = select(SignInFailures).where(SignInFailures.place.in_(places), is_recent).order_by(SignInFailures.place)
+    return {row.place: row for row in session.scalars(query.with_for_update())}
+
+
+def count_failure(session: Session, place: str, now: datetime) -> None:
+    """One more failure at that place; what is long past is forgotten."""
+    session.execute(delete(SignInFailures).where(SignInFailures.last_at <= now - FAILURES_LAST))
+    # Two who fail at once must both be counted, and neither must be told of the other.
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    first = insert(SignInFailures).values(place=place, count=1, last_at=now)
+    again = {"count": SignInFailures.count + 1, "last_at": now}
+    session.execute(first.on_conflict_do_update(index_elements=[SignInFailures.place], set_=again))
+
+
+def forget_failures(session: Session, places: Sequence[str]) -> None:
+    session.execute(delete(SignInFailures).where(SignInFailures.place.in_(places)))
