@@ -48,7 +48,7 @@ def postgres():
 @pytest.fixture
 def postgres_site(postgres, tmp_path):
     """An installation of the test's own, on PostgreSQL."""
-    site = Site(tmp_path / "postgres-site", postgres.new_database()).prepare()
+    site = Site(tmp_path / "postgres-site", *postgres.new_isolated_database()).prepare()
     yield site
     site.close()
 

@@ -150,7 +150,7 @@ async def test_a_new_writers_chain_cites_the_ones_before(any_site):
         await asyncio.gather(*(writer.append(record()) for _ in range(5)))
         await asyncio.to_thread(writer.close, 10)
     assert not list(faults(any_site.database))
-    with any_site.database.transaction(EVERY_TENANT) as session:
+    with any_site.owner.transaction(EVERY_TENANT) as session:
         first = session.execute(text("SELECT id FROM chains ORDER BY started_at LIMIT 1")).scalar()
         for table, column in (("prediction_records", "chain_id"), ("batches", "chain_id"), ("chains", "id")):
             session.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": first})
@@ -182,7 +182,7 @@ async def test_an_altered_log_is_found_out(any_site, alteration):
         await asyncio.gather(*(writer.append(record()) for _ in range(3)))
     await asyncio.to_thread(writer.close, 10)
     assert not list(faults(any_site.database))
-    with any_site.database.transaction(EVERY_TENANT) as session:
+    with any_site.owner.transaction(EVERY_TENANT) as session:
         session.execute(text(ALTERATIONS[alteration]))
     assert list(faults(any_site.database))
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psycopg
 
+OWNER, PROGRAM = "adyton_owner", "adyton_program"
+
 
 def find_binaries() -> Path | None:
     """The folder with `initdb` and `postgres`, if there is one."""
@@ -36,6 +38,7 @@ class Postgres:
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8")
         self.port = free_port()
         self._databases = 0
+        self._has_roles = False
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -62,12 +65,21 @@ class Postgres:
         for pid in reversed(self._pids()):
             os.kill(pid, signal.SIGCONT)
 
-    def new_database(self) -> str:
-        """A new database's URL."""
+    def new_database(self, owner: str = "postgres") -> str:
+        """A new database's URL, as its owner; that is a superuser unless it is told otherwise."""
         self._databases += 1
         name = f"test_{os.getpid()}_{self._databases}"
-        self.execute(f"CREATE DATABASE {name}")
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+        self.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        return f"postgresql+psycopg://{owner}@127.0.0.1:{self.port}/{name}"
+
+    def new_isolated_database(self) -> tuple[str, str]:
+        """A new database's URLs: as the program's role, which owns nothing and is above nothing, and as the owner."""
+        if not self._has_roles:
+            self.execute(f"CREATE ROLE {OWNER} LOGIN")
+            self.execute(f"CREATE ROLE {PROGRAM} LOGIN")
+            self._has_roles = True
+        url = self.new_database(OWNER)
+        return url.replace(OWNER, PROGRAM), url
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self._dsn(database), autocommit=True) as connection:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 
-import migrations
 from admin.keys import KeyTerms, issue_key, revoke_key
 from admin.limits import Limits
 from admin.models import grant_model, register_bundled, register_version
@@ -20,6 +19,7 @@ from api.app import create_app
 from api.settings import Settings
 from auth.keyring import Keyring
 from auth.principal import Scope
+from cli.database_commands import upgrade_database
 from db.database import Database
 from db.reach import EVERY_TENANT
 from inference.artifacts import ArtifactStore
@@ -32,11 +32,14 @@ ACTOR = "test"
 class Site:
     """One installation. `limits` of the plan that new tenants get are so high that only a key's own count."""
 
-    def __init__(self, directory: Path, database_url: str | None = None, **settings) -> None:
+    def __init__(
+        self, directory: Path, database_url: str | None = None, owner_url: str | None = None, **settings
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.settings = Settings(
             database_url=database_url or f"sqlite:///{directory}/adyton.db",
+            database_owner_url=owner_url,
             models_dir=directory / "models",
             secret=SECRET,
             **settings,
@@ -45,6 +48,11 @@ class Site:
     @cached_property
     def database(self) -> Database:
         return Database(self.settings.database_url)
+
+    @cached_property
+    def owner(self) -> Database:
+        """The database as its owner, who may do what the program may not: alter what is sealed."""
+        return Database(self.settings.database_owner_url or self.settings.database_url)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -56,7 +64,7 @@ class Site:
 
     def prepare(self) -> Site:
         """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
-        migrations.upgrade(self.database)
+        upgrade_database(self.settings)
         register_bundled(self.database, self.store, actor=ACTOR)
         set_plan(self.database, actor=ACTOR, name="wide", limits=Limits(["100000000/minute"], ["100000000/minute"]))
         self.tenant("acme")
@@ -104,6 +112,7 @@ class Site:
             "ADYTON_DATABASE_URL": self.settings.database_url,
             "ADYTON_MODELS_DIR": str(self.settings.models_dir),
             "ADYTON_SECRET": SECRET,
+            **({"ADYTON_DATABASE_OWNER_URL": owner} if (owner := self.settings.database_owner_url) else {}),
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         return dict(os.environ) | given
@@ -121,3 +130,4 @@ class Site:
 
     def close(self) -> None:
         self.database.dispose()
+        self.owner.dispose()
