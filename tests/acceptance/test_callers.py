@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from sqlalchemy import event
 
 from auth import api_keys
 from auth.principal import Scope
+from db.ids import uuid7
+from db.reach import EVERY_TENANT
+from db.tables import User
 from inference.bundled import row_schema
-from tests.acceptance.callers import EXPECTED, KINDS, NOBODY, credentials
+from tests.acceptance.callers import BODIES, EXPECTED, FORMS, KINDS, NOBODY, credential, prepare
 from tests.support.site import IRIS
 
 pytestmark = pytest.mark.anyio
@@ -30,33 +34,60 @@ async def test_every_operation_is_in_the_matrix(site):
         assert sorted(await operations(client)) == sorted(EXPECTED)
 
 
-@pytest.mark.parametrize("operation", EXPECTED)
-async def test_each_caller_gets_what_the_matrix_says(site, operation):
-    """The model that is asked for is granted to `acme` alone; the record that is asked for is acme's."""
+@pytest.fixture(scope="module")
+def peopled(template, tmp_path_factory):
+    """A site with a caller of every kind, and what each presents."""
+    site = template.copy_to(tmp_path_factory.mktemp("callers") / "site")
     sample = np.array([[0.0], [1.0], [2.0]])
     private = LinearRegression().fit(sample, [1.0, 2.0, 3.0])
     site.model("private", private, sample, row_schema(["x"], sample, {}), is_public=False)
     site.grant("private", "acme")
-    keys = credentials(site, operation)
+    made = prepare(site)
+    yield site, made
+    site.close()
+
+
+@pytest.mark.parametrize("operation", EXPECTED)
+async def test_each_caller_gets_what_the_matrix_says(peopled, tmp_path, operation):
+    """The model that is asked for is granted to `acme` alone; the record and the key that are asked for are acme's."""
+    template, made = peopled
+    site = template.copy_to(tmp_path / "site")
     method, _, path = operation.partition(" ")
-    bodies = {"/v1/models/{model}/predict": {"x": 1}, "/v1/models/{model}/predict/batch": {"rows": [{"x": 1}]},
-              "/predict": IRIS, "/batch_predict": [IRIS]}  # fmt: skip
+    body = {"json": BODIES[operation]} if operation in BODIES else {"data": FORMS.get(operation)}
+    found, unauthorized = {}, set()
     async with site.client() as client:
-        record = (await client.post("/predict", json=IRIS, headers={"X-API-Key": keys["key"]})).json()["request_id"]
-        target = path.replace("{model}", "private").replace("{request_id}", record)
-        found, unauthorized = {}, set()
+        headers = {"X-API-Key": made["key"]}
+        record = (await client.post("/predict", json=IRIS, headers=headers)).json()["request_id"]
         for kind in KINDS:
-            headers = {"X-API-Key": keys[kind]} if keys[kind] else {}
-            body = {"json": bodies[path]} if path in bodies else {}
-            answer = await client.request(method, target, headers=headers, **body)
+            target = path.format(
+                model="private", request_id=record, tenant="acme", key_id=site.issue().key.id, user_id=somebody(site),
+                name={"plans": "default", "models": "private"}.get(path.split("/")[2], "acme") if "{name}" in path else "",
+            )  # fmt: skip
+            answer = await client.request(method, target, headers=header(credential(made, kind, operation)), **body)
             found[kind] = answer.status_code
             if answer.status_code == 401:
                 problem = answer.json()
                 problem.pop("request_id")
                 dressed = {n: v for n, v in answer.headers.items() if n not in ("x-request-id", "date")}
                 unauthorized.add((str(problem), str(dressed)))
+    site.close()
     assert found == EXPECTED[operation]
     assert len(unauthorized) <= 1, "a 401 says why"
+
+
+def header(presented: str | None) -> dict[str, str]:
+    if presented is None:
+        return {}
+    return {"X-API-Key": presented} if presented.startswith("ady_") else {"Authorization": f"Bearer {presented}"}
+
+
+def somebody(site) -> str:
+    """The id of an active person who is none of the callers."""
+    with site.database.transaction(EVERY_TENANT) as session:
+        user = User(id=uuid7(), email=f"{uuid7()}@example.com", role="auditor", status="active", password_digest="x",
+                    must_change_password=False, generation=1, created_at=datetime.now(UTC))  # fmt: skip
+        session.add(user)
+    return user.id
 
 
 async def test_a_key_is_taken_in_either_header_and_never_in_two(site):
@@ -113,7 +144,10 @@ async def test_a_key_shows_who_it_is(site):
     assert (me["tenant"], me["scopes"], me["models"], me["expires_at"]) == ("acme", ["predict"], ["iris"], None)
 
 
-@pytest.mark.parametrize("kind", NOBODY)
-def test_every_kind_of_nobody_is_in_the_matrix(kind):
-    """The table cannot lose one of them unseen."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_caller_is_in_the_matrix(kind):
+    """The table cannot lose one of them unseen, and nobody is anybody to no operation."""
     assert all(kind in expected for expected in EXPECTED.values())
+    if kind in NOBODY:
+        closed = [operation for operation, expected in EXPECTED.items() if len(set(expected.values())) > 1]
+        assert all(EXPECTED[operation][kind] == 401 for operation in closed)

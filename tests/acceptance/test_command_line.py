@@ -205,7 +205,10 @@ def test_the_quickstart_prints_a_line_that_works_when_pasted(tmp_path):
     assert "ady_" not in lines[1]
     assert key not in log
     kept = tmp_path / "var" / "demo.env"
-    assert kept.read_text() == f"ADYTON_DEMO_KEY={key}\n"
+    names = [line.partition("=")[0] for line in kept.read_text().splitlines()]
+    assert names == ["ADYTON_DEMO_KEY", "ADYTON_ADMIN_EMAIL", "ADYTON_ADMIN_PASSWORD", "ADYTON_AUDITOR_EMAIL",
+                     "ADYTON_AUDITOR_PASSWORD"]  # fmt: skip
+    assert f"ADYTON_DEMO_KEY={key}\n" in kept.read_text()
     assert [(tmp_path / "var" / name).stat().st_mode & 0o077 for name in ("demo.env", "secret", "adyton.db")] == [
         0,
         0,
