@@ -36,7 +36,7 @@ async def _cut(
     after: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
 ) -> Cut:
     check_query(request)
-    return Cut(limit, None if after is None else _place(after))
+    return Cut(limit, None if after is None else place_of(after))
 
 
 #: The page that is asked for.
@@ -45,20 +45,25 @@ Wanted = Annotated[Cut, Depends(_cut)]
 
 def listed(page: Page, shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """A page as it is answered."""
-    following = page.next and base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("=")
-    return {"items": [shown(row) for row in page.rows], "next": following}
+    return {"items": [shown(row) for row in page.rows], "next": page.next and cursor_of(page.next)}
+
+
+def cursor_of(place: str) -> str:
+    """A place in a list, as it is handed out."""
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> str:
+    """The place that a cursor stands for. Raises `InvalidParameter`."""
+    try:
+        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (ValueError, binascii.Error):
+        raise InvalidParameter("after", "must be a `next` of an earlier page") from None
+    if cursor_of(place) != cursor or "\0" in place or len(place) > MAX_PLACE_BYTES:
+        raise InvalidParameter("after", "must be a `next` of an earlier page")
+    return place
 
 
 def _names(dependant: Any) -> set[str]:
     own = {field.alias for field in dependant.query_params}
     return own.union(*(_names(each) for each in dependant.dependencies))
-
-
-def _place(cursor: str) -> str:
-    try:
-        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (ValueError, binascii.Error):
-        raise InvalidParameter("after", "must be a `next` of an earlier page") from None
-    if "\0" in place or len(place) > MAX_PLACE_BYTES:
-        raise InvalidParameter("after", "must be a `next` of an earlier page")
-    return place

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, problem_of
@@ -42,6 +43,7 @@ class Exchange:
             await self._app(scope, receive, send)
             return
         call = scope["adyton.call"] = Call(_address(scope), _client_request_id(scope["headers"]))
+        has_hidden_slash = _has_hidden_slash(scope)
         # Both spellings are routes. A redirect would be answered with the client's own Host header in it.
         if scope["path"].endswith("/") and scope["path"] != "/":
             scope["path"] = scope["path"][:-1]
@@ -55,6 +57,8 @@ class Exchange:
             await send(message)
 
         try:
+            if has_hidden_slash:
+                raise HTTPException(404)
             await self._app(scope, receive, send_dressed)
         except Exception as error:
             if has_started or problem_of(error) is INTERNAL:
@@ -78,6 +82,12 @@ class Exchange:
         if call.is_limited and call.principal is not None and status in (200, 429):
             headers += rate_limit_fields(self._parts.quotas.states(call.principal))
         message["headers"] = headers
+
+
+def _has_hidden_slash(scope: Scope) -> bool:
+    """Whether a `%2F` became a slash: whoever stands in front and guards a path has seen another one."""
+    raw_path: bytes = scope.get("raw_path", b"")
+    return b"%" in raw_path and raw_path.count(b"/") != scope["path"].count("/")
 
 
 def _address(scope: Scope) -> str:

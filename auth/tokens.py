@@ -19,7 +19,7 @@ from jose import jwk, jwt
 from jose.exceptions import JOSEError
 
 from auth.signing_keys import SigningKeys
-from db.ids import is_request_id, uuid7
+from db.ids import is_uuid7, uuid7
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
@@ -110,7 +110,7 @@ def _checked(claims: dict[str, Any]) -> Claims:
     if claims.keys() != _CLAIMS or not all(type(each) is int for each in times):
         raise InvalidToken
     texts = ("iss", "aud", "sub", "client_id", "jti", "scope", "credential")
-    if not all(isinstance(claims[name], str) for name in texts) or not is_request_id(claims["jti"]):
+    if not all(isinstance(claims[name], str) for name in texts) or not is_uuid7(claims["jti"]):
         raise InvalidToken
     if not now < claims["exp"] <= claims["iat"] + LIFE_SECONDS or claims["iat"] > now + SKEW_SECONDS:
         raise InvalidToken

@@ -59,8 +59,8 @@ _UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999
 
 
-def is_request_id(text: str) -> bool:
-    """Whether the text is a UUIDv7 of a year that there can be a record of."""
+def is_uuid7(text: str) -> bool:
+    """Whether the text is a UUIDv7, of a year that there can be a record of."""
     match = _UUID7.fullmatch(text)
     return match is not None and int(match[1] + match[2], 16) <= _LAST_MS
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from db.ids import is_uuid7
 from db.paging import Cut, Page, read_page
 from db.reach import Reach, within
 from db.tables import Event, SignInFailures, Tenant, User
@@ -20,6 +21,8 @@ FAILURES_LAST = timedelta(days=1)
 
 def find_user(session: Session, user_id: str, *, tenant_id: Reach) -> tuple[User, Tenant | None] | None:
     """The person of that id, and their tenant if they are of one."""
+    if not is_uuid7(user_id):
+        return None
     query = select(User, Tenant).outerjoin(Tenant, Tenant.id == User.tenant_id)
     found = session.execute(query.where(User.id == user_id, within(User.tenant_id, tenant_id))).first()
     return None if found is None else (found[0], found[1])

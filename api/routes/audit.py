@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,11 +14,11 @@ from sqlalchemy import RowMapping
 from api.dependencies import caller, parts_of
 from api.direct_route import JsonBytes
 from api.errors import InvalidParameter, RecordNotFound
-from api.lists import check_query
+from api.lists import check_query, cursor_of, place_of
 from auth.principal import Principal, Role, Scope
 from db.database import Database
 from db.events import record_event
-from db.ids import is_request_id
+from db.ids import is_uuid7
 from db.prediction_log import Filters, find_record, search
 from db.reach import Reach
 from db.tables import PredictionRecord
@@ -57,7 +55,7 @@ async def search_predictions(
     parts = parts_of(request)
     asked = dict(request.query_params)
     reach = await run_in_threadpool(_note_reading, parts.database, caller, "log.search", tenant, asked)
-    if reach is None or (request_id is not None and not is_request_id(request_id)):
+    if reach is None or (request_id is not None and not is_uuid7(request_id)):
         return JsonBytes(orjson.dumps({"records": [], "next": None}))
     filters = Filters(
         tenant_id=reach,
@@ -82,7 +80,7 @@ async def search_predictions(
 async def find_prediction(request: Request, request_id: str, caller: Caller) -> Response:
     """The record of a request, by the id that its answer carried."""
     parts = parts_of(request)
-    if not is_request_id(request_id):
+    if not is_uuid7(request_id):
         raise RecordNotFound
     asked = {"request_id": request_id}
     await run_in_threadpool(_note_reading, parts.database, caller, "log.read", None, asked)
@@ -111,7 +109,12 @@ def _search(database: Database, filters: Filters, limit: int, place: Place | Non
     """The page's bytes; in a thread, since a thousand records of a thousand rows are many megabytes."""
     with database.reading(filters.tenant_id) as session:
         records, following = search(session, filters, limit=limit, after=place, max_characters=MAX_PAGE_CHARACTERS)
-    return orjson.dumps({"records": [_shown(each) for each in records], "next": following and _cursor(*following)})
+    return orjson.dumps(
+        {
+            "records": [_shown(each) for each in records],
+            "next": following and cursor_of(f"{following[0].isoformat()} {following[1]}"),
+        }
+    )
 
 
 def _find(database: Database, request_id: str, tenant_id: Reach) -> bytes | None:
@@ -146,17 +149,13 @@ def _shown(found: RowMapping) -> dict[str, Any]:
     }
 
 
-def _cursor(at: datetime, request_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {request_id}".encode()).decode().rstrip("=")
-
-
 def _place(cursor: str) -> Place:
     try:
-        at, request_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+        at, request_id = place_of(cursor).split(" ")
         instant = datetime.fromisoformat(at)
-    except (ValueError, binascii.Error):
+    except ValueError:
         raise InvalidParameter("after", "must be a `next` of an earlier page") from None
-    if instant.tzinfo is None or not is_request_id(request_id):
+    if instant.tzinfo is None or not is_uuid7(request_id):
         raise InvalidParameter("after", "must be a `next` of an earlier page")
     return _in_utc(instant, "after"), request_id
 

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Request
 
 from admin.shown import shown_event
 from api.dependencies import parts_of, person
+from api.errors import InvalidParameter
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.events import page_of_events
+from db.ids import is_uuid7
 
 router = APIRouter(tags=["admin: events"])
 
@@ -22,6 +24,8 @@ def list_events(
     wanted: Wanted,
 ) -> dict[str, Any]:
     """Every change and every reading of the log, newest first; never a secret."""
+    if wanted.after is not None and not is_uuid7(wanted.after):
+        raise InvalidParameter("after", "must be a `next` of an earlier page")
     with parts_of(request).database.reading(caller.reach) as session:
         page = page_of_events(session, wanted, tenant_id=caller.reach)
     return listed(page, lambda row: shown_event(*row))

@@ -1,0 +1,80 @@
+"""Games with verbs, paths, hosts and credentials that must lead nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from db.reach import EVERY_TENANT
+from tests.acceptance.test_administration import contents
+from tests.support.people import client_of
+from tests.support.raw import exchange
+from tests.support.site import IRIS
+
+pytestmark = pytest.mark.anyio
+
+OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method")
+
+
+async def test_a_verb_is_the_one_that_was_sent(site):
+    """No header and no query makes another of it; verbs that a route does not have are 405 and do nothing."""
+    key_id = site.issue().key.id
+    async with client_of(site) as admin:
+        before = contents(site, "keys", "tenants", "policies")
+        for name in OVERRIDES:
+            assert (await admin.get(f"/admin/keys/{key_id}", headers={name: "DELETE"})).status_code == 200
+            assert (await admin.get(f"/admin/keys/{key_id}?{name}=DELETE")).status_code == 200
+        for method in ("PUT", "POST", "TRACE", "CONNECT", "PROPFIND", "GETX", "HEAD", "OPTIONS"):
+            answer = await admin.request(method, f"/admin/keys/{key_id}")
+            assert answer.status_code == 405, method
+            assert answer.headers["allow"]
+        assert contents(site, "keys", "tenants", "policies") == before
+
+
+PATHS = ("//admin/tenants", "/admin//tenants", "/admin/tenants//", "/admin/./tenants", "/v1/../admin/tenants", "/%61dmin%2ftenants",
+         "/v1/%2e%2e/admin/tenants", "/static/..%2f..%2fvar", "/static/%2e%2e/app.py", "/admin;/tenants", "/ADMIN/tenants",
+         "/admin/tenants%00", "/admin/tenants/.", "/admin/tenants%20", "/static/../settings.py")  # fmt: skip
+
+
+def test_a_path_is_the_one_that_was_sent(site, serve):
+    """Nobody reaches an operation by a spelling that is not its own, with or without a key; nothing is redirected."""
+    port, key = serve(site).port, site.key()
+    for path in PATHS:
+        for credential in ("", f"X-API-Key: {key}\r\n"):
+            answer = exchange(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n{credential}Connection: close\r\n\r\n".encode())
+            assert answer.status in (404, 400), path
+            assert "\r\nlocation:" not in answer.head
+
+
+def test_a_host_changes_nothing(site, serve):
+    """Whatever host and forwarding headers say, the answer is the same and repeats none of it."""
+    port, key = serve(site).port, site.key(cidrs=["203.0.113.0/24"])
+    for headers in ("Host: evil.example", "Host: evil.example\r\nX-Forwarded-Host: evil.example", "Host: x\r\nX-Forwarded-For: 203.0.113.9",
+                    "Host: x\r\nForwarded: for=203.0.113.9", "Host: x\r\nX-Real-IP: 203.0.113.9", "Host: x\r\nX-Original-URL: /admin/tenants",
+                    "Host: x\r\nX-Rewrite-URL: /admin/tenants"):  # fmt: skip
+        answer = exchange(
+            port, f"GET /v1/me HTTP/1.1\r\n{headers}\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert answer.status == 401, headers
+        assert "evil" not in answer.head + answer.body.decode()
+
+
+async def test_what_the_database_holds_opens_nothing(any_site):
+    """A digest, a wrapped key, a key id, a password's hash or a signing key's name, presented as a credential."""
+    site = any_site
+    issued = site.issue()
+    async with client_of(site) as admin:
+        admin.headers.pop("Authorization")
+        with site.database.reading(EVERY_TENANT) as session:
+            stolen = [issued.key.id, issued.key.tenant_id]
+            for statement in ("SELECT digest FROM key_secrets", "SELECT wrapped FROM wrapped_secrets",
+                              "SELECT password_digest FROM users", "SELECT id FROM users"):  # fmt: skip
+                stolen += map(str, session.scalars(text(statement)))
+        assert len(stolen) > 8
+        for each in stolen:
+            for value in (each, f"ady_{each}", f"key:{each}"):
+                for headers in ({"X-API-Key": value}, {"Authorization": f"Bearer {value}"}):
+                    assert (await admin.get("/v1/me", headers=headers)).status_code == 401
+            bought = {"grant_type": "client_credentials", "client_id": issued.key.id, "client_secret": each}
+            assert (await admin.post("/auth/token", data=bought)).status_code == 401
+        assert (await admin.post("/predict", json=IRIS, headers={"X-API-Key": issued.raw_key})).status_code == 200

@@ -1,0 +1,38 @@
+"""People who sign in, and clients of theirs."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+from admin.users import create_user
+
+PASSWORD = "plain words for tests 1"
+
+
+def person(site, role: str = "admin", tenant: str | None = None, **more) -> str:
+    """A person's e-mail address; the password is `PASSWORD` and need not be changed."""
+    email = f"{role}@{tenant or 'all'}.example.com"
+    more.setdefault("must_change_password", False)
+    create_user(site.database, actor="test", email=email, role=role, tenant=tenant, password=PASSWORD, **more)
+    return email
+
+
+async def sign_in(client, email: str, password: str = PASSWORD):
+    """The answer of `POST /auth/token`."""
+    return await client.post("/auth/token", data={"grant_type": "password", "username": email, "password": password})
+
+
+async def token_of(client, email: str, password: str = PASSWORD) -> dict[str, str]:
+    """The header that carries a person's token."""
+    answer = await sign_in(client, email, password)
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+@asynccontextmanager
+async def client_of(site, role: str = "admin", tenant: str | None = None):
+    """A client of the application that is signed in as such a person."""
+    email = person(site, role, tenant)
+    async with site.client() as client:
+        client.headers.update(await token_of(client, email))
+        yield client
