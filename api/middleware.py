@@ -43,10 +43,6 @@ class Exchange:
             await self._app(scope, receive, send)
             return
         call = scope["adyton.call"] = Call(_address(scope), _client_request_id(scope["headers"]))
-        has_hidden_slash = _has_hidden_slash(scope)
-        # Both spellings are routes. A redirect would be answered with the client's own Host header in it.
-        if scope["path"].endswith("/") and scope["path"] != "/":
-            scope["path"] = scope["path"][:-1]
         has_started = False
 
         async def send_dressed(message: Message) -> None:
@@ -57,8 +53,7 @@ class Exchange:
             await send(message)
 
         try:
-            if has_hidden_slash:
-                raise HTTPException(404)
+            _settle_path(scope)
             await self._app(scope, receive, send_dressed)
         except Exception as error:
             if has_started or problem_of(error) is INTERNAL:
@@ -84,10 +79,14 @@ class Exchange:
         message["headers"] = headers
 
 
-def _has_hidden_slash(scope: Scope) -> bool:
-    """Whether a `%2F` became a slash: whoever stands in front and guards a path has seen another one."""
-    raw_path: bytes = scope.get("raw_path", b"")
-    return b"%" in raw_path and raw_path.count(b"/") != scope["path"].count("/")
+def _settle_path(scope: Scope) -> None:
+    """One path for one operation. Raises 404 where a `%2F` became a slash: a guard in front saw another path."""
+    path, raw_path = scope["path"], scope.get("raw_path", b"")
+    if b"%" in raw_path and raw_path.count(b"/") != path.count("/"):
+        raise HTTPException(404)
+    # Both spellings are routes. A redirect would be answered with the client's own Host header in it.
+    if path.endswith("/") and path != "/":
+        scope["path"] = path[:-1]
 
 
 def _address(scope: Scope) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from sklearn.linear_model import LinearRegression
 
 from auth import api_keys
 from inference.bundled import row_schema
+from tests.acceptance.test_administration import contents
+from tests.support.people import PASSWORD, person
 from tests.support.server import run_cli
 from tests.support.site import IRIS, SECRET
 
@@ -60,6 +64,78 @@ def test_secrets_keys_and_dropped_features_are_nowhere(sensitive, serve):
     assert stored["iban"] == "***"
     assert len(stored["age"]) == 64
     assert stored["height"] == 1.83
+
+
+def test_what_admins_and_people_are_given_is_nowhere_either(any_site, serve):
+    """Keys, rotated keys, passwords and tokens: shown once to whom they are for, and found nowhere after all this."""
+    site, server = any_site, serve(any_site)
+    email, canaries, texts = person(site), [PASSWORD], []
+    with httpx.Client(base_url=server.url) as client:
+
+        def ask(method, path, *, shows=(), **more):
+            answer = client.request(method, path, **more)
+            body = answer.json() if answer.content else {}
+            canaries.extend(body.pop(name) for name in shows)
+            texts.append(json.dumps(body) + str(answer.headers))
+            return body
+
+        def sign_in(name, password):
+            form = {"grant_type": "password", "username": name, "password": password}
+            ask("POST", "/auth/token", data=form, shows=["access_token"])
+            return {"Authorization": f"Bearer {canaries[-1]}"}
+
+        admin = {"headers": sign_in(email, PASSWORD)}
+        key_id = ask("POST", "/admin/tenants/acme/keys", json={"label": "x"}, shows=["key"], **admin)["id"]
+        raw_key = canaries[-1]
+        form = {"grant_type": "client_credentials", "client_id": key_id, "client_secret": raw_key}
+        ask("POST", "/auth/token", data=form, shows=["access_token"])
+        token = canaries[-1]
+        ask("POST", f"/admin/keys/{key_id}/rotate", json={}, shows=["key"], **admin)
+        made = ask(
+            "POST", "/admin/users", json={"email": "made@example.com", "role": "auditor"}, shows=["password"], **admin
+        )
+        generated = canaries[-1]
+        theirs = sign_in("made@example.com", generated)
+        for chosen in ("short canary", "another four plain words 2"):
+            canaries.append(chosen)
+            ask("POST", "/auth/password", json={"current_password": generated, "new_password": chosen}, headers=theirs)
+        sign_in("made@example.com", chosen)
+        ask("POST", f"/admin/users/{made['id']}/reset", json={}, shows=["password"], **admin)
+        for path in (
+            "/auth/token",
+            "/auth/revoke",
+            "/predict",
+            "/nowhere",
+            f"/admin/keys/{raw_key}",
+            f"/admin/users/{token}",
+        ):
+            for presented in (raw_key, token, PASSWORD):
+                for headers in ({"X-API-Key": presented}, {"Authorization": f"Bearer {presented}"}, admin["headers"]):
+                    ask("POST", path, json={"password": presented, presented: 1}, headers=headers)
+                    ask(
+                        "POST",
+                        path,
+                        data={"token": presented, presented: "1", "grant_type": presented},
+                        headers=headers,
+                    )
+                    ask("GET", path, headers=headers)
+        ask("POST", "/auth/token", data={"grant_type": "password", "username": PASSWORD, "password": "x" * 20})
+        ask("POST", "/auth/revoke", data={"token": token})
+        for path in (
+            "/admin/events?limit=1000",
+            "/admin/users",
+            "/admin/tenants/acme/keys",
+            "/openapi.json",
+            "/.well-known/jwks.json",
+        ):
+            ask("GET", path, **admin)
+    server.terminate()
+    written = b"".join(path.read_bytes() for path in site.directory.glob("*") if path.is_file())
+    everything = written + "".join([*texts, str(contents(site))]).encode()
+    assert b"key.rotate" in everything
+    assert len(set(canaries)) > 8
+    for canary in {*canaries, raw_key[16:48], token.rpartition(".")[2]}:
+        assert canary.encode() not in everything, canary
 
 
 def test_a_crash_of_ours_shows_nobody_anything(site, serve):
