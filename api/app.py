@@ -130,7 +130,7 @@ def assemble(settings: Settings) -> Parts:
         quotas=Quotas(),
         failures=FailureThrottle(),
         log=log,
-        follower=Follower(vital, directory, registry, signing_keys),
+        follower=Follower(vital, directory, registry, {"signing-keys": signing_keys.reload, "peppers": keyring.reload}),
         housekeeping=Housekeeping(database, directory),
         predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
         searches=asyncio.Semaphore(SEARCHES_AT_ONCE),

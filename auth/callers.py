@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session
 from auth.keyring import Keyring
 from auth.principal import Partner, Person, Principal, Role, Scope
 from auth.tokens import Claims, InvalidToken, Tokens, credential_of_secret
-from db.database import Database
-from db.keys import Credential, credentials_of, find_credential
+from db.database import ChangedMeanwhile, Database, DatabaseUnavailable
+from db.keys import Credential, credentials_of, find_credential, renew_digest
 from db.plans import DEFAULT_PLAN, find_plan
 from db.policies import Policy, policies_of, policies_that_bind
 from db.reach import EVERY_TENANT, LOOKUP
@@ -37,7 +38,18 @@ class Callers:
         """The caller whose key has one of these digests, and which one."""
         with self._database.reading(LOOKUP) as session:
             credential = find_credential(session, digests, tenant_id=EVERY_TENANT)
-            return None if credential is None else (credential.secret.digest, self._partner(session, credential))
+            if credential is None:
+                return None
+            partner = self._partner(session, credential)
+        if credential.secret.digest != digests[0]:
+            self._renew(credential.secret.digest, digests[0])
+        return digests[0], partner
+
+    def _renew(self, digest: str, newest: str) -> None:
+        """After a pepper was added: a key's digest moves to it when the key is seen, once."""
+        # Whatever keeps it from being written, the key is good; it is tried again at its next first sight.
+        with suppress(DatabaseUnavailable, ChangedMeanwhile), self._database.transaction(EVERY_TENANT) as session:
+            renew_digest(session, digest, newest, self._keyring.peppers[-1].number, tenant_id=EVERY_TENANT)
 
     def by_token(self, raw_token: bytes) -> Principal | None:
         """The caller whose token this is."""
@@ -54,7 +66,7 @@ class Callers:
 
     def _key_holder(self, session: Session, key_id: str, claims: Claims) -> Partner | None:
         for credential in credentials_of(session, key_id, tenant_id=EVERY_TENANT):
-            if credential_of_secret(credential.secret.digest) == claims.credential:
+            if credential_of_secret(credential.secret.created_at) == claims.credential:
                 allowed = frozenset(Scope(scope) for scope in claims.scope.split())
                 return self._partner(session, credential).narrowed(allowed)
         return None
@@ -77,7 +89,7 @@ class Callers:
             concurrency=credential.plan.concurrency,
             not_before=key.not_before,
             expires_at=min(expiries, default=None),
-            credential=credential_of_secret(credential.secret.digest),
+            credential=credential_of_secret(credential.secret.created_at),
             fingerprint_key=self._keyring.fingerprint_key(session, tenant_id=tenant.id),
             valid_from=key.not_before.timestamp() if key.not_before else 0.0,
             valid_until=min((at.timestamp() for at in expiries), default=float("inf")),

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from auth.api_keys import Pepper
 from db.database import ChangedMeanwhile, Database
 from db.ids import uuid7
-from db.reach import EVERY_TENANT
+from db.reach import EVERY_TENANT, NO_TENANT
 from db.tables import WrappedSecret
 from db.wrapped_secrets import all_wrapped, next_number, wrapped_of, wrapped_of_tenant
 
@@ -42,15 +42,21 @@ class Keyring:
     """Opens and makes wrapped keys; holds the peppers and the key that authenticates model files."""
 
     def __init__(self, database: Database, secret: bytes, previous: bytes | None = None) -> None:
+        self._database = database
         self._ciphers = [_cipher(each) for each in (secret, previous) if each]
         try:
-            self._prepare(database)
+            self._prepare()
         except ChangedMeanwhile:
             # Another process made the first keys in the same moment: they are ours too.
-            self._prepare(database)
+            self._prepare()
 
-    def _prepare(self, database: Database) -> None:
-        with database.transaction(EVERY_TENANT) as session:
+    def reload(self) -> None:
+        """Reads the peppers anew: another process may have added one. Raises `DatabaseUnavailable` or `WrongSecret`."""
+        with self._database.reading(NO_TENANT) as session:
+            self.peppers = [Pepper(row.number, secret) for row, secret in self.open(session, PEPPER)]
+
+    def _prepare(self) -> None:
+        with self._database.transaction(EVERY_TENANT) as session:
             self._rewrap(session)
             self.peppers = [Pepper(number, secret) for number, secret in self._open_or_make(session, PEPPER)]
             self._artifact_key = self._open_or_make(session, ARTIFACT_MAC)[-1][1]

@@ -16,6 +16,7 @@ from cli import (
     database_commands,
     key_commands,
     model_commands,
+    pepper_commands,
     plan_commands,
     quickstart,
     signing_key_commands,
@@ -36,6 +37,7 @@ app.add_typer(plan_commands.app, name="plans")
 app.add_typer(tenant_commands.app, name="tenants")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(user_commands.app, name="users")
+app.add_typer(pepper_commands.app, name="peppers")
 app.add_typer(signing_key_commands.app, name="signing-keys")
 app.add_typer(model_commands.app, name="models")
 

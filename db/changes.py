@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db.tables import Change, ChangeCounter
 
-Kind = Literal["key", "tenant", "plan", "models", "user", "token", "signing-keys"]
+Kind = Literal["key", "tenant", "plan", "models", "user", "token", "signing-keys", "peppers"]
 
 
 def announce(session: Session, kind: Kind, object_id: str) -> None:

@@ -60,10 +60,26 @@ def note_use(session: Session, key_ids: Sequence[str], used_at: datetime, *, ten
         session.execute(update(Key).where(some, within(Key.tenant_id, tenant_id)).values(last_used_at=used_at))
 
 
+def renew_digest(session: Session, digest: str, newest: str, pepper_id: int, *, tenant_id: Reach) -> None:
+    """Replaces a secret's digest by the one under another pepper."""
+    secret = update(KeySecret).where(KeySecret.digest == digest, KeySecret.key_id.in_(_ids(tenant_id)))
+    session.execute(secret.values(digest=newest, pepper_id=pepper_id))
+
+
+def secrets_by_pepper(session: Session, *, tenant_id: Reach) -> dict[int, int]:
+    """How many secrets are digested under each pepper."""
+    counted = select(KeySecret.pepper_id, func.count()).where(KeySecret.key_id.in_(_ids(tenant_id)))
+    return dict(session.execute(counted.group_by(KeySecret.pepper_id)).all())
+
+
 def delete_keys(session: Session, *, tenant_id: str) -> int:
     """Deletes the tenant's keys with their secrets and limits; returns how many there were."""
     ids = session.scalars(delete(Key).where(Key.tenant_id == tenant_id).returning(Key.id))
     return len(ids.all())
+
+
+def _ids(tenant_id: Reach) -> Select[*tuple[Any, ...]]:
+    return select(Key.id).where(within(Key.tenant_id, tenant_id))
 
 
 def _keys(tenant_id: Reach) -> Select[*tuple[Any, ...]]:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 
 from auth.directory import Directory
-from auth.signing_keys import SigningKeys
 from db.catalogue import CatalogueEntry, read_catalogue
 from db.changes import latest, since
 from db.database import Database
@@ -22,13 +22,16 @@ logger = logging.getLogger("adyton.following")
 
 
 class Follower:
-    """Reads what changed; tells the directory (on the event loop), the registry (in a thread) and the signing keys."""
+    """Reads what changed; tells the directory (on the event loop), the registry (in a thread), and what reads anew."""
 
-    def __init__(self, database: Database, directory: Directory, registry: Registry, signing_keys: SigningKeys) -> None:
+    def __init__(
+        self, database: Database, directory: Directory, registry: Registry, reloads: Mapping[str, Callable[[], None]]
+    ) -> None:
         self._database = database
         self._directory = directory
         self._registry = registry
-        self._signing_keys = signing_keys
+        #: What is read anew, here in the thread, by the kind of change that asks for it.
+        self._reloads = reloads
         self._number = 0
         self._is_closing = threading.Event()
         self._models_changed = threading.Event()
@@ -83,8 +86,8 @@ class Follower:
 
     def _hand_out(self, changes: list[Change]) -> None:
         """Who may use which model is obeyed at once; what has to be loaded is loaded in the other thread."""
-        if any(change.kind == "signing-keys" for change in changes):
-            self._signing_keys.reload()
+        for kind in {change.kind for change in changes} & self._reloads.keys():
+            self._reloads[kind]()
         if any(change.kind == "models" for change in changes):
             self._registry.restrict(self._read_listings())
             self._models_changed.set()

@@ -13,6 +13,8 @@ from auth import api_keys
 from auth.principal import Scope
 from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens, credential_of_secret
+from db.keys import credentials_of
+from db.reach import EVERY_TENANT
 
 #: Kinds that are nobody: no operation may tell them apart.
 NOBODY = ("none", "malformed", "wrong checksum", "unknown", "revoked", "expired", "not yet valid", "suspended tenant",
@@ -169,8 +171,9 @@ def credential(made, kind: str, operation: str) -> str | None:
 
 
 def token_of_key(site, tokens, issued) -> str:
-    digest = site.keyring.newest_digest(issued.raw_key)[1]
-    return tokens.issue(subject=f"key:{issued.key.id}", client_id=issued.key.id, credential=credential_of_secret(digest),
+    with site.database.reading(EVERY_TENANT) as session:
+        (secret,) = [each.secret for each in credentials_of(session, issued.key.id, tenant_id=EVERY_TENANT)]
+    return tokens.issue(subject=f"key:{issued.key.id}", client_id=issued.key.id, credential=credential_of_secret(secret.created_at),
                         scope=" ".join(issued.key.scopes), not_after=float("inf"))[0]  # fmt: skip
 
 
