@@ -67,8 +67,8 @@ class Callers:
     def _key_holder(self, session: Session, key_id: str, claims: Claims) -> Partner | None:
         for credential in credentials_of(session, key_id, tenant_id=EVERY_TENANT):
             if credential_of_secret(credential.secret.created_at) == claims.credential:
-                allowed = frozenset(Scope(scope) for scope in claims.scope.split())
-                return self._partner(session, credential).narrowed(allowed)
+                named = claims.scope.split()
+                return self._partner(session, credential).narrowed(frozenset(s for s in Scope if s in named))
         return None
 
     def _partner(self, session: Session, credential: Credential) -> Partner:

@@ -129,7 +129,7 @@ async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:
     asked = form.get("scope")
     scopes = partner.scopes if asked is None else _scopes(asked, partner)
     return _answer(
-        request, subject=partner.subject, client_id=client_id, scope=" ".join(sorted(scopes)),
+        request, subject=partner.subject, scope=" ".join(sorted(scopes)),
         credential=partner.credential, not_after=partner.valid_until,
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
     parts = parts_of(request)
     user = await parts.sign_ins.sign_in(form["username"], form["password"], call_of(request).address)
     return _answer(
-        request, subject=f"user:{user.id}", client_id="password", scope=user.role, credential=str(user.generation),
+        request, subject=f"user:{user.id}", scope=user.role, credential=str(user.generation),
         not_after=float("inf"),
     )  # fmt: skip
 
