@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from auth.keyring import Keyring
-from auth.signing_keys import SIGNS_AFTER, SigningKeys, add_signing_key, retire_others
+from auth.signing_keys import SIGNS_AFTER, THE_KEYS, SigningKeys, add_signing_key, retire_others
 from auth.tokens import LIFE_SECONDS
 from db.changes import announce
 from db.database import Database
@@ -29,7 +29,7 @@ def rotate_signing_key(database: Database, keyring: Keyring, *, actor: str, over
         record_event(
             session, actor=actor, verb="signing-key.rotate", object_id=kid, overlap_seconds=seconds, retired=retired
         )
-        announce(session, "signing-keys", kid)
+        announce(session, "signing-keys", THE_KEYS)
     return kid
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from auth.keyring import Keyring
 from auth.principal import Partner, Person, Principal, Role, Scope
+from auth.signing_keys import THE_KEYS
 from auth.tokens import Claims, InvalidToken, Tokens, credential_of_secret
 from db.database import ChangedMeanwhile, Database, DatabaseUnavailable
 from db.keys import Credential, credentials_of, find_credential, renew_digest
@@ -62,7 +63,8 @@ class Callers:
             if is_revoked(session, claims.token_id):
                 return None
             holder = self._key_holder(session, id_, claims) if kind == "key" else self._person(session, id_, claims)
-        return holder and holder.by_token(claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
+        expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
+        return holder and holder.by_token(expires_at, claims.token_id, THE_KEYS)
 
     def _key_holder(self, session: Session, key_id: str, claims: Claims) -> Partner | None:
         for credential in credentials_of(session, key_id, tenant_id=EVERY_TENANT):

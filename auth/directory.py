@@ -100,7 +100,7 @@ class Directory:
         self._read_at = read_at
 
     def _forget(self, change: Change) -> None:
-        if change.kind in ("models", "signing-keys", "peppers"):
+        if change.kind in ("models", "peppers"):
             return
         if change.kind == "plan":
             self._remembered.clear()

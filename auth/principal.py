@@ -58,12 +58,12 @@ class Principal:
         """Whether it may call from that address."""
         return True
 
-    def by_token(self, token_id: str, expires_at: datetime) -> Self:
+    def by_token(self, expires_at: datetime, *depends_on: str) -> Self:
         """The same caller by a token that ends then, or earlier if the caller's own credential does."""
         end = min(expires_at, self.expires_at) if self.expires_at else expires_at
         return replace(
             self, expires_at=end, valid_until=min(self.valid_until, expires_at.timestamp()),
-            depends_on=(*self.depends_on, token_id),
+            depends_on=(*self.depends_on, *depends_on),
         )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from db.wrapped_secrets import wrapped_of
 
 #: A new key signs only once every process has heard of it: they look four times a second, and stop after one.
 SIGNS_AFTER = timedelta(seconds=2)
+#: What changes with any of them: every token's caller depends on it.
+THE_KEYS = "signing-keys"
 _COORDINATE_BYTES = 32
 
 
@@ -49,7 +51,8 @@ class SigningKeys:
         self.reload()
         if not self._by_kid:
             with database.transaction(NO_TENANT) as session:
-                announce(session, "signing-keys", add_signing_key(session, keyring))
+                add_signing_key(session, keyring)
+                announce(session, "signing-keys", THE_KEYS)
             self.reload()
 
     def reload(self) -> None:

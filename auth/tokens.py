@@ -11,7 +11,7 @@ import binascii
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,7 +48,11 @@ class Claims:
     subject: str
     credential: str
     scope: str
-    expires_at: int
+    expires_at: float
+
+    def until(self, instant: float) -> Claims:
+        """The same, and no longer than the key that signed it is taken."""
+        return replace(self, expires_at=min(self.expires_at, instant))
 
 
 class Tokens:
@@ -84,7 +88,7 @@ class Tokens:
         # And the claims: python-jose stumbles over those of another type.
         says = _checked(claims)
         _decode(raw_token, jwk.construct(key.private.public_key(), ALGORITHM))
-        return says
+        return says if key.retired_at is None else says.until(key.retired_at.timestamp())
 
 
 def check_form(raw_token: bytes) -> None:
