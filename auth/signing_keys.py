@@ -66,7 +66,7 @@ class SigningKeys:
         now = datetime.now(UTC)
         living = [key for key in self._by_kid.values() if not key.is_retired(now)]
         known = [key for key in living if key.created_at + SIGNS_AFTER <= now]
-        return (known or living)[-1]
+        return known[-1] if known else living[0]
 
     def find(self, kid: str) -> SigningKey | None:
         """The key of that name that signatures are still taken from."""

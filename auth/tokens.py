@@ -62,11 +62,16 @@ class Tokens:
         self.keys = keys
 
     def issue(self, *, subject: str, credential: str, scope: str, not_after: float) -> tuple[str, int]:
-        """A token and its life in seconds: 15 minutes, or less where what it was bought with ends at `not_after`."""
+        """A token and its life in seconds: 15 minutes, or less where what it was bought with ends at `not_after`.
+
+        Raises `InvalidToken` where that is within a second.
+        """
         now = int(time.time())
         kind, _, id_ = subject.partition(":")
         client_id = id_ if kind == "key" else BY_PASSWORD
-        life = int(min(LIFE_SECONDS, not_after - now))
+        life = int(min(LIFE_SECONDS, not_after - time.time()))
+        if life < 1:
+            raise InvalidToken
         claims = {
             "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "client_id": client_id, "iat": now, "exp": now + life,
             "jti": uuid7(), "scope": scope, "credential": credential,

@@ -146,7 +146,11 @@ async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
 
 
 def _answer(request: Request, **claims: Any) -> dict[str, Any]:
-    token, seconds = parts_of(request).tokens.issue(**claims)
+    try:
+        token, seconds = parts_of(request).tokens.issue(**claims)
+    except InvalidToken:
+        # What it would be bought with has no second left.
+        raise NotAuthenticated(was_presented=True) from None
     return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": claims["scope"]}
 
 
