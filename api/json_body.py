@@ -6,6 +6,7 @@ FastAPI would read and judge a body before any dependency runs, and repeat its v
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.body import read_body
 from api.dependencies import parts_of
-from inference.strict_json import parse_json
+from inference.strict_json import BrokenJson, parse_json
 from serving.predictor import BodyTooSlow
 
 MAX_ERRORS = 100
@@ -52,7 +53,13 @@ def json_body(form: type[Form]) -> Any:
                 raw = await read_body(request, settings.max_body_bytes)
         except TimeoutError:
             raise BodyTooSlow from None
-        return validated(form, parse_json(raw))
+        document = parse_json(raw)
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            # Half of a surrogate pair, which is no character and which no database takes.
+            raise BrokenJson("a text is not Unicode") from None
+        return validated(form, document)
 
     return Depends(read)
 

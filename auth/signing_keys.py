@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from auth.keyring import TOKEN_SIGNING, Keyring
 from db.changes import announce
 from db.database import Database
-from db.reach import LOOKUP, NO_TENANT
+from db.reach import EVERY_TENANT, LOOKUP
 from db.wrapped_secrets import wrapped_of
 
 #: A new key signs only once every process has heard of it: they look four times a second, and stop after one.
@@ -50,7 +50,7 @@ class SigningKeys:
         self._by_kid: dict[str, SigningKey] = {}
         self.reload()
         if not self._by_kid:
-            with database.transaction(NO_TENANT) as session:
+            with database.transaction(EVERY_TENANT) as session:
                 add_signing_key(session, keyring)
                 announce(session, "signing-keys", THE_KEYS)
             self.reload()

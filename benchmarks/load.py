@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +30,10 @@ class Result:
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request over and over until the deadline."""
+    """Sends one request after another until there are no more, or the deadline."""
 
-    def __init__(self, request: bytes, result: Result, deadline: float) -> None:
-        self._request, self._result, self._deadline = request, result, deadline
+    def __init__(self, requests: Iterator[bytes], result: Result, deadline: float) -> None:
+        self._requests, self._result, self._deadline = requests, result, deadline
         self._buffer = b""
         self._sent_at = 0.0
         self.done = asyncio.get_running_loop().create_future()
@@ -54,10 +55,7 @@ class Connection(asyncio.Protocol):
         self._result.latencies.append(now - self._sent_at)
         self._result.statuses[int(head[9:12])] += 1
         self._buffer = b""
-        if now < self._deadline:
-            self._send()
-        else:
-            self._transport.close()
+        self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -65,7 +63,11 @@ class Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        request = next(self._requests, None) if self._sent_at < self._deadline else None
+        if request is None:
+            self._transport.close()
+        else:
+            self._transport.write(request)
 
 
 def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
@@ -80,17 +82,17 @@ def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def run(port: int, request: bytes, *, connections: int, seconds: float) -> Result:
-    """Loads the server on that port, and says what came back."""
-    return uvloop.run(_run(port, request, connections, seconds))
+def run(port: int, requests: Iterator[bytes], *, connections: int, seconds: float = 1e9) -> Result:
+    """Loads the server on that port until the requests are over or the time is, and says what came back."""
+    return uvloop.run(_run(port, requests, connections, seconds))
 
 
-async def _run(port: int, request: bytes, connections: int, seconds: float) -> Result:
+async def _run(port: int, requests: Iterator[bytes], connections: int, seconds: float) -> Result:
     loop, result, started = asyncio.get_running_loop(), Result(), time.perf_counter()
     protocols = []
     for _ in range(connections):
         _, protocol = await loop.create_connection(
-            lambda: Connection(request, result, started + seconds), "127.0.0.1", port
+            lambda: Connection(requests, result, started + seconds), "127.0.0.1", port
         )
         protocols.append(protocol.done)
     await asyncio.gather(*protocols)

@@ -11,6 +11,7 @@ import argparse
 import os
 import statistics
 import tempfile
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def measure(server: servers.Server, connections: int, seconds: float) -> dict[st
     headers = {"X-API-Key": server.key} if server.key else {}
     path = "/v1/models/iris/predict" if server.key else "/predict"
     before = server.cpu_seconds()
-    result = load.run(server.port, load.post(path, ROW, headers), connections=connections, seconds=seconds)
+    result = load.run(server.port, repeat(load.post(path, ROW, headers)), connections=connections, seconds=seconds)
     if set(result.statuses) != {200}:
         raise RuntimeError(f"not all answered: {dict(result.statuses)}")
     cpu = (server.cpu_seconds() - before) / len(result.latencies) * 1e6

@@ -24,6 +24,10 @@ class Server:
     def __init__(self, process: subprocess.Popen[bytes], port: int, key: str | None = None) -> None:
         self.process, self.port, self.key = process, port, key
 
+    def memory_bytes(self) -> int:
+        """Memory of the process that is resident."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def cpu_seconds(self) -> float:
         """Time that the process has spent on the processor, in user and kernel mode."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

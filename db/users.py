@@ -30,6 +30,9 @@ def find_user(session: Session, user_id: str, *, tenant_id: Reach) -> tuple[User
 
 def find_user_by_email(session: Session, email: str, *, tenant_id: Reach) -> User | None:
     """The person of that address, which is compared in lower case."""
+    if "\0" in email:
+        # PostgreSQL takes none in a text, not even to look for it.
+        return None
     return session.scalar(select(User).where(User.email == email.lower(), within(User.tenant_id, tenant_id)))
 
 

@@ -20,12 +20,14 @@ TENANTS_ROWS = {
     "keys": _OWN,
     # What a sub-query finds is itself only what this transaction may see.
     "key_secrets": "EXISTS (SELECT FROM keys WHERE keys.id = key_id)",
-    "policies": f"plan_id IS NOT NULL OR {_OWN} OR EXISTS (SELECT FROM keys WHERE keys.id = key_id)",
-    "wrapped_secrets": f"tenant_id IS NULL OR {_OWN}",
+    "policies": f"{_OWN} OR EXISTS (SELECT FROM keys WHERE keys.id = key_id)",
+    "wrapped_secrets": _OWN,
     "grants": _OWN,
     "events": _OWN,
     "prediction_records": _OWN,
 }
+#: Rows that are everybody's to read, and no tenant's to write.
+COMMON = {"policies": "plan_id IS NOT NULL", "wrapped_secrets": "tenant_id IS NULL"}
 #: What may be read before it is known who is calling.
 LOOKUP_READS = ("tenants", "users", "keys", "key_secrets", "policies", "wrapped_secrets", "grants")
 
@@ -58,6 +60,8 @@ def isolate(connection: Connection, role: str | None) -> None:
         _policy(connection, table, "every_tenant", f"USING ({_VIEW} = 'every-tenant')")
         if table in LOOKUP_READS:
             _policy(connection, table, "lookup", f"FOR SELECT USING ({_VIEW} = 'lookup')")
+        if table in COMMON:
+            _policy(connection, table, "common", f"FOR SELECT USING ({COMMON[table]})")
     # A group commit holds many tenants' records: whoever may see none may still add some.
     _policy(connection, "prediction_records", "writer", "FOR INSERT WITH CHECK (true)")
     for partition in connection.scalars(text(_PARTITIONS)).all():
@@ -94,19 +98,24 @@ def faults(connection: Connection) -> Iterator[str]:
     if role.is_above:
         yield f"the role {role.rolname} is above row-level security (SUPERUSER or BYPASSRLS)"
     tables = {row.name: row for row in connection.execute(text(_TABLES))}
-    policies = {(row.tablename, row.policyname) for row in connection.execute(text("SELECT * FROM pg_policies"))}
+    policies = {
+        (row.tablename, row.policyname)
+        for row in connection.execute(
+            text("SELECT tablename, policyname FROM pg_policies WHERE schemaname = current_schema()")
+        )
+    }
     partitions = set(connection.scalars(text(_PARTITIONS)))
     for table in sorted(tables):
         if tables[table].is_owner:
             yield f"the role {role.rolname} owns the table {table}"
         if table in TENANTS_ROWS.keys() | partitions and not tables[table].is_shut:
             yield f"the table {table} has no forced row-level security"
-    for table in TENANTS_ROWS:
-        for name in ("tenant", "every_tenant", *(("lookup",) if table in LOOKUP_READS else ())):
-            if (table, name) not in policies:
-                yield f"the table {table} has no policy {name}"
-    if ("prediction_records", "writer") not in policies:
-        yield "the table prediction_records has no policy writer"
+    named = {"tenant": TENANTS_ROWS, "every_tenant": TENANTS_ROWS, "lookup": LOOKUP_READS, "common": COMMON}
+    wanted = {(table, name) for name, having in named.items() for table in having} | {("prediction_records", "writer")}
+    for table, name in sorted(wanted - policies):
+        yield f"the table {table} has no policy {name}"
+    for table, name in sorted(policies - wanted):
+        yield f"the table {table} has a policy {name} that is not ours"
     yield from _excess(connection, sorted(partitions))
 
 

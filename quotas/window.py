@@ -8,8 +8,6 @@ the quota, and what expires is free again at most a sixty-fourth of the window l
 
 from __future__ import annotations
 
-from collections import deque
-
 SUB_WINDOWS = 64
 NS = 1_000_000_000
 _FIRST, _LAST, _COUNT = 0, 1, 2
@@ -24,14 +22,15 @@ class Window:
         self._length = window_seconds * NS
         self._width = self._length // SUB_WINDOWS
         # Sub-windows, the oldest first: the instants of the first and the last spending in it, and how much.
-        self._parts: deque[list[int]] = deque()
+        # A list: a deque would take its smallest block of 64 places for each of a hundred thousand tenants.
+        self._parts: list[list[int]] = []
         self._total = 0
 
     def spent(self, now: int) -> int:
         """What was spent in the trailing window, with the oldest sub-window counted whole."""
         expired, parts = now - self._length, self._parts
         while parts and parts[0][_LAST] < expired:
-            self._total -= parts.popleft()[_COUNT]
+            self._total -= parts.pop(0)[_COUNT]
         return self._total
 
     def spend(self, cost: int, now: int) -> None:

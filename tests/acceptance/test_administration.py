@@ -147,7 +147,16 @@ async def test_members_that_are_not_asked_for_change_nothing(site):
         assert contents(site) == before
 
 
-NO_OBJECTS = {b"{": 400, b'{"a": 1, "a": 2}': 400, b"[]": 422, b'"x"': 422, b"null": 422, b"\xff": 400, b"": 400}
+NO_OBJECTS = {
+    b"{": 400,
+    b'{"a": 1, "a": 2}': 400,
+    b"[]": 422,
+    b'"x"': 422,
+    b"null": 422,
+    b"\xff": 400,
+    b"": 400,
+    b'{"label": "\\ud800"}': 400,
+}
 INVALID = [
     ("POST /admin/tenants", {"name": "Bank"}), ("POST /admin/tenants", {"name": "a/b"}), ("POST /admin/tenants", {"name": ""}),
     ("POST /admin/tenants", {"name": 5}), ("POST /admin/tenants", {"name": "x" * 64}), ("POST /admin/tenants", {}),

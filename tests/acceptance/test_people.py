@@ -37,7 +37,7 @@ async def test_nobody_learns_who_there_is(any_site):
     site.suspend("gone")
     attempts = {"unknown": ("x@example.com", PASSWORD), "wrong": (right, "not the password"), "disabled": ("d@example.com", PASSWORD),
                 "suspended": (theirs, PASSWORD), "long": (right, "x" * 1025), "nul": (right, "x\0y"), "empty": ("", ""),
-                "odd": ("\u00e9' OR 1=1 --@x", "x")}  # fmt: skip
+                "nul in the name": ("a\0@x", "x"), "odd": ("\u00e9' OR 1=1 --@x", "x")}  # fmt: skip
     async with site.client() as client:
         took = {name: [] for name in (*attempts, "right")}
         answers = []

@@ -19,7 +19,7 @@ from admin.signing_keys import rotate_signing_key
 from auth import api_keys
 from auth.signing_keys import SigningKeys
 from db.ids import uuid7
-from db.reach import NO_TENANT
+from db.reach import EVERY_TENANT
 from tests.support.people import person, token_of
 from tests.support.site import ACTOR
 
@@ -131,7 +131,7 @@ def headers(f: Forger):
     der = log_key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with f.site.database.transaction(NO_TENANT) as session:
+    with f.site.database.transaction(EVERY_TENANT) as session:
         row = f.site.keyring.add(session, "log-signing", der)
     for kid in (str(row.number), row.id, row.number):
         yield f"a key that signs the log, kid {kid}", f.signed(f.header | {"kid": kid}, key=log_key)

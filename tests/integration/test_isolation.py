@@ -143,6 +143,9 @@ def test_a_tenants_transaction_writes_no_row_of_another(shared):
     with shared.database.transaction(shared.tenants["tenant0"]) as session:
         assert session.execute(text("UPDATE keys SET label = 'x' WHERE tenant_id = :id"), {"id": other}).rowcount == 0
         assert session.execute(text("DELETE FROM grants WHERE tenant_id = :id"), {"id": other}).rowcount == 0
+        # What is everybody's is to be read.
+        assert session.execute(text("UPDATE policies SET amount = 9 WHERE plan_id IS NOT NULL")).rowcount == 0
+        assert session.execute(text("DELETE FROM wrapped_secrets WHERE tenant_id IS NULL")).rowcount == 0
     for statement in ("UPDATE keys SET tenant_id = :id",
                       "INSERT INTO grants SELECT id, :id, now() FROM models",
                       "INSERT INTO events SELECT gen_random_uuid(), now(), 'x', 'x', :id, 'x', '{}'"):  # fmt: skip
@@ -184,6 +187,7 @@ def test_db_check_says_what_is_missing(shared, postgres):
         "DROP POLICY tenant ON events": "the table events has no policy tenant",
         f"GRANT SELECT ON {partition} TO adyton_program": f"the program's role may read the partition {partition} by its name",
         "GRANT DELETE ON prediction_records TO adyton_program": "the program's role may DELETE on prediction_records",
+        "CREATE POLICY open ON keys USING (true)": "the table keys has a policy open that is not ours",
         "REVOKE INSERT ON events FROM adyton_program": "the program's role may not INSERT on events",
     }.items():
         postgres.execute(statement, name)
@@ -191,6 +195,7 @@ def test_db_check_says_what_is_missing(shared, postgres):
     checked = run_cli(shared, "db", "check")
     assert (checked.returncode, checked.stdout) == (1, "")
     assert "docs/operations.md" in checked.stderr
+    postgres.execute("DROP POLICY open ON keys", name)
     assert run_cli(shared, "db", "upgrade").returncode == 0
     assert migrations.isolation_faults(shared.database) == []
 
