@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -52,13 +53,8 @@ async def search_predictions(
 ) -> Response:
     """The records that you may see, newest first, in pages: `next` is the `after` of the following page."""
     check_query(request)
-    parts = parts_of(request)
-    asked = dict(request.query_params)
-    reach = await run_in_threadpool(_note_reading, parts.database, caller, "log.search", tenant, asked)
-    if reach is None or (request_id is not None and not is_uuid7(request_id)):
-        return JsonBytes(orjson.dumps({"records": [], "next": None}))
     filters = Filters(
-        tenant_id=reach,
+        tenant_id=caller.reach,
         key_id=key,
         model=model,
         version=version,
@@ -71,9 +67,16 @@ async def search_predictions(
         min_latency_us=None if min_latency_ms is None else round(min_latency_ms * 1000),
     )
     place = None if after is None else _place(after)
+    parts = parts_of(request)
+    asked = dict(request.query_params)
+    reach = await run_in_threadpool(_note_reading, parts.database, caller, "log.search", tenant, asked)
+    if reach is None or (request_id is not None and not is_uuid7(request_id)):
+        return JsonBytes(orjson.dumps({"records": [], "next": None}))
     await parts.log.flush()
     async with parts.searches:
-        return JsonBytes(await run_in_threadpool(_search, parts.database, filters, limit, place))
+        return JsonBytes(
+            await run_in_threadpool(_search, parts.database, replace(filters, tenant_id=reach), limit, place)
+        )
 
 
 @router.get("/audit/predictions/{request_id}", summary="One record of the prediction log")
