@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db.tables import RevokedToken
+
+FORGOTTEN_AFTER = timedelta(minutes=5)
 
 
 def is_revoked(session: Session, token_id: str) -> bool:
@@ -16,7 +18,8 @@ def is_revoked(session: Session, token_id: str) -> bool:
 
 def add_revoked(session: Session, token_id: str, expires_at: datetime) -> bool:
     """Remembers a token as ended, until it would have ended anyway; False if it was ended already."""
-    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < datetime.now(UTC)))
+    # Not at once: another machine's clock may be behind this one's.
+    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < datetime.now(UTC) - FORGOTTEN_AFTER))
     if is_revoked(session, token_id):
         return False
     session.add(RevokedToken(id=token_id, expires_at=expires_at))

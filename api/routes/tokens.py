@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from admin.tokens import end_token
 from admin.users import change_password
-from api.body import read_body
 from api.dependencies import call_of, caller, parts_of
 from api.errors import TokenRequestRefused
+from api.form_body import read_form, takes_form
 from api.json_body import Form, json_body, takes
 from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.principal import Partner, Person, Principal, Scope
 from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
 from auth.tokens import InvalidToken
-from serving.predictor import BodyTooSlow
 
 router = APIRouter(tags=["tokens"])
 
-MAX_FORM_BYTES = 16 << 10
-MAX_FIELDS = 10
-FORM_TYPE = b"application/x-www-form-urlencoded"
 _TOKEN_FORM = {
     "grant_type": "client_credentials, or password for people",
     "client_id": "the key's id",
@@ -39,16 +34,10 @@ _TOKEN_FORM = {
 }
 
 
-def _form_of(fields: dict[str, str], required: list[str]) -> dict[str, Any]:
-    properties = {name: {"type": "string", "description": words} for name, words in fields.items()}
-    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    return {"requestBody": {"required": True, "content": {FORM_TYPE.decode(): {"schema": schema}}}}
-
-
-@router.post("/auth/token", summary="Buy a token", openapi_extra=_form_of(_TOKEN_FORM, ["grant_type"]))
+@router.post("/auth/token", summary="Buy a token", openapi_extra=takes_form(_TOKEN_FORM, ["grant_type"]))
 async def issue_token(request: Request) -> dict[str, Any]:
     """A token of at most 15 minutes: for a key (`client_credentials`), whose limits it has, or for a person."""
-    form = await _form(request, _TOKEN_FORM)
+    form = await read_form(request, _TOKEN_FORM)
     grant = form.get("grant_type")
     if grant == "client_credentials":
         return await _for_key(request, form)
@@ -68,11 +57,11 @@ async def publish_keys(request: Request) -> dict[str, Any]:
 @router.post(
     "/auth/revoke",
     summary="End a token",
-    openapi_extra=_form_of({"token": "the token", "token_type_hint": "not needed"}, ["token"]),
+    openapi_extra=takes_form({"token": "the token", "token_type_hint": "not needed"}, ["token"]),
 )
 async def revoke_token(request: Request) -> dict[str, Any]:
     """Ends a token before its time (RFC 7009). Whoever has it may; one that is none already is answered alike."""
-    form = await _form(request, {"token": "", "token_type_hint": ""})
+    form = await read_form(request, {"token": "", "token_type_hint": ""})
     raw_token = form.get("token")
     if raw_token is None:
         raise TokenRequestRefused("invalid_request", "token is missing")
@@ -179,22 +168,3 @@ def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
     if scheme.lower() != b"basic" or not colon:
         raise NotAuthenticated(was_presented=True)
     return unquote_plus(id_), unquote_plus(secret)
-
-
-async def _form(request: Request, known: dict[str, str]) -> dict[str, str]:
-    """The form's fields. Raises `TokenRequestRefused` for what is not one, has one twice, or one that is not known."""
-    settings = parts_of(request).settings
-    try:
-        async with asyncio.timeout(settings.request_timeout_seconds):
-            body = await read_body(request, min(MAX_FORM_BYTES, settings.max_body_bytes), media_type=FORM_TYPE)
-    except TimeoutError:
-        raise BodyTooSlow from None
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict",
-                          max_num_fields=MAX_FIELDS)  # fmt: skip
-    except ValueError:
-        raise TokenRequestRefused("invalid_request", "the body is not a form") from None
-    fields = dict(pairs)
-    if len(fields) < len(pairs) or not fields.keys() <= known.keys():
-        raise TokenRequestRefused("invalid_request", "the form has a field twice, or one that is not known")
-    return fields

@@ -1,0 +1,44 @@
+"""A body that is a form, as OAuth 2.0 wants it (RFC 6749, appendix B): no field twice, and none that is not known."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+
+from api.body import read_body
+from api.dependencies import parts_of
+from api.errors import TokenRequestRefused
+from serving.predictor import BodyTooSlow
+
+MAX_BYTES = 16 << 10
+MAX_FIELDS = 10
+TYPE = b"application/x-www-form-urlencoded"
+
+
+async def read_form(request: Request, known: dict[str, str]) -> dict[str, str]:
+    """The form's fields. Raises `TokenRequestRefused` for what is not one, has one twice, or one that is not known."""
+    settings = parts_of(request).settings
+    try:
+        async with asyncio.timeout(settings.request_timeout_seconds):
+            body = await read_body(request, min(MAX_BYTES, settings.max_body_bytes), media_type=TYPE)
+    except TimeoutError:
+        raise BodyTooSlow from None
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict",
+                          max_num_fields=MAX_FIELDS)  # fmt: skip
+    except ValueError:
+        raise TokenRequestRefused("invalid_request", "the body is not a form") from None
+    fields = dict(pairs)
+    if len(fields) < len(pairs) or not fields.keys() <= known.keys():
+        raise TokenRequestRefused("invalid_request", "the form has a field twice, or one that is not known")
+    return fields
+
+
+def takes_form(fields: dict[str, str], required: list[str]) -> dict[str, Any]:
+    """What OpenAPI says of a route with such a body: its fields, each with what it is."""
+    properties = {name: {"type": "string", "description": words} for name, words in fields.items()}
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {TYPE.decode(): {"schema": schema}}}}
