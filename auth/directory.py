@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from db.tables import Change
 STALE_AFTER_SECONDS = 1.0
 MAX_REMEMBERED = 250_000
 LOOKUPS_AT_ONCE = 4
+#: A full collection over a hundred thousand callers would hold the loop for nearly two seconds, and everybody out.
+FROZEN_AT_ONCE = 2_000
 
 
 class DirectoryUnavailable(Exception):
@@ -44,6 +47,7 @@ class Directory:
         self._used: set[str] = set()
         # Its own: what keeps other threads busy, such as large bodies, must not keep callers from being known.
         self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="directory")
+        self._unfrozen = 0
         self._generation = 0
         self._read_at = -STALE_AFTER_SECONDS
 
@@ -147,4 +151,13 @@ class Directory:
         self._remembered[place] = principal
         for owner in principal.depends_on:
             self._places.setdefault(owner, set()).add(place)
+        self._freeze()
         return principal
+
+    def _freeze(self) -> None:
+        """Takes what is remembered out of the collector's sight, now and then; it is freed by its last reference."""
+        self._unfrozen += 1
+        if self._unfrozen >= FROZEN_AT_ONCE:
+            self._unfrozen = 0
+            gc.collect(1)
+            gc.freeze()

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from admin.facts import NotFound
-from admin.models import grant_model, register_bundled, ungrant_model
 from admin.shown import shown_model
 from cli.context import Context
 from cli.output import Json, show
@@ -47,6 +46,8 @@ def show_(
 @app.command()
 def grant(name: str, tenant: TenantName, as_json: Json = False) -> None:
     """Lets a tenant use a model that is not public."""
+    from admin.models import grant_model  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
+
     context = Context()
     grant_model(context.database, actor=context.actor, name=name, tenant=tenant)
     show({"model": name, "granted_to": tenant}, as_json=as_json)
@@ -55,6 +56,8 @@ def grant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 @app.command()
 def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
     """Takes that right back."""
+    from admin.models import ungrant_model  # noqa: PLC0415  as above
+
     context = Context()
     ungrant_model(context.database, actor=context.actor, name=name, tenant=tenant)
     show({"model": name, "no_longer_granted_to": tenant}, as_json=as_json)
@@ -63,6 +66,8 @@ def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 @app.command()
 def bundled(as_json: Json = False) -> None:
     """Registers the bundled models iris, wine and diabetes, public, where they are missing."""
+    from admin.models import register_bundled  # noqa: PLC0415  as above
+
     context = Context()
     made = register_bundled(context.database, context.store, actor=context.actor)
     show({"registered": made}, as_json=as_json)

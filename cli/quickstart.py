@@ -10,7 +10,6 @@ from pathlib import Path
 import orjson
 
 from admin.keys import KeyTerms, issue_key
-from admin.models import register_bundled
 from admin.tenants import create_tenant
 from admin.users import create_user
 from api.settings import DEFAULT_SECRET_FILE, Settings, read_settings
@@ -31,6 +30,8 @@ KEY = "ADYTON_DEMO_KEY"
 
 def prepare() -> tuple[Settings, dict[str, str]]:
     """Makes what is missing; returns the settings to serve with, and what was made just now, as it is kept."""
+    from admin.models import register_bundled  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
+
     env_file = Path(".env")
     settings = read_settings(env_file=env_file if env_file.is_file() else None)
     if settings.secret is None and settings.secret_file is None:

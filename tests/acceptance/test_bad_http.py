@@ -13,6 +13,8 @@ import pytest
 from tests.support.raw import exchange, post
 from tests.support.site import IRIS
 
+pytestmark = pytest.mark.alone
+
 GOOD = json.dumps(IRIS).encode()
 ROUTE = "/v1/models/iris/predict"
 

@@ -14,6 +14,8 @@ from tests.support.log import assert_holds
 from tests.support.site import IRIS
 from tests.support.traffic import Traffic
 
+pytestmark = pytest.mark.alone
+
 
 def predict(server, key) -> httpx.Response:
     return httpx.post(f"{server.url}/predict", json=IRIS, headers={"X-API-Key": key}, timeout=10)

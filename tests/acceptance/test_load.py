@@ -10,6 +10,8 @@ from db.reach import EVERY_TENANT
 from locustfiles.ledger import Admitted, Ledger, Limit
 from locustfiles.run import Site, load
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize(
     ("statement", "green"), [(None, True), ("UPDATE policies SET amount = amount * 3 WHERE name LIKE 'key-%'", False)]

@@ -16,7 +16,7 @@ from tests.support.people import PASSWORD, client_of, person, sign_in, token_of
 from tests.support.server import cli_json, run_cli
 from tests.support.site import ACTOR, Site
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.alone]
 
 NEW = "quite other words, four of them"
 

@@ -26,7 +26,7 @@ from tests.support.people import PASSWORD, person
 from tests.support.server import Server
 from tests.support.site import ACTOR, IRIS, Site
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.alone]
 
 PROCESSES = 4
 SECOND = 1.0

@@ -5,8 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 
+import pytest
+
 from tests.support.log import assert_holds
 from tests.support.traffic import Traffic
+
+pytestmark = pytest.mark.alone
 
 
 def test_wal_memory_and_pauses_stay_bounded_under_load(site, serve, request):
