@@ -15,6 +15,8 @@ from db.reach import EVERY_TENANT
 from db.tenants import erased_since
 
 PERIOD_SECONDS = 30.0
+#: On SQLite nothing else is written meanwhile, not even the log.
+KEYS_AT_ONCE = 500
 #: What was under way when a tenant was erased is recorded by then, and began no earlier than that before it.
 LINGERS = timedelta(hours=1)
 
@@ -53,9 +55,9 @@ class Housekeeping:
             await self.work()
 
     def _write(self, used: Sequence[str], now: datetime) -> None:
-        if used:
+        for start in range(0, len(used), KEYS_AT_ONCE):
             with self._database.transaction(EVERY_TENANT) as session:
-                note_use(session, used, now, tenant_id=EVERY_TENANT)
+                note_use(session, used[start : start + KEYS_AT_ONCE], now, tenant_id=EVERY_TENANT)
         with self._database.reading(EVERY_TENANT) as session:
             erased = erased_since(session, now - LINGERS, tenant_id=EVERY_TENANT)
         for tenant in erased:

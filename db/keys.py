@@ -14,8 +14,6 @@ from db.paging import Cut, Page, read_page
 from db.reach import Reach, within
 from db.tables import Key, KeySecret, Plan, Tenant
 
-MAX_IDS_AT_ONCE = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -55,9 +53,8 @@ def page_of_keys(session: Session, cut: Cut, *, tenant_id: Reach, unused_since: 
 
 def note_use(session: Session, key_ids: Sequence[str], used_at: datetime, *, tenant_id: Reach) -> None:
     """Writes when these keys were last used; it is no change that an administrator could overwrite."""
-    for start in range(0, len(key_ids), MAX_IDS_AT_ONCE):
-        some = Key.id.in_(key_ids[start : start + MAX_IDS_AT_ONCE])
-        session.execute(update(Key).where(some, within(Key.tenant_id, tenant_id)).values(last_used_at=used_at))
+    used = update(Key).where(Key.id.in_(key_ids), within(Key.tenant_id, tenant_id))
+    session.execute(used.values(last_used_at=used_at))
 
 
 def renew_digest(session: Session, digest: str, newest: str, pepper_id: int, *, tenant_id: Reach) -> None:
