@@ -96,7 +96,7 @@ async def ends(servers, credentials, end, *, request=PREDICT, refusal=401) -> fl
     return max(accepted)
 
 
-async def test_a_key_and_its_token_die_within_a_second_everywhere(servers, rounds, record_property):
+async def test_a_key_and_its_token_die_within_a_second_everywhere(servers, rounds):
     """Hammered through four processes and then revoked: nothing sent later than a second after is accepted."""
     site, started = servers
     worst = 0.0
@@ -104,7 +104,7 @@ async def test_a_key_and_its_token_die_within_a_second_everywhere(servers, round
         issued = site.issue()
         credentials = [issued.raw_key, await asyncio.to_thread(bought, started[0], issued)]
         worst = max(worst, await ends(started, credentials, lambda issued=issued: site.revoke(issued.key.id)))
-    record_property("last_accepted_ms", round(worst * 1000))
+    print(f"last accepted {worst * 1e3:.0f} ms after the revocation")  # noqa: T201  the figure that a release needs
 
 
 async def test_a_suspended_tenants_keys_die(servers):
