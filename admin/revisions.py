@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy.orm.attributes import flag_modified
 
 from db.database import ChangedMeanwhile
-from db.tables import Key, Plan, Tenant, User
+from db.tables import Alias, Key, Plan, Tenant, User
 
 
-def revise(row: Key | Plan | Tenant | User, revision: int | None) -> None:
+def revise(row: Alias | Key | Plan | Tenant | User, revision: int | None) -> None:
     """Counts the row's revision up with this change, even where only its limits change.
 
     Raises `ChangedMeanwhile` unless the row is at `revision`, where one is named. Two transactions that both read the
@@ -16,4 +16,4 @@ def revise(row: Key | Plan | Tenant | User, revision: int | None) -> None:
     """
     if revision is not None and revision != row.revision:
         raise ChangedMeanwhile(f"it is at revision {row.revision}, not {revision}: look at it again")
-    flag_modified(row, "created_at")
+    flag_modified(row, "changed_at" if isinstance(row, Alias) else "created_at")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from db.catalogue import CatalogueEntry
 from db.policies import Level, policies_of
 from db.reach import EVERY_TENANT, Reach
-from db.tables import Event, Key, Plan, Tenant, User
+from db.tables import Alias, Event, Key, Plan, Tenant, User, Version
 
 
 def shown_plan(session: Session, plan: Plan) -> dict[str, Any]:
@@ -72,9 +73,35 @@ def shown_model(entry: CatalogueEntry) -> dict[str, Any]:
         "name": entry.model.name,
         "public": entry.model.is_public,
         "versions": list(entry.versions),
-        "aliases": entry.aliases,
+        "aliases": {name: entry.version_names()[alias.version_id] for name, alias in entry.aliases.items()},
+        "canaries": {name: shown_alias(alias, entry.version_names()) for name, alias in entry.aliases.items()
+                     if alias.canary_version_id is not None},
         "granted_to": sorted(entry.granted_to),
         "description": entry.model.description,
+    }  # fmt: skip
+
+
+def shown_alias(alias: Alias, names: Mapping[str, str]) -> dict[str, Any]:
+    """An alias with its canary, if there is one, and the versions it named before; `names` are the versions' by id."""
+    return {
+        "alias": alias.name,
+        "version": names.get(alias.version_id),
+        "canary": names.get(alias.canary_version_id or ""),
+        "share": alias.share,
+        "before": [names[each] for each in alias.history if each in names],
+        "changed_at": alias.changed_at,
+        "revision": alias.revision,
+    }
+
+
+def shown_version(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.name,
+        "format": version.format,
+        "artifact_sha256": version.artifact_sha256,
+        "compilation": version.compilation,
+        "schema": version.row_schema,
+        "created_at": version.created_at,
     }
 
 

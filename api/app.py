@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import migrations
+from admin.listings import read_listings
 from api import documents, pages
 from api.housekeeping import Housekeeping
 from api.middleware import Exchange
@@ -31,6 +33,7 @@ from api.routes import (
     tenants,
     tokens,
     users,
+    versions,
 )
 from api.settings import Settings
 from audit.writer import LogWriter
@@ -43,6 +46,8 @@ from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens
 from db.database import Database
 from inference.artifacts import ArtifactStore
+from inference.loading import Loader
+from inference.pool import Pool
 from inference.registry import Registry
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
@@ -96,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     # Included routers are matched through another layer for every request; their routes are the same without it.
-    for room in (predictions, models, callers, tokens, audit, keys, tenants, users, grants, events, health):
+    for room in (predictions, models, callers, tokens, audit, keys, tenants, users, grants, versions, events, health):
         app.router.routes.extend(room.router.routes)
     for router in (documents.router, pages.router):
         app.router.routes.extend(router.routes)
@@ -115,7 +120,13 @@ def assemble(settings: Settings) -> Parts:
     issuer = Tokens(signing_keys)
     directory = Directory(Callers(vital, keyring, issuer, has_people=settings.password_login), keyring)
     passwords = PasswordThreads()
-    registry = Registry(ArtifactStore(settings.models_dir, keyring.artifact_mac), max_rows=settings.max_batch_rows)
+    store = ArtifactStore(settings.models_dir)
+    loader = Loader(
+        store, keyring.version_mac, Pool(), max_rows=settings.max_batch_rows, gathers=settings.batching,
+        patience_seconds=settings.request_timeout_seconds, trusted=settings.skops_trusted,
+    )  # fmt: skip
+    registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
+    read_anew = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = LogWriter(vital)
     return Parts(
         settings=settings,
@@ -126,14 +137,17 @@ def assemble(settings: Settings) -> Parts:
         tokens=issuer,
         passwords=passwords,
         sign_ins=SignIns(database, keyring, passwords),
+        store=store,
+        loader=loader,
         registry=registry,
         quotas=Quotas(),
         failures=FailureThrottle(),
         log=log,
-        follower=Follower(vital, directory, registry, {"signing-keys": signing_keys.reload, "peppers": keyring.reload}),
+        follower=Follower(vital, directory, registry, partial(read_listings, vital), read_anew),
         housekeeping=Housekeeping(database, directory),
         predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
         searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
+        registrations=asyncio.Semaphore(1),
     )
 
 

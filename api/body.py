@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request
 
+from serving.predictor import ClientGone
+
 JSON = b"application/json"
 
 
@@ -13,10 +15,6 @@ class UnsupportedMediaType(Exception):
 
 class BodyTooLarge(Exception):
     """The body is longer than `MAX_BODY_BYTES`."""
-
-
-class ClientGone(Exception):
-    """The caller hung up while it was sending; nobody will read the answer."""
 
 
 async def read_body(request: Request, max_bytes: int, media_type: bytes = JSON) -> bytes:
@@ -58,3 +56,9 @@ def _is_in_utf8(content_type: bytes, media_type: bytes) -> bool:
     media, _, parameters = content_type.lower().partition(b";")
     charset = parameters.replace(b" ", b"").replace(b'"', b"")
     return media.strip() == media_type and charset in {b"", b"charset=utf-8"}
+
+
+async def hung_up(request: Request) -> None:
+    """Returns when the caller is gone; to be called once the body is there."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

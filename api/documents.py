@@ -11,8 +11,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from api.dependencies import parts_of, visitor
-from api.routes.models import usable_models
-from inference.registry import PRODUCTION, ServedModel, ServedVersion
+from api.routes.models import production_of, usable_models
+from inference.features import example_row
+from inference.listings import ModelListing, VersionListing
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,10 +53,10 @@ async def openapi(request: Request) -> Response:
     return Response(document, media_type="application/json")
 
 
-def _remembered(app: FastAPI, models: Sequence[ServedModel], default: str, max_rows: int) -> bytes:
+def _remembered(app: FastAPI, models: Sequence[ModelListing], default: str, max_rows: int) -> bytes:
     """The document's bytes, made once for each set of models that somebody may use."""
-    served = {model.listing.name: version for model in models if (version := _production(model)) is not None}
-    place = tuple(sorted((name, version.listing.id) for name, version in served.items()))
+    served = {model.name: version for model in models if (version := production_of(model)) is not None}
+    place = tuple(sorted((name, version.id) for name, version in served.items()))
     documents: dict[Any, bytes] = app.state.documents
     if place not in documents:
         if len(documents) >= MAX_REMEMBERED:
@@ -64,11 +65,7 @@ def _remembered(app: FastAPI, models: Sequence[ServedModel], default: str, max_r
     return documents[place]
 
 
-def _production(model: ServedModel) -> ServedVersion | None:
-    return model.versions.get(model.listing.aliases.get(PRODUCTION, ""))
-
-
-def _document(app: FastAPI, served: dict[str, ServedVersion], default: str, max_rows: int) -> dict[str, Any]:
+def _document(app: FastAPI, served: dict[str, VersionListing], default: str, max_rows: int) -> dict[str, Any]:
     document = copy.deepcopy(
         get_openapi(title="Adyton", version=app.version, description=app.description, routes=app.routes)
     )
@@ -77,7 +74,7 @@ def _document(app: FastAPI, served: dict[str, ServedVersion], default: str, max_
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
     for name, version in served.items():
-        schemas[f"Row.{name}"] = version.schema.document
+        schemas[f"Row.{name}"] = version.row_schema
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["responses"].pop("422", None)
@@ -103,9 +100,9 @@ def _name_models(item: dict[str, Any], names: list[str]) -> None:
                 parameter["schema"] = {"type": "string", "enum": names}
 
 
-def _body(served: dict[str, ServedVersion], shape: Any, *bounds: int) -> dict[str, Any]:
+def _body(served: dict[str, VersionListing], shape: Any, *bounds: int) -> dict[str, Any]:
     shapes = {
-        name: shape({"$ref": f"#/components/schemas/Row.{name}"}, v.schema.example(), *bounds)
+        name: shape({"$ref": f"#/components/schemas/Row.{name}"}, example_row(v.row_schema), *bounds)
         for name, v in served.items()
     }
     schemas = [schema for schema, _ in shapes.values()]

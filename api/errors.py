@@ -11,10 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
-from api.body import BodyTooLarge, ClientGone, UnsupportedMediaType
+from api.body import BodyTooLarge, UnsupportedMediaType
 from api.dependencies import NoSuchName, NotAcceptable, NotAllowed, PasswordChangeRequired, call_of, parts_of
 from api.direct_route import DuplicateParameter
 from api.json_body import InvalidBody
+from api.multipart_body import MalformedForm
 from api.problems import (
     BROKEN_JSON,
     CONFLICT,
@@ -57,7 +58,7 @@ from inference.schema import InvalidRows
 from inference.strict_json import BrokenJson
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
-from serving.predictor import BodyTooSlow, DeadlineExceeded, ModelFailed
+from serving.predictor import BodyTooSlow, ClientGone, DeadlineExceeded, ModelFailed
 
 QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 RETRY_SECONDS = 1
@@ -95,6 +96,7 @@ TABLE: dict[type[Exception], Problem] = {
     AmbiguousCredential: MALFORMED_REQUEST,
     DuplicateParameter: MALFORMED_REQUEST,
     ClientGone: MALFORMED_REQUEST,
+    MalformedForm: MALFORMED_REQUEST,
     BodyTooSlow: MALFORMED_REQUEST,
     NotAuthenticated: UNAUTHORIZED,
     SignInRefused: UNAUTHORIZED,
@@ -139,6 +141,8 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     AmbiguousCredential: lambda _: ("more than one credential was sent: send one", {}),
     DuplicateParameter: lambda _: ("a query parameter was given more than once", {}),
     BodyTooSlow: lambda _: ("the body did not arrive in time", {}),
+    ClientGone: lambda _: ("the caller hung up before the answer was there", {}),
+    MalformedForm: lambda _: ("the body is not a multipart form", {}),
     NotAllowed: lambda e: (f"this needs {' or '.join(e.needed)}", {}),
     NameTaken: lambda e: (str(e), {}),
     WrongState: lambda e: (str(e), {}),

@@ -14,6 +14,8 @@ from auth.passwords import PasswordThreads
 from auth.sign_in import SignIns
 from auth.tokens import Tokens
 from db.database import Database
+from inference.artifacts import ArtifactStore
+from inference.loading import Loader
 from inference.registry import Registry
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
@@ -31,6 +33,8 @@ class Parts:
     tokens: Tokens
     passwords: PasswordThreads
     sign_ins: SignIns
+    store: ArtifactStore
+    loader: Loader
     registry: Registry
     quotas: Quotas
     failures: FailureThrottle
@@ -40,3 +44,5 @@ class Parts:
     predictor: Predictor
     #: So many searches of the log at once; the others wait, and nobody else does.
     searches: asyncio.Semaphore
+    #: One model is examined at a time: it takes a processor.
+    registrations: asyncio.Semaphore

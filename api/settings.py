@@ -32,6 +32,11 @@ class Settings(BaseSettings):
     database_owner_url: str | None = None
     models_dir: Path = Path("var/models")
     default_model: str = "iris"
+    max_model_bytes: int = Field(64 << 20, ge=1)
+    max_loaded_bytes: int = Field(2 << 30, ge=1)
+    registration_seconds: float = Field(600.0, gt=0)
+    batching: bool = True
+    skops_trusted: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
     secret: SecretStr | None = None
     secret_file: Path | None = None
     secret_previous: SecretStr | None = None

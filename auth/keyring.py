@@ -69,9 +69,9 @@ class Keyring:
         """The newest pepper's number, and the digest to store under it."""
         return self.peppers[-1].number, self.peppers[-1].digest(raw_key.encode("ascii"))
 
-    def artifact_mac(self, sha256: str) -> str:
-        """HMAC-SHA-256 of an artifact's digest: a row altered in the database cannot vouch for an altered file."""
-        return hmac.digest(self._artifact_key, sha256.encode("ascii"), hashlib.sha256).hex()
+    def version_mac(self, facts: bytes) -> str:
+        """HMAC-SHA-256 of a model version's facts: a row altered in the database cannot vouch for an altered file."""
+        return hmac.digest(self._artifact_key, facts, hashlib.sha256).hex()
 
     def make_fingerprint_key(self, session: Session, *, tenant_id: str) -> None:
         """Gives a new tenant the key of its fingerprints; once destroyed, they say nothing to anybody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import typing
 from functools import cached_property
 
 import migrations
@@ -10,6 +11,9 @@ from api.settings import Settings, read_settings
 from auth.keyring import Keyring
 from db.database import Database
 from inference.artifacts import ArtifactStore
+
+if typing.TYPE_CHECKING:
+    from inference.loading import Loader
 
 
 class Context:
@@ -32,7 +36,18 @@ class Context:
 
     @cached_property
     def store(self) -> ArtifactStore:
-        return ArtifactStore(self.settings.models_dir, self.keyring.artifact_mac)
+        return ArtifactStore(self.settings.models_dir)
+
+    @cached_property
+    def loader(self) -> Loader:
+        """What loads a version as a server would."""
+        from inference.loading import Loader  # noqa: PLC0415  scikit-learn and ONNX take a second
+        from inference.pool import Pool  # noqa: PLC0415
+
+        return Loader(
+            self.store, self.keyring.version_mac, Pool(), max_rows=self.settings.max_batch_rows,
+            patience_seconds=self.settings.request_timeout_seconds, trusted=self.settings.skops_trusted,
+        )  # fmt: skip
 
     @property
     def actor(self) -> str:

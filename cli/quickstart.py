@@ -30,7 +30,7 @@ KEY = "ADYTON_DEMO_KEY"
 
 def prepare() -> tuple[Settings, dict[str, str]]:
     """Makes what is missing; returns the settings to serve with, and what was made just now, as it is kept."""
-    from admin.models import register_bundled  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
+    from admin.registration import register_bundled  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
 
     env_file = Path(".env")
     settings = read_settings(env_file=env_file if env_file.is_file() else None)
@@ -38,7 +38,7 @@ def prepare() -> tuple[Settings, dict[str, str]]:
         _make_secret()
     upgrade_database(settings)
     context = Context(settings)
-    register_bundled(context.database, context.store, actor=ACTOR)
+    register_bundled(context.database, context.store, context.keyring, actor=ACTOR)
     kept = _kept()
     made = _make_demo_key(context, kept) | _make_people(context)
     if made:

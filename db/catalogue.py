@@ -12,26 +12,29 @@ from db.tables import Alias, Grant, Model, Version
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A model with its active versions by name, its aliases (to names of versions) and the tenants it is granted to."""
+    """A model with its active versions by name, its aliases, and the tenants it is granted to."""
 
     model: Model
     versions: dict[str, Version] = field(default_factory=dict)
-    aliases: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, Alias] = field(default_factory=dict)
     granted_to: set[str] = field(default_factory=set)
+
+    def version_names(self) -> dict[str, str]:
+        """The active versions' names by their ids."""
+        return {version.id: name for name, version in self.versions.items()}
 
 
 def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
     """Everything that can be asked, by the model's name."""
     entries = {model.id: CatalogueEntry(model) for model in session.scalars(select(Model).order_by(Model.name))}
-    for version in session.scalars(select(Version).where(Version.status == "active").order_by(Version.created_at)):
+    active = select(Version).where(Version.status == "active").order_by(Version.created_at, Version.id)
+    for version in session.scalars(active):
         # A model that was made between two of these queries is read with its own change, a moment later.
         if version.model_id in entries:
             entries[version.model_id].versions[version.name] = version
-    for alias, version_name in session.execute(
-        select(Alias, Version.name).join(Version, Version.id == Alias.version_id).where(Version.status == "active")
-    ):
-        if alias.model_id in entries:
-            entries[alias.model_id].aliases[alias.name] = version_name
+    for alias in session.scalars(select(Alias).order_by(Alias.name)):
+        if alias.model_id in entries and alias.version_id in entries[alias.model_id].version_names():
+            entries[alias.model_id].aliases[alias.name] = alias
     for grant in session.scalars(select(Grant)):
         if grant.model_id in entries:
             entries[grant.model_id].granted_to.add(grant.tenant_id)
@@ -50,3 +53,16 @@ def find_model(session: Session, name: str) -> Model | None:
 
 def find_version(session: Session, *, model_id: str, name: str) -> Version | None:
     return session.scalar(select(Version).where(Version.model_id == model_id, Version.name == name))
+
+
+def version_names_of(session: Session, *, model_id: str) -> set[str]:
+    """Every name that a version of the model has or had."""
+    return set(session.scalars(select(Version.name).where(Version.model_id == model_id)))
+
+
+def find_alias(session: Session, *, model_id: str, name: str) -> Alias | None:
+    return session.get(Alias, (model_id, name))
+
+
+def aliases_of(session: Session, *, model_id: str) -> list[Alias]:
+    return list(session.scalars(select(Alias).where(Alias.model_id == model_id).order_by(Alias.name)))

@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     MetaData,
@@ -239,23 +240,32 @@ class Version(Base):
     status: Mapped[str] = mapped_column(String(16))
     format: Mapped[str] = mapped_column(String(16))
     artifact_sha256: Mapped[str] = mapped_column(String(64))
-    artifact_mac: Mapped[str] = mapped_column(String(64))
     compiled_sha256: Mapped[str | None] = mapped_column(String(64))
-    compiled_mac: Mapped[str | None] = mapped_column(String(64))
     compilation: Mapped[dict[str, Any]]
     row_schema: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+    #: A keyed digest of all of the above that says what is loaded, and how.
+    mac: Mapped[str] = mapped_column(String(64), server_default=text("''"))
 
 
 class Alias(Base):
-    """A moving name for a version of a model, such as `production`."""
+    """A moving name for a version of a model, such as `production`.
+
+    `share` percent of the keys are answered by the canary, where there is one; `history` holds the ids of the versions
+    that were there before, the last one last.
+    """
 
     __tablename__ = "aliases"
 
     model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"), primary_key=True)
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
     version_id: Mapped[str] = mapped_column(Id, ForeignKey("versions.id"), index=True)
+    canary_version_id: Mapped[str | None] = mapped_column(Id, ForeignKey("versions.id"))
+    share: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    history: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
     changed_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
 
 
 class Grant(Base):

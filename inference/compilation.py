@@ -1,21 +1,31 @@
 """Compiling a trained model to ONNX, and the test that decides whether the compiled one may answer.
 
-Linear parts are compiled in float64: in float32 a logistic regression's labels change on its decision boundary, while
-no random row shows it. Trees compare float32 themselves. Which of the two inputs serves is found by the test.
+Linear parts are compiled in float64: in float32 a logistic regression's labels change on its decision boundary. Trees
+compare rows rounded to float32, as scikit-learn's do. Which of the ways serves is found by the test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines import Graph, Pool, Predictions, TrainedEngine, is_tie
+from inference.engines import Tie, TrainedEngine, parts_of_estimator
+from inference.features import is_nullable, is_text, kind_of
+from inference.graphs import Graph, GraphAnswer
+from inference.inputs import Kind, Row
+from inference.onnx_files import with_float32_trees
+from inference.outputs import NotComputable, Predictions
+from inference.trial_rows import boundary_rows, random_rows, threshold_rows
 
 RELATIVE_TOLERANCE = 1e-5
-RANDOM_ROWS = 2_000
+#: Numbers that are nearer than this are the same: it is less than any answer means.
+ABSOLUTE_TOLERANCE = 1e-9
+LEAST_TIE_MARGIN = 1e-9
+SAMPLE_ROWS = 2_000
 SEED = 20260101
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
@@ -27,67 +37,206 @@ class Compiled(NamedTuple):
     report: dict[str, Any]
 
 
-def compile_tested(estimator: Any, sample: NDArray[np.float64]) -> Compiled:
-    """Compiles the estimator and tests it on the sample, on random rows and between neighbouring rows.
+class Disagrees(Exception):
+    """The compiled model answers otherwise than the trained one; says how."""
 
-    `sample` has shape (rows, features). A compiled model is returned only if every label is identical (but on ties,
-    which the trained model answers) and every number within 1e-5 (relative; for probabilities, absolute).
+
+def compile_tested(
+    estimator: Any, kind: Kind, document: Mapping[str, Any], sample: Sequence[Row], trained: TrainedEngine
+) -> Compiled:
+    """Compiles the estimator, and tests it on the sample and on rows made to find differences.
+
+    A compiled model is returned only if every label is identical (but next to ties, which the trained model answers)
+    and every number within 1e-5 of the trained one's, relatively.
     """
-    rows = _test_rows(sample)
-    trained = TrainedEngine(estimator, Pool(1)).compute(rows)
-    reasons = []
-    for precision in ("float64", "float32"):
+    if reason := _why_not(estimator, kind, document, trained):
+        return Compiled(None, {"engine": "sklearn", "reason": reason, "versions": _versions()})
+    rows = _trial_rows(estimator, document, sample, trained)
+    every = [row for group in rows.values() for row in group]
+    expected = trained.compute(every)
+    may_round = _is_of_numbers(expected) or _is_of_trees(estimator)
+    reasons = [] if may_round else ["float32: labels next to a boundary would not be certain"]
+    for precision, convert in _ways(estimator, kind, document, may_round=may_round):
         try:
-            model = _convert(estimator, sample.shape[1], precision)
-            compiled = Graph(model).predict(rows)
+            model = convert()
+            graph = Graph(model, list(document["properties"]), is_guarded="float32" in precision)
+            found = _agreement(graph.predict(every), expected, trained.scores(every))
+        except Disagrees as reason:
+            reasons.append(f"{precision}: {reason}")
+            continue
         except Exception as error:  # noqa: BLE001  whatever the converter dislikes, the model is served as trained
             reasons.append(f"{precision}: {type(error).__name__}")
             continue
-        report = _compare(trained, compiled) | {"rows": len(rows), "precision": precision, "versions": _versions()}
-        if report["label_mismatches"] == 0 and report["largest_difference"] <= RELATIVE_TOLERANCE:
-            return Compiled(model, {"engine": "onnx"} | report)
-        reasons.append(f"{precision}: {report['label_mismatches']} labels, {report['largest_difference']:.1e} apart")
+        counts = {"rows": len(every), **{f"{name}_rows": len(group) for name, group in rows.items()}}
+        return Compiled(model, {"engine": "onnx", **counts, **found, "precision": precision, "versions": _versions()})
     return Compiled(None, {"engine": "sklearn", "reason": "; ".join(reasons), "versions": _versions()})
 
 
-def _convert(estimator: Any, features: int, precision: str) -> bytes:
+def _why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: TrainedEngine) -> str | None:
+    """What a test on finitely many rows could not vouch for."""
+    if any(type(part).__name__.endswith("Vectorizer") for part in parts_of_estimator(estimator)) or kind == "texts":
+        return "text is taken apart by the trained model alone: no test covers every language"
+    if any(is_text(spec) and is_nullable(spec) for spec in document["properties"].values()):
+        return "a text that may be missing has no form in a compiled model"
+    if trained.class_names and not isinstance(trained.class_names[0], str):
+        return "classifiers of several outputs are served as trained"
+    if not type(estimator).__module__.startswith(("sklearn.", "imblearn.")):
+        return f"{type(estimator).__module__.partition('.')[0]} models are served as trained"
+    return None
+
+
+def _trial_rows(
+    estimator: Any, document: Mapping[str, Any], sample: Sequence[Row], trained: TrainedEngine
+) -> dict[str, list[Row]]:
+    properties = document["properties"]
+    numbers = [name for name, spec in properties.items() if kind_of(name, spec) == "number" and "enum" not in spec]
+    random = np.random.default_rng(SEED)
+    some = [sample[place] for place in random.permutation(len(sample))[:SAMPLE_ROWS]]
+    drawn = random_rows(properties, sample, random)
+    near = some if len(some) > 1 else drawn
+    groups = {"sample": some, "random": drawn}
+
+    def predict(rows: Sequence[Row]) -> Predictions:
+        return trained.compute(rows)
+
+    groups["threshold"] = threshold_rows(estimator, list(properties), near, random)
+    groups["threshold"] += boundary_rows(predict, numbers, near, random, single=True)
+    groups["boundary"] = (
+        boundary_rows(predict, numbers, near, random, single=False) if _has_labels(trained, near) else []
+    )
+    return {name: _computable(trained, rows) for name, rows in groups.items()}
+
+
+def _has_labels(trained: TrainedEngine, rows: Sequence[Row]) -> bool:
+    return not _is_of_numbers(trained.compute(rows[:1]))
+
+
+def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
+    """Those rows that the trained model answers with numbers at all."""
+    try:
+        if rows:
+            trained.compute(rows)
+    except NotComputable as beyond:
+        left_out = set(beyond.rows)
+        return [row for place, row in enumerate(rows) if place not in left_out]
+    return rows
+
+
+def _ways(estimator: Any, kind: Kind, document: Mapping[str, Any], *, may_round: bool) -> Iterator[tuple[str, Any]]:
+    """The precisions to try, the most exact first, each with what makes the graph."""
+    yield "float64", lambda: _convert(estimator, kind, document, "float64")
+    yield (
+        "float64, trees in float32",
+        lambda: with_float32_trees(_convert(estimator, kind, document, "float64"), widen=True),
+    )
+    yield (
+        "float64, trees and what follows in float32",
+        lambda: with_float32_trees(_convert(estimator, kind, document, "float64"), widen=False),
+    )
+    if may_round:
+        yield "float32", lambda: _convert(estimator, kind, document, "float32")
+
+
+def _convert(estimator: Any, kind: Kind, document: Mapping[str, Any], precision: str) -> bytes:
     # Importing the converter takes a second that only a registration should pay.
     from skl2onnx import to_onnx  # noqa: PLC0415
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType  # noqa: PLC0415
 
-    kind = DoubleTensorType if precision == "float64" else FloatTensorType
-    options = {id(estimator): {"zipmap": False}} if hasattr(estimator, "predict_proba") else None
-    graph = to_onnx(estimator, initial_types=[("rows", kind([None, features]))], options=options, target_opset=OPSET)
-    return bytes(graph.SerializeToString())
+    number = DoubleTensorType if precision == "float64" else FloatTensorType
+    properties = document["properties"]
+    if kind == "matrix":
+        types = [("rows", number([None, len(properties)]))]
+    else:
+        types = [
+            (name, (StringTensorType if is_text(spec) else number)([None, 1])) for name, spec in properties.items()
+        ]
+    attempts: list[dict[Any, Any] | None] = [None]
+    if hasattr(estimator, "classes_"):
+        # A ZipMap would make a dictionary of each row's probabilities; not every converter knows the option.
+        attempts = [{id(estimator): {"zipmap": False}}, None]
+    for options in attempts:
+        try:
+            graph = to_onnx(estimator, initial_types=types, options=options, target_opset=OPSET)
+            return bytes(graph.SerializeToString())
+        except NameError:
+            continue
+    raise TypeError
 
 
-def _test_rows(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sample; random rows within and around its range; and the middles between neighbours, where trees split."""
-    random = np.random.default_rng(SEED)
-    low, high = sample.min(axis=0), sample.max(axis=0)
-    spread = (high - low) * 0.25
-    anywhere = random.uniform(low - spread, high + spread, (RANDOM_ROWS, sample.shape[1]))
-    order = np.sort(sample, axis=0)
-    return np.vstack([sample, anywhere, (order[1:] + order[:-1]) / 2])
+def _is_of_trees(estimator: Any) -> bool:
+    """Whether it compares rows in float32 itself."""
+    return type(estimator).__module__.startswith(("sklearn.tree.", "sklearn.ensemble."))
 
 
-def _compare(trained: Predictions, compiled: Predictions) -> dict[str, Any]:
-    if trained.probabilities is None and isinstance(trained.labels[0], str | bool | int):
-        mismatches = sum(ours != theirs for ours, theirs in zip(compiled.labels, trained.labels, strict=True))
-        return {"label_mismatches": mismatches, "largest_difference": 0.0}
-    if trained.probabilities is None or compiled.probabilities is None:
-        expected, found = np.asarray(trained.labels, float), np.asarray(compiled.labels, float)
-        scale = np.maximum(np.abs(expected), 1.0)
-        return {"label_mismatches": 0, "largest_difference": float(np.max(np.abs(expected - found) / scale))}
-    difference = float(np.max(np.abs(np.asarray(trained.probabilities) - np.asarray(compiled.probabilities))))
-    tie_margin = max(1e-9, 4 * difference)
-    mismatches = sum(
-        ours != theirs and not is_tie(probabilities, tie_margin)
-        for ours, theirs, probabilities in zip(
-            compiled.labels, trained.labels, compiled.probabilities, strict=True
-        )
-    )  # fmt: skip
-    return {"label_mismatches": mismatches, "largest_difference": difference, "tie_margin": tie_margin}
+def _is_of_numbers(predictions: Predictions) -> bool:
+    return predictions.probabilities is None and isinstance(predictions.labels[0], float | list)
+
+
+def _agreement(found: GraphAnswer, trained: Predictions, scores: NDArray[Any] | None) -> dict[str, Any]:
+    """How far the two are apart, in what they answer and in the `scores` behind it. Raises `Disagrees` if too far."""
+    if _is_of_numbers(trained):
+        return {"label_mismatches": 0} | _difference(np.asarray(found.labels, float), np.asarray(trained.labels, float))
+    mismatches = np.array([ours != theirs for ours, theirs in zip(found.labels, trained.labels, strict=True)])
+    if found.scores is None:
+        raise Disagrees("its labels come without scores, so that ties cannot be told")
+    if trained.probabilities is None:
+        rule, apart = _rule_of(found, trained), _apart(found.scores, scores)
+        differences = {"largest_difference": 0.0, "largest_absolute_difference": apart}
+    else:
+        rule, differences = "argmax", _difference(found.scores, np.asarray(trained.probabilities))
+    margin = max(LEAST_TIE_MARGIN, 4 * differences["largest_absolute_difference"])
+    tie = Tie(rule, margin)
+    mismatches[tie.near(found.scores)] = False
+    if count := int(mismatches.sum()):
+        raise Disagrees(f"{count} labels of {len(mismatches)} differ")
+    return {"label_mismatches": 0, **differences, "tie_rule": rule, "tie_margin": margin}
+
+
+def _difference(found: NDArray[Any], trained: NDArray[Any]) -> dict[str, float]:
+    """The largest relative difference of numbers that are not the same, and the largest at all.
+
+    Raises `Disagrees` where it passes the tolerance.
+    """
+    if found.shape != trained.shape:
+        raise Disagrees("it answers in another form")
+    apart = np.abs(found - trained)
+    scale = np.maximum(np.abs(trained), np.abs(found))
+    relative = np.where(apart <= ABSOLUTE_TOLERANCE, 0.0, apart / np.maximum(scale, np.finfo(float).tiny))
+    largest = float(relative.max())
+    if not largest <= RELATIVE_TOLERANCE:
+        raise Disagrees(f"numbers up to {largest:.1e} apart")
+    return {"largest_difference": largest, "largest_absolute_difference": float(apart.max())}
+
+
+def _apart(found: NDArray[Any], trained: NDArray[Any] | None) -> float:
+    """The largest difference between scores that are no probabilities. Raises `Disagrees` if they are others."""
+    if trained is not None and found.shape[1] == 2 and trained.shape[1] == 1:
+        # Of two classes the trained model gives the second's score alone.
+        found = found[:, 1:]
+    if trained is None or found.shape != trained.shape:
+        raise Disagrees("its scores cannot be compared, so that ties cannot be told")
+    largest = float(np.max(np.abs(found - trained)))
+    if largest > RELATIVE_TOLERANCE * float(np.max(np.abs(trained))):
+        raise Disagrees("its scores are others")
+    return largest
+
+
+def _rule_of(found: GraphAnswer, trained: Predictions) -> str:
+    """How the labels come of the scores, where those are not probabilities. Raises `Disagrees` if it cannot be told."""
+    scores = found.scores
+    labels = np.asarray(trained.labels, dtype=object)
+    if scores is None:
+        raise Disagrees("its labels come without scores")
+    picks = {"argmax": scores.argmax(axis=1), "argmin": scores.argmin(axis=1)}
+    if scores.shape[1] == 1:
+        picks = {"sign": (scores[:, 0] > 0).astype(int)}
+    for rule, pick in picks.items():
+        far = Tie(rule, 0.0).distances(scores) > float(np.max(np.abs(scores))) * 1e-6
+        # One label for each place, and one place for each label, wherever the two best are well apart.
+        pairs = set(zip(pick[far].tolist(), labels[far].tolist(), strict=True))
+        if len({place for place, _ in pairs}) == len({label for _, label in pairs}) == len(pairs) > 1:
+            return rule
+    raise Disagrees("it cannot be told how its labels come of its scores")
 
 
 def _versions() -> dict[str, str]:

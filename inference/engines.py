@@ -1,70 +1,37 @@
-"""Models as they answer: as trained by scikit-learn, or compiled to ONNX and tested equal.
+"""Models as they answer: as trained, or compiled to ONNX and tested equal.
 
-An engine takes float64 rows of shape (rows, features). A compiled one computes on the event loop when that takes
-microseconds; whatever takes longer goes to a bounded pool of threads.
+An engine computes; when and in which thread is another's business (`running.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-Matrix = NDArray[np.float64]
-
-#: A compiled forest of a hundred trees takes some 6 µs a row: so many stay well under a millisecond.
-INLINE_ROWS = 32
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-POOL_THREADS = max(2, os.cpu_count() or 1)
-
-
-class Predictions(NamedTuple):
-    """For each row a label or number (or a list of them), and for classifiers a probability for each class."""
-
-    labels: list[Any]
-    probabilities: list[list[float]] | None
-
-
-class NotComputable(Exception):
-    """Rows (by their places) whose values, or what comes of them, are beyond the numbers that the model counts in."""
-
-    def __init__(self, rows: Sequence[int]) -> None:
-        super().__init__()
-        self.rows = rows
+from inference.graphs import BeyondGraph, Graph, require_float32
+from inference.inputs import Inputs, Row
+from inference.outputs import ClassNames, Predictions, predict_with
 
 
 class Engine(Protocol):
-    """What computes a version's predictions."""
+    """What computes a version's predictions. `compute` raises `NotComputable`, or whatever a model raises."""
 
     @property
     def name(self) -> str: ...
     @property
-    def class_names(self) -> Sequence[str] | None: ...
-    async def predict(self, rows: Matrix) -> Predictions: ...
+    def class_names(self) -> ClassNames | None: ...
+    @property
+    def may_hold_the_loop(self) -> bool:
+        """Whether nothing that it does can take longer one time than another."""
+        ...
 
-
-class Pool:
-    """A bounded pool of threads for long computations, one BLAS or OpenMP thread each."""
-
-    def __init__(self, threads: int = POOL_THREADS) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="inference", initializer=_one_thread_each)
-
-    async def run(self, compute: Callable[[Matrix], Predictions], rows: Matrix) -> Predictions:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, compute, rows)
-
-    def close(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _one_thread_each() -> None:
-    threadpool_limits(1)
+    def compute(self, rows: Sequence[Row]) -> Predictions: ...
+    def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
+        """The same, or None where it would take longer than usual."""
+        ...
 
 
 class TrainedEngine:
@@ -72,105 +39,154 @@ class TrainedEngine:
 
     name = "sklearn"
 
-    def __init__(self, estimator: Any, pool: Pool) -> None:
+    def __init__(self, estimator: Any, inputs: Inputs, class_names: ClassNames | None) -> None:
         self._estimator = estimator
-        self._pool = pool
-        self.class_names = class_names(estimator)
+        self._inputs = inputs
+        self.class_names = class_names
+        self.may_hold_the_loop = is_scikit_learns_own(estimator)
 
-    async def predict(self, rows: Matrix) -> Predictions:
-        return await self._pool.run(self.compute, rows)
-
-    def compute(self, rows: Matrix) -> Predictions:
+    def compute(self, rows: Sequence[Row]) -> Predictions:
+        given = self._inputs(rows)
         try:
-            labels = np.asarray(self._estimator.predict(rows))
-            probabilities = None if self.class_names is None else np.asarray(self._estimator.predict_proba(rows), float)
+            return predict_with(self._estimator, given, len(rows), self.class_names)
         except ValueError:
             # scikit-learn's trees count in float32, and say so in no other way than this.
-            _require_float32(rows)
+            if isinstance(given, np.ndarray):
+                require_float32(given)
             raise
-        _require_finite(labels)
-        if probabilities is None:
-            return Predictions(labels.tolist(), None)
-        _require_finite(probabilities)
-        return Predictions(labels.tolist(), probabilities.tolist())
+
+    compute_at_once = compute
+
+    def scores(self, rows: Sequence[Row]) -> NDArray[Any] | None:
+        """What its labels are chosen by where it has no probabilities, of shape (rows, scores)."""
+        for verb in ("decision_function", "transform"):
+            if hasattr(self._estimator, verb):
+                return np.asarray(getattr(self._estimator, verb)(self._inputs(rows)), float).reshape(len(rows), -1)
+        return None
+
+
+class GraphEngine:
+    """A graph that was registered as one: it is the trained model."""
+
+    name = "onnx"
+    may_hold_the_loop = True
+
+    def __init__(self, graph: Graph, class_names: ClassNames | None) -> None:
+        self._graph = graph
+        self.class_names = class_names
+
+    def compute(self, rows: Sequence[Row]) -> Predictions:
+        labels, scores = self._graph.predict(rows)
+        return Predictions(labels, None if scores is None or self.class_names is None else scores.tolist())
+
+    compute_at_once = compute
 
 
 class CompiledEngine:
-    """The ONNX graph, with the trained model for answers too near to a tie."""
+    """A graph made of a trained model, which answers by itself what is too near to a tie."""
 
     name = "onnx"
+    may_hold_the_loop = True
 
-    def __init__(self, graph: Graph, trained: TrainedEngine, tie_margin: float, pool: Pool) -> None:
+    def __init__(self, graph: Graph, trained: TrainedEngine, tie: Tie | None) -> None:
         self._graph = graph
         self._trained = trained
-        self._tie_margin = tie_margin
-        self._pool = pool
+        self._tie = tie
         self.class_names = trained.class_names
 
-    async def predict(self, rows: Matrix) -> Predictions:
-        if len(rows) <= INLINE_ROWS:
-            predictions = self._graph.predict(rows)
-        else:
-            predictions = await self._pool.run(self._graph.predict, rows)
-        if predictions.probabilities is not None:
-            ties = [i for i, each in enumerate(predictions.probabilities) if is_tie(each, self._tie_margin)]
-            if ties:
-                await self._ask_trained(rows, ties, predictions)
+    def compute(self, rows: Sequence[Row]) -> Predictions:
+        try:
+            predictions, ties = self._by_graph(rows)
+        except BeyondGraph:
+            return self._trained.compute(rows)
+        if ties:
+            exact = self._trained.compute([rows[place] for place in ties])
+            for number, place in enumerate(ties):
+                predictions.labels[place] = exact.labels[number]
+                if predictions.probabilities is not None and exact.probabilities is not None:
+                    predictions.probabilities[place] = exact.probabilities[number]
         return predictions
 
-    async def _ask_trained(self, rows: Matrix, ties: list[int], predictions: Predictions) -> None:
-        exact = await self._pool.run(self._trained.compute, rows[ties])
-        for place, label, probabilities in zip(ties, exact.labels, exact.probabilities or [], strict=True):
-            predictions.labels[place] = label
-            if predictions.probabilities is not None:
-                predictions.probabilities[place] = probabilities
+    def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
+        try:
+            predictions, ties = self._by_graph(rows)
+        except BeyondGraph:
+            return None
+        return None if ties else predictions
+
+    def _by_graph(self, rows: Sequence[Row]) -> tuple[Predictions, list[int]]:
+        labels, scores = self._graph.predict(rows)
+        ties = [] if scores is None or self._tie is None else self._tie.near(scores)
+        return Predictions(labels, None if scores is None or self.class_names is None else scores.tolist()), ties
 
 
-class Graph:
-    """A compiled model in ONNX Runtime, one thread; safe to share between threads."""
+class Tie(NamedTuple):
+    """How a label comes of a row's scores, and how near to another label the scores can still be trusted.
 
-    def __init__(self, model: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        (given,) = self._session.get_inputs()
-        self._input = given.name
-        self._dtype = np.float64 if given.type == "tensor(double)" else np.float32
-        self._outputs = [output.name for output in self._session.get_outputs()]
+    `rule` is `argmax` (the greatest score, such as a probability), `argmin` (the least, such as a distance) or `sign`
+    (of a single score).
+    """
 
-    def predict(self, rows: Matrix) -> Predictions:
-        if self._dtype is np.float32:
-            _require_float32(rows)
-        outputs = self._session.run(self._outputs, {self._input: rows.astype(self._dtype, copy=False)})
-        _require_finite(outputs[-1])
-        if len(outputs) > 1:
-            return Predictions(outputs[0].tolist(), outputs[1].tolist())
-        values = outputs[0]
-        return Predictions((values.ravel() if values.ndim > 1 and values.shape[1] == 1 else values).tolist(), None)
+    rule: str
+    margin: float
 
+    def near(self, scores: NDArray[Any]) -> list[int]:
+        """The rows, by their places, whose label is not beyond doubt. `scores` has shape (rows, scores)."""
+        found: list[int] = np.flatnonzero(self.distances(scores) <= self.margin).tolist()
+        return found
 
-def _require_float32(rows: Matrix) -> None:
-    too_large = np.abs(rows) > LARGEST_FLOAT32
-    if too_large.any():
-        raise NotComputable(np.flatnonzero(too_large.any(axis=1)).tolist())
+    def distances(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """How far each row is from another label."""
+        if self.rule == "sign":
+            return np.asarray(np.abs(scores[:, 0]))
+        if scores.shape[1] < 2:
+            return np.full(len(scores), np.inf)
+        if self.rule == "argmin":
+            two = np.partition(scores, 1, axis=1)
+            return np.asarray(two[:, 1] - two[:, 0])
+        two = np.partition(scores, -2, axis=1)
+        return np.asarray(two[:, -1] - two[:, -2])
 
 
-def _require_finite(values: NDArray[Any]) -> None:
-    """An overflow is no prediction, and JSON has no word for it."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        flat = values.reshape(len(values), -1)
-        raise NotComputable(np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist())
+def parts_of_estimator(estimator: Any) -> list[Any]:
+    """The estimator and every estimator that its parameters or its fitted steps hold."""
+    found: list[Any] = []
+    waiting = [estimator]
+    while waiting:
+        each = waiting.pop()
+        if any(each is known for known in found):
+            continue
+        found.append(each)
+        waiting.extend(_parts(each))
+    return found
 
 
-def is_tie(probabilities: Sequence[float], margin: float) -> bool:
-    """Whether the two most probable classes are nearer to each other than the compiled model can be trusted."""
-    best = max(probabilities)
-    return sum(best - each <= margin for each in probabilities) > 1
+def _parts(estimator: Any) -> list[Any]:
+    """Those right below it: steps of a pipeline, transformers of columns, members of an ensemble, what it wraps."""
+    below: list[Any] = [step for _, step in getattr(estimator, "steps", ())]
+    below += [each[1] for each in getattr(estimator, "transformers_", ())]
+    below += [each[1] for each in getattr(estimator, "transformer_list", ())]
+    for name in ("estimator_", "best_estimator_", "final_estimator_", "regressor_", "transformer_"):
+        below.append(getattr(estimator, name, None))
+    members = getattr(estimator, "estimators_", None)
+    if members is not None:
+        below += list(np.ravel(np.asarray(members, dtype=object)))[:3]
+    return [each for each in below if hasattr(each, "get_params")]
 
 
-def class_names(estimator: Any) -> list[str] | None:
-    """The classes as the text they have in an answer's `probabilities`; None for what has no probabilities."""
-    if not hasattr(estimator, "predict_proba"):
-        return None
-    return [str(each) for each in np.asarray(estimator.classes_).tolist()]
+def is_scikit_learns_own(estimator: Any) -> bool:
+    """Whether no part of it is a function of somebody's own, which could take as long as it likes."""
+    return all(
+        type(part).__module__.startswith("sklearn.") and type(part).__name__ != "FunctionTransformer"
+        for part in parts_of_estimator(estimator)
+    )
+
+
+def use_one_thread(estimator: Any) -> None:
+    """Many callers keep the processors busy; starting threads for one row costs milliseconds."""
+    for part in parts_of_estimator(estimator):
+        is_booster = type(part).__module__.startswith(("xgboost.", "lightgbm."))
+        if is_booster or isinstance(getattr(part, "n_jobs", None), int):
+            part.n_jobs = 1
+        if is_booster and hasattr(part, "get_booster"):
+            part.get_booster().set_param({"nthread": 1})

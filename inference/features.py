@@ -1,74 +1,189 @@
-"""Features as JSON Schema writes them: what they are validated by, and a synthetic example of each."""
+"""Features as JSON Schema writes them: what they are validated by, and a synthetic example of each.
+
+Of JSON Schema's words a feature may have those in `WORDS`; `pii` says what may be stored of its values, `x-observed`
+is its range in a sample and `x-categories` what an encoder has learnt (notes for people), `x-unit` is theirs as well.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
 
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
+LENGTHS = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
+NOTES = frozenset({"title", "description", "examples", "x-observed", "x-categories", "x-unit", "x-dtype"})
+WORDS = frozenset({"type", "enum", "pii"}) | NOTES | BOUNDS.keys() | LENGTHS.keys()
+PII = ("no", "mask", "fingerprint", "drop")
+KINDS = ("number", "integer", "boolean", "string")
 #: Past this a float64 no longer tells integers apart.
 MAX_INTEGER = 2**53
+MAX_FEATURES = 10_000
+MAX_NAME_CHARACTERS = 200
 
 
 class UnsupportedSchema(ValueError):
-    """The document says something that rows cannot be validated by."""
+    """The document says something that rows cannot be validated by; says what."""
 
 
 def row_core_schema(properties: Mapping[str, Mapping[str, Any]]) -> CoreSchema:
+    """What a row is validated by. Raises `UnsupportedSchema`."""
     if not properties:
         raise UnsupportedSchema("a row needs at least one feature")
+    if len(properties) > MAX_FEATURES:
+        raise UnsupportedSchema(f"a row has at most {MAX_FEATURES} features")
     fields = {name: core_schema.typed_dict_field(_feature_schema(name, spec)) for name, spec in properties.items()}
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True, total=True)
 
 
 def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
-    kinds = kinds_of(spec)
-    kind = [kind for kind in kinds if kind != "null"]
-    bounds = {ours: spec[word] for word, ours in BOUNDS.items() if word in spec}
-    schema: CoreSchema
-    if kind == ["number"]:
-        schema = core_schema.float_schema(strict=True, allow_inf_nan=False, **bounds)
-    elif kind == ["integer"]:
-        schema = core_schema.int_schema(strict=True, **({"ge": -MAX_INTEGER, "le": MAX_INTEGER} | bounds))
-    elif kind == ["boolean"]:
+    kind = kind_of(name, spec)
+    _check_words(name, spec, kind)
+    if "enum" in spec:
+        schema = _enum_schema(kind, spec["enum"])
+    elif kind == "number":
+        schema = core_schema.float_schema(strict=True, allow_inf_nan=False, **_given(spec, BOUNDS))
+    elif kind == "integer":
+        schema = core_schema.int_schema(strict=True, **({"ge": -MAX_INTEGER, "le": MAX_INTEGER} | _given(spec, BOUNDS)))
+    elif kind == "boolean":
         schema = core_schema.bool_schema(strict=True)
     else:
-        raise UnsupportedSchema(f"feature {name} has type {spec['type']}; number, integer and boolean can be served")
-    return core_schema.nullable_schema(schema) if "null" in kinds else schema
+        schema = core_schema.str_schema(strict=True, **_given(spec, LENGTHS))
+    try:
+        SchemaValidator(schema)
+    except SchemaError:
+        raise UnsupportedSchema(f"feature {name} has a bound or a pattern that cannot be") from None
+    return core_schema.nullable_schema(schema) if is_nullable(spec) else schema
 
 
-def kinds_of(spec: Mapping[str, Any]) -> list[str]:
-    return list(spec["type"]) if isinstance(spec["type"], list) else [spec["type"]]
+def _check_words(name: str, spec: Mapping[str, Any], kind: str) -> None:
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
+        raise UnsupportedSchema(f"a feature's name has 1 to {MAX_NAME_CHARACTERS} printable characters")
+    if unknown := sorted(spec.keys() - WORDS):
+        raise UnsupportedSchema(f"feature {name} has words that are not served: {', '.join(map(str, unknown))[:200]}")
+    if spec.get("pii", "no") not in PII:
+        raise UnsupportedSchema(f"feature {name} has a pii other than {', '.join(PII)}")
+    fitting: Any = {"number": BOUNDS.keys(), "integer": BOUNDS.keys(), "string": LENGTHS.keys()}.get(kind, frozenset())
+    if misplaced := sorted((spec.keys() & (BOUNDS.keys() | LENGTHS.keys())) - fitting):
+        raise UnsupportedSchema(f"feature {name} is a {kind}, which has no {', '.join(misplaced)}")
+    for word in spec.keys() & (BOUNDS.keys() | {"minLength", "maxLength"}):
+        bound = spec[word]
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+            raise UnsupportedSchema(f"feature {name} has a {word} that is not a number")
 
 
-def example_of(spec: Mapping[str, Any]) -> float | int | bool:
-    kinds = kinds_of(spec)
-    if "boolean" in kinds:
-        return True
-    low, high = spec.get("x-observed") or (
-        _bound(spec, "exclusiveMinimum", "minimum"),
-        _bound(spec, "exclusiveMaximum", "maximum"),
-    )
-    if low is None:
-        low = 0.0 if high is None else high - 2
+def _enum_schema(kind: str, values: Any) -> CoreSchema:
+    python_type: Any = {"string": str, "integer": int, "number": (int, float), "boolean": bool}[kind]
+    is_of_kind = isinstance(values, list) and values and all(
+        isinstance(value, python_type) and isinstance(value, bool) == (kind == "boolean") for value in values
+    )  # fmt: skip
+    if not is_of_kind:
+        raise UnsupportedSchema(f"an enum is a list of the feature's own type, {kind}")
+    if kind == "string":
+        return core_schema.literal_schema(values)
+    bare: Any = {
+        "integer": core_schema.int_schema,
+        "number": core_schema.float_schema,
+        "boolean": core_schema.bool_schema,
+    }
+    known = frozenset(values)
+
+    def check(value: Any) -> Any:
+        if value not in known:
+            raise PydanticCustomError("literal_error", "is not one of the values that the schema lists")
+        return value
+
+    return core_schema.no_info_after_validator_function(check, bare[kind](strict=True))
+
+
+def _given(spec: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    return {ours: spec[word] for word, ours in words.items() if word in spec}
+
+
+def kind_of(name: str, spec: Mapping[str, Any]) -> str:
+    """The feature's one type beside null. Raises `UnsupportedSchema`."""
+    given = spec.get("type")
+    kinds = [kind for kind in (given if isinstance(given, list) else [given]) if kind != "null"]
+    if len(kinds) != 1 or kinds[0] not in KINDS:
+        raise UnsupportedSchema(f"feature {name} has a type other than {', '.join(KINDS)}, each with or without null")
+    return str(kinds[0])
+
+
+def is_nullable(spec: Mapping[str, Any]) -> bool:
+    return isinstance(spec["type"], list) and "null" in spec["type"]
+
+
+def is_text(spec: Mapping[str, Any]) -> bool:
+    """Whether a value is text that somebody made up, and not one of those that the schema lists."""
+    return "string" in (spec["type"] if isinstance(spec["type"], list) else [spec["type"]])
+
+
+def example_row(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A synthetic row from the middle of what is known of each feature."""
+    return {name: example_of(name, feature) for name, feature in document["properties"].items()}
+
+
+def example_of(name: str, spec: Mapping[str, Any]) -> Any:
+    """A value that the schema allows, nobody's: the first of what is listed, or the middle of what is known."""
+    for word in ("examples", "enum", "x-categories"):
+        if spec.get(word):
+            return spec[word][0]
+    makers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "boolean": lambda _: True, "string": _example_text, "integer": _example_integer, "number": _example_number,
+    }  # fmt: skip
+    return makers[kind_of(name, spec)](spec)
+
+
+def _example_text(spec: Mapping[str, Any]) -> str:
+    text = "text"
+    least, most = int(spec.get("minLength", 0)), int(spec.get("maxLength", len(text)))
+    return (text * (1 + least // len(text)))[: max(least, min(most, len(text)))]
+
+
+def _example_integer(spec: Mapping[str, Any]) -> int:
+    low, high = _range(spec)
     middle = low + 1 if high is None else (low + high) / 2
-    if "integer" in kinds:
-        return math.ceil(middle) if math.ceil(middle) <= (middle if high is None else high) else math.floor(middle)
+    return math.ceil(middle) if math.ceil(middle) <= (middle if high is None else high) else math.floor(middle)
+
+
+def _example_number(spec: Mapping[str, Any]) -> float:
+    low, high = _range(spec)
+    middle = low + 1 if high is None else (low + high) / 2
     short = float(f"{middle:.3g}")
     return short if low < short and (high is None or short < high) else middle
+
+
+def _range(spec: Mapping[str, Any]) -> tuple[float, float | None]:
+    """From where to where values are: as observed within the bounds, or the bounds alone."""
+    least, most = _bound(spec, "exclusiveMinimum", "minimum"), _bound(spec, "exclusiveMaximum", "maximum")
+    low, high = spec.get("x-observed") or (least, most)
+    low = least if low is None or (least is not None and low < least) else low
+    high = most if high is None or (most is not None and high > most) else high
+    if low is None:
+        low = 0.0 if high is None else high - 2
+    return low, None if high is None or high < low else high
 
 
 def _bound(spec: Mapping[str, Any], *words: str) -> float | None:
     return next((float(spec[word]) for word in words if word in spec), None)
 
 
-def without_personal_ranges(document: dict[str, Any]) -> dict[str, Any]:
-    """The schema without the observed ranges of sensitive features: a smallest and a largest value are somebody's."""
+def is_valid(name: str, spec: Mapping[str, Any], value: Any) -> bool:
+    """Whether a row may have that value."""
+    try:
+        SchemaValidator(_feature_schema(name, spec)).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def without_personal_notes(document: dict[str, Any]) -> dict[str, Any]:
+    """The schema without what was observed of sensitive features: a smallest and a largest value are somebody's."""
+    observed = {"x-observed", "x-categories"}
     properties = {
-        name: {word: value for word, value in spec.items() if word != "x-observed" or spec.get("x-pii", "no") == "no"}
+        name: {word: value for word, value in spec.items() if word not in observed or spec.get("pii", "no") == "no"}
         for name, spec in document["properties"].items()
     }
     return {**document, "properties": properties}

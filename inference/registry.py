@@ -1,24 +1,32 @@
-"""Models by name, version and alias: what is loaded, who may use it, and which version answers."""
+"""Models by name, version and alias: what is loaded, who may use it, and which version answers.
+
+Versions that aliases name are loaded beforehand, others when somebody asks for them; those that nobody has asked for
+longest are unloaded once all together pass a bound, and come back when they are asked for. An alias moves when what it
+names is loaded and has answered a row; where that fails, it stays where it is.
+"""
 
 from __future__ import annotations
 
-import io
+import asyncio
+import gc
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Lock
-from typing import Any
 
-import joblib
+from inference.artifacts import AlteredArtifact
+from inference.listings import PRODUCTION, AliasListing, ModelListing, VersionListing
+from inference.loading import Loader, ServedVersion
+from inference.model_files import RefusedFile
 
-from inference.artifacts import ArtifactStore
-from inference.engines import CompiledEngine, Engine, Graph, Pool, TrainedEngine
-from inference.schema import RowSchema
-
-PRODUCTION = "production"
+#: A version that could not be loaded is not tried again for so long by those who ask for it.
+RETRY_SECONDS = 10.0
 
 logger = logging.getLogger("adyton.inference")
+
+Models = Mapping[str, ModelListing]
 
 
 class ModelNotFound(Exception):
@@ -26,90 +34,43 @@ class ModelNotFound(Exception):
 
 
 class ModelNotAvailable(Exception):
-    """The version is registered, and could not be loaded."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionListing:
-    """A version as it is registered."""
-
-    id: str
-    name: str
-    artifact_sha256: str
-    artifact_mac: str
-    compiled_sha256: str | None
-    compiled_mac: str | None
-    compilation: Mapping[str, Any]
-    row_schema: Mapping[str, Any]
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ModelListing:
-    """A model as it is registered; `aliases` maps to names of versions."""
-
-    id: str
-    name: str
-    description: str
-    is_public: bool
-    granted_to: frozenset[str]
-    versions: Mapping[str, VersionListing]
-    aliases: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ServedVersion:
-    """A version that can answer."""
-
-    model_id: str
-    model: str
-    listing: VersionListing
-    schema: RowSchema
-    engine: Engine
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model, with those of its versions that could be loaded."""
-
-    listing: ModelListing
-    versions: Mapping[str, ServedVersion]
-
-    def is_for(self, tenant_id: str | None) -> bool:
-        """Whether that tenant, or for None anybody, may use it."""
-        return self.listing.is_public or tenant_id in self.listing.granted_to
-
-    def version(self, wanted: str | None) -> ServedVersion:
-        """The version of that name or alias; `production` for None. Raises `ModelNotFound`, `ModelNotAvailable`."""
-        name = self.listing.aliases.get(wanted or PRODUCTION, wanted)
-        if name is None or name not in self.listing.versions:
-            raise ModelNotFound
-        if name not in self.versions:
-            raise ModelNotAvailable
-        return self.versions[name]
+    """The version is registered, and cannot answer: it could not be loaded, or was taken out."""
 
 
 class Registry:
     """What is served now. Each change is built beside the present state and swapped in whole.
 
-    `restrict` and `load` are called by one thread each, and never wait for one another.
+    `restrict` and `load` are called by one thread each, and never wait for one another; the rest on the event loop.
+    `max_bytes` bounds what the files of loaded versions have together.
     """
 
-    def __init__(self, store: ArtifactStore, *, max_rows: int) -> None:
-        self._store = store
-        self._max_rows = max_rows
-        self._pool = Pool()
+    def __init__(self, loader: Loader, *, max_bytes: int) -> None:
+        self._loader = loader
+        self._max_bytes = max_bytes
         self._lock = Lock()
-        self._models: dict[str, ServedModel] = {}
+        self._models: Models = {}
         self._now: dict[str, ModelListing] | None = None
+        #: By the version's id: what is loaded, when it was last asked for, and when it could not be loaded.
+        self._loaded: dict[str, ServedVersion] = {}
+        self._asked_at: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
+        self._loading: dict[str, asyncio.Future[ServedVersion]] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="version-loader")
 
     def load(self, listings: Sequence[ModelListing]) -> None:
-        """Serves exactly these models; versions that are loaded stay loaded, others are loaded first."""
-        loaded = {version.listing.id: version for model in self._models.values() for version in model.versions.values()}
-        models = {listing.name: self._serve(listing, loaded) for listing in listings}
+        """Serves exactly these models, once the versions that their aliases name are loaded."""
+        before = self._models
+        self._failed_at.clear()
+        models = {listing.name: self._prepared(listing, before.get(listing.name)) for listing in listings}
+        living = {version.id for model in models.values() for version in model.versions.values()}
         with self._lock:
             # Loading takes as long as it takes: who may use what may have been restricted meanwhile.
             self._models = models if self._now is None else _restricted(models, self._now)
+            for gone in self._loaded.keys() - living:
+                del self._loaded[gone]
+                self._asked_at.pop(gone, None)
+        # A full collection over scikit-learn's objects would be a pause of 100 ms.
+        gc.freeze()
 
     def restrict(self, listings: Sequence[ModelListing]) -> None:
         """At once, and without loading anything: models are for those that they are for now."""
@@ -117,49 +78,116 @@ class Registry:
             self._now = {listing.id: listing for listing in listings}
             self._models = _restricted(self._models, self._now)
 
-    def find(self, name: str, version: str | None, *, tenant_id: str) -> ServedVersion:
-        """The version that answers that tenant. Raises `ModelNotFound` or `ModelNotAvailable`."""
+    async def find(self, name: str, version: str | None, *, tenant_id: str, key_id: str | None = None) -> ServedVersion:
+        """The version that answers that tenant's key: a version, or an alias, `production` for None.
+
+        Raises `ModelNotFound` or `ModelNotAvailable`.
+        """
         model = self._models.get(name)
         if model is None or not model.is_for(tenant_id):
             raise ModelNotFound
-        return model.version(version)
+        wanted = version or PRODUCTION
+        alias = model.aliases.get(wanted)
+        listing = model.versions.get(wanted if alias is None else alias.for_key(model.id, wanted, key_id))
+        if listing is None:
+            raise ModelNotFound
+        self._asked_at[listing.id] = time.monotonic()
+        served = self._loaded.get(listing.id)
+        if served is None:
+            served = await self._fetched(model, listing)
+        if served.runner.lane.is_out:
+            raise ModelNotAvailable
+        return served
 
-    def visible(self, tenant_id: str | None) -> list[ServedModel]:
+    def visible(self, tenant_id: str | None) -> list[ModelListing]:
         """The models that tenant, or for None anybody, may use."""
         return [model for model in self._models.values() if model.is_for(tenant_id)]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every registered version is loaded."""
-        return all(len(model.versions) == len(model.listing.versions) for model in self._models.values())
+        """Whether every version that an alias names could be loaded, and none hangs."""
+        loaded = list(self._loaded.values())
+        return not self._failed_at and not any(served.runner.lane.is_out for served in loaded)
+
+    @property
+    def loaded_bytes(self) -> int:
+        """What the files of loaded versions have together."""
+        return sum(served.size_bytes for served in list(self._loaded.values()))
 
     def close(self) -> None:
-        self._pool.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._loader.pool.close()
 
-    def _serve(self, listing: ModelListing, loaded: Mapping[str, ServedVersion]) -> ServedModel:
-        versions = {}
-        for name, version in listing.versions.items():
-            try:
-                versions[name] = loaded.get(version.id) or self._load(listing, version)
-            except Exception as error:  # noqa: BLE001  one bad file must not take the others down
-                logger.error("model %s version %s cannot be served: %s", listing.name, name, error)  # noqa: TRY400
-        return ServedModel(listing, versions)
+    def _prepared(self, listing: ModelListing, before: ModelListing | None) -> ModelListing:
+        """The model with its aliases where they can be: moved if what they name is loaded, or else as they were."""
+        aliases: dict[str, AliasListing] = {}
+        for name, alias in listing.aliases.items():
+            failed = [each for each in alias.targets if not self._has(listing, listing.versions[each])]
+            was = before.aliases.get(name) if before is not None else None
+            if alias.version in failed:
+                is_there = was is not None and set(was.targets) <= listing.versions.keys()
+                aliases[name] = was if was is not None and is_there else alias
+            else:
+                aliases[name] = AliasListing(alias.version) if failed else alias
+        return replace(listing, aliases=aliases)
 
-    def _load(self, model: ModelListing, version: VersionListing) -> ServedVersion:
-        # The bytes that are opened are the bytes that were verified; the file is not read again.
-        content = self._store.get(version.artifact_sha256, version.artifact_mac)
-        trained = TrainedEngine(joblib.load(io.BytesIO(content)), self._pool)
-        engine: Engine = trained
-        if version.compiled_sha256 and version.compiled_mac:
-            graph = Graph(self._store.get(version.compiled_sha256, version.compiled_mac))
-            engine = CompiledEngine(graph, trained, version.compilation.get("tie_margin", 0.0), self._pool)
-        return ServedVersion(model.id, model.name, version, RowSchema(version.row_schema, self._max_rows), engine)
+    def _has(self, model: ModelListing, version: VersionListing) -> bool:
+        """Whether the version is loaded, or can be; past the bound it is loaded when somebody asks for it."""
+        if version.id in self._loaded or (self._loaded and self.loaded_bytes >= self._max_bytes):
+            return True
+        try:
+            self._add(version.id, self._loader.load(model, version))
+        except Exception as error:  # noqa: BLE001  one bad file must not take the others down
+            self._note_failure(model, version, error)
+            return False
+        return True
+
+    async def _fetched(self, model: ModelListing, version: VersionListing) -> ServedVersion:
+        """A version that was not loaded, or is no longer; everybody who asks meanwhile waits for the same one."""
+        if time.monotonic() - self._failed_at.get(version.id, -RETRY_SECONDS) < RETRY_SECONDS:
+            raise ModelNotAvailable
+        loading = self._loading.get(version.id)
+        if loading is None:
+            loop = asyncio.get_running_loop()
+            loading = self._loading[version.id] = loop.run_in_executor(self._thread, self._loader.load, model, version)
+            loading.add_done_callback(lambda done: self._loaded_late(model, version, done))
+        try:
+            # Whoever gives up does not take the others' version away.
+            return await asyncio.shield(loading)
+        except Exception:  # noqa: BLE001  noted where it was loaded
+            raise ModelNotAvailable from None
+
+    def _loaded_late(self, model: ModelListing, version: VersionListing, done: asyncio.Future[ServedVersion]) -> None:
+        self._loading.pop(version.id, None)
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self._failed_at.pop(version.id, None)
+            self._add(version.id, done.result())
+        else:
+            self._note_failure(model, version, error)
+
+    def _add(self, version_id: str, served: ServedVersion) -> None:
+        with self._lock:
+            self._loaded[version_id] = served
+            self._asked_at.setdefault(version_id, time.monotonic())
+            while self.loaded_bytes > self._max_bytes and len(self._loaded) > 1:
+                oldest = min(self._loaded.keys() - {version_id}, key=lambda each: self._asked_at.get(each, 0.0))
+                logger.info("version %s is unloaded until it is asked for", oldest)
+                del self._loaded[oldest]
+
+    def _note_failure(self, model: ModelListing, version: VersionListing, error: BaseException) -> None:
+        self._failed_at[version.id] = time.monotonic()
+        # A model's own words may hold rows; ours do not.
+        words = str(error) if isinstance(error, AlteredArtifact | RefusedFile) else type(error).__name__
+        logger.error("model %s version %s cannot be served: %s", model.name, version.name, words)
 
 
-def _restricted(models: Mapping[str, ServedModel], now: Mapping[str, ModelListing]) -> dict[str, ServedModel]:
+def _restricted(models: Models, now: Mapping[str, ModelListing]) -> dict[str, ModelListing]:
     """Those models that there still are, for those that they are for now."""
     return {
-        name: replace(model, listing=replace(model.listing, is_public=new.is_public, granted_to=new.granted_to))
+        name: replace(model, is_public=new.is_public, granted_to=new.granted_to)
         for name, model in models.items()
-        if (new := now.get(model.listing.id)) is not None
+        if (new := now.get(model.id)) is not None
     }

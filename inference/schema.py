@@ -1,26 +1,20 @@
 """The features a model takes, as a JSON Schema document, and the validators made from it.
 
 Rows are validated strictly and straight from the request's bytes: a number is not `"5.1"` and not `true`, an integer
-is a fine float, nothing is missing and nothing is unknown. Beside JSON Schema's own words a feature may have `x-pii`
-(what may be stored of it), `x-observed` (the range in the training sample: a note for people, never a bound) and
-`x-unit`.
+is a fine float, nothing is missing and nothing is unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, core_schema
 
-from inference.features import example_of, kinds_of, row_core_schema
+from inference.features import example_row, is_text, row_core_schema
+from inference.inputs import Row
 from inference.strict_json import parse_json
-
-Row = Mapping[str, Any]
 
 MAX_ERRORS = 100
 #: A body may have so many values, and four times what the most rows need, before it is refused unread.
@@ -50,9 +44,10 @@ class RowSchema:
     def __init__(self, document: Mapping[str, Any], max_rows: int) -> None:
         self.document = document
         self.names: tuple[str, ...] = tuple(document["properties"])
-        self.pii = {name: feature.get("x-pii", "no") for name, feature in document["properties"].items()}
+        self.pii = {name: feature.get("pii", "no") for name, feature in document["properties"].items()}
+        self._texts = [name for name, feature in document["properties"].items() if is_text(feature)]
         #: Whether a value can be text, which has to be searched before it is stored.
-        self.has_text = any("string" in kinds_of(feature) for feature in document["properties"].values())
+        self.has_text = bool(self._texts)
         self._max_rows = max_rows
         row = row_core_schema(document["properties"])
         # Where a row is wrong, all are looked at again one by one; here the first is enough.
@@ -61,19 +56,18 @@ class RowSchema:
         self._row = SchemaValidator(row)
         self._list = SchemaValidator(rows)
         self._wrapped = SchemaValidator(core_schema.typed_dict_schema(wrapped, extra_behavior="forbid", strict=True))
-        self._values = itemgetter(*self.names) if len(self.names) > 1 else lambda row: (row[self.names[0]],)
 
     def row(self, body: bytes) -> list[Row]:
         """The one row of `{"feature": ...}`. Raises `BrokenJson` or `InvalidRows`, as all three do."""
         row: Row | None = self._fast(self._row, body, 1)
-        if row is not None and body.count(b'"') == 2 * len(row):
+        if row is not None and self._is_each_member_once(body, [row], 0):
             return [row]
         return self._checked([self._parsed(body)], "")
 
     def rows(self, body: bytes) -> list[Row]:
         """The rows of `{"rows": [...]}`."""
         wrapper = self._fast(self._wrapped, body, self._max_rows)
-        if wrapper is not None and body.count(b'"') == 2 * (1 + sum(map(len, wrapper["rows"]))):
+        if wrapper is not None and self._is_each_member_once(body, wrapper["rows"], 1):
             rows: list[Row] = wrapper["rows"]
             return rows
         document = self._parsed(body)
@@ -88,30 +82,42 @@ class RowSchema:
     def bare_rows(self, body: bytes) -> list[Row]:
         """The rows of `[...]`."""
         rows: list[Row] | None = self._fast(self._list, body, self._max_rows)
-        if rows is not None and body.count(b'"') == 2 * sum(map(len, rows)):
+        if rows is not None and self._is_each_member_once(body, rows, 0):
             return rows
         return self._checked(self._counted(self._parsed(body), ""), "/{}")
 
-    def matrix(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        """The rows as float64 of shape (rows, features); `null` is NaN."""
-        return np.array([self._values(row) for row in rows], dtype=np.float64)
+    def allows(self, row: Row) -> bool:
+        """Whether the schema takes that row."""
+        try:
+            self._row.validate_python(row)
+        except ValidationError:
+            return False
+        return True
 
-    def example(self) -> dict[str, float | int | bool]:
+    def example(self) -> dict[str, Any]:
         """A synthetic row from the middle of what is known of each feature."""
-        return {name: example_of(feature) for name, feature in self.document["properties"].items()}
+        return example_row(self.document)
 
     def _fast(self, validator: SchemaValidator, body: bytes, rows: int) -> Any:
         """What the validator makes of the bytes, or None where that has to be looked at again.
 
-        Values are numbers, so that a good body's only quotation marks are two for each member. A body with more of
-        them has members that nobody knows, or one twice, of which the validator would silently keep the last.
+        A good body's only quotation marks are two for each member and two for each text in which none is escaped. A
+        body with more of them has members that nobody knows, or one twice, of which the validator would silently keep
+        the last.
         """
-        if body.count(b'"') > 2 * (rows * len(self.names) + 1) or self._has_too_many_values(body):
+        most = rows * (len(self.names) + len(self._texts)) + 1
+        if body.count(b'"') > 2 * most or self._has_too_many_values(body) or (self._texts and b"\\" in body):
             return None
         try:
             return validator.validate_json(body)
         except ValidationError:
             return None
+
+    def _is_each_member_once(self, body: bytes, rows: Sequence[Row], others: int) -> bool:
+        quoted = others + sum(map(len, rows))
+        for name in self._texts:
+            quoted += sum(row[name] is not None for row in rows)
+        return body.count(b'"') == 2 * quoted
 
     def _parsed(self, body: bytes) -> Any:
         if self._has_too_many_values(body):
@@ -181,13 +187,19 @@ def _pointer(place: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
-_CONTEXT = ("gt", "ge", "lt", "le")
+_CONTEXT = ("gt", "ge", "lt", "le", "min_length", "max_length")
 _RULES = {
     "missing": ("required", "is required"),
     "float_type": ("type", "must be a number"),
     "int_type": ("type", "must be an integer"),
     "int_from_float": ("type", "must be an integer"),
     "bool_type": ("type", "must be true or false"),
+    "string_type": ("type", "must be a text"),
+    "string_unicode": ("text", "is not Unicode"),
+    "string_too_short": ("too_short", "must have at least {min_length} characters"),
+    "string_too_long": ("too_long", "must have at most {max_length} characters"),
+    "string_pattern_mismatch": ("pattern", "must match the schema's pattern"),
+    "literal_error": ("enum", "must be one of the values that the schema lists"),
     "finite_number": ("range", "is too large for a number"),
     "greater_than": ("greater_than", "must be greater than {gt}"),
     "greater_than_equal": ("greater_than_equal", "must be at least {ge}"),

@@ -6,7 +6,7 @@ import time
 
 from auth.principal import Principal
 from db.ids import now_ms, uuid7
-from inference.registry import ServedVersion
+from inference.loading import ServedVersion
 from quotas.limiter import Charge
 
 

@@ -6,15 +6,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from auth.directory import Directory
-from db.catalogue import CatalogueEntry, read_catalogue
 from db.changes import latest, since
 from db.database import Database
 from db.reach import LOOKUP
 from db.tables import Change
-from inference.registry import ModelListing, Registry, VersionListing
+from inference.listings import ModelListing
+from inference.registry import Registry
 
 POLL_SECONDS = 0.25
 
@@ -25,9 +25,11 @@ class Follower:
     """Reads what changed; tells the directory (on the event loop), the registry (in a thread), and what reads anew."""
 
     def __init__(
-        self, database: Database, directory: Directory, registry: Registry, reloads: Mapping[str, Callable[[], None]]
-    ) -> None:
+        self, database: Database, directory: Directory, registry: Registry,
+        read_listings: Callable[[], Sequence[ModelListing]], reloads: Mapping[str, Callable[[], None]],
+    ) -> None:  # fmt: skip
         self._database = database
+        self._read_listings = read_listings
         self._directory = directory
         self._registry = registry
         #: What is read anew, here in the thread, by the kind of change that asks for it.
@@ -104,29 +106,3 @@ class Follower:
                 logger.error("models cannot be loaded: %s", type(error).__name__)  # noqa: TRY400
                 time.sleep(POLL_SECONDS)
                 self._models_changed.set()
-
-    def _read_listings(self) -> list[ModelListing]:
-        with self._database.reading(LOOKUP) as session:
-            entries = read_catalogue(session)
-        return [_listing(entry) for entry in entries.values()]
-
-
-def _listing(entry: CatalogueEntry) -> ModelListing:
-    model = entry.model
-    versions = {
-        name: VersionListing(
-            id=version.id,
-            name=name,
-            artifact_sha256=version.artifact_sha256,
-            artifact_mac=version.artifact_mac,
-            compiled_sha256=version.compiled_sha256,
-            compiled_mac=version.compiled_mac,
-            compilation=version.compilation,
-            row_schema=version.row_schema,
-            created_at=version.created_at,
-        )
-        for name, version in entry.versions.items()
-    }
-    return ModelListing(
-        model.id, model.name, model.description, model.is_public, frozenset(entry.granted_to), versions, entry.aliases
-    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
 
-from inference.engines import Predictions
-from inference.registry import ServedVersion
-from inference.schema import Row, RowSchema
+from inference.inputs import Row
+from inference.loading import ServedVersion
+from inference.outputs import ClassNames, Predictions
+from inference.schema import RowSchema
 
 Item = dict[str, Any]
 
@@ -22,13 +23,23 @@ class Format(NamedTuple):
     place: str
 
 
-def items(predictions: Predictions, class_names: Sequence[str] | None) -> list[Item]:
+def items(predictions: Predictions, class_names: ClassNames | None) -> list[Item]:
     """One `{"prediction", "probabilities"}` for each row; without probabilities where the model has none."""
-    if predictions.probabilities is None or class_names is None:
-        return [{"prediction": label} for label in predictions.labels]
+    labels, probabilities = predictions
+    if probabilities is None or not class_names:
+        return [{"prediction": label} for label in labels]
+    pairs = zip(labels, probabilities, strict=True)
+    if isinstance(class_names[0], str):
+        return [
+            {"prediction": label, "probabilities": dict(zip(class_names, each, strict=True))} for label, each in pairs
+        ]
+    # Several outputs, each with classes of its own.
     return [
-        {"prediction": label, "probabilities": dict(zip(class_names, probabilities, strict=True))}
-        for label, probabilities in zip(predictions.labels, predictions.probabilities, strict=True)
+        {
+            "prediction": label,
+            "probabilities": [dict(zip(names, one, strict=True)) for names, one in zip(class_names, each, strict=True)],
+        }
+        for label, each in pairs
     ]
 
 

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import orjson
 
@@ -16,9 +17,12 @@ from audit.redaction import Redactor
 from audit.writer import LogWriter
 from auth.principal import Partner
 from db.addresses import truncated
-from inference.engines import NotComputable, Predictions
-from inference.registry import ModelNotFound, Registry, ServedVersion
-from inference.schema import MAX_ERRORS, InvalidRows, Row, RowError
+from inference.batching import TakenOut
+from inference.inputs import Row
+from inference.loading import ServedVersion
+from inference.outputs import NotComputable, Predictions
+from inference.registry import ModelNotAvailable, ModelNotFound, Registry
+from inference.schema import MAX_ERRORS, InvalidRows, RowError
 from serving.call import Call
 from serving.formats import Format, items
 
@@ -30,6 +34,10 @@ logger = logging.getLogger("adyton.serving")
 
 class ModelFailed(Exception):
     """The model raised an error, or answered in a form that is not a prediction for each row."""
+
+
+class ClientGone(Exception):
+    """The caller hung up before the answer was there; nobody will read it."""
 
 
 class BodyTooSlow(Exception):
@@ -51,30 +59,37 @@ class Predictor:
 
     async def predict(
         self, call: Call, principal: Partner, *, model: str, version: str | None, form: Format,
-        read_body: Callable[[], Awaitable[bytes]],
+        read_body: Callable[[], Awaitable[bytes]], hung_up: Callable[[], Awaitable[None]],
     ) -> bytes:  # fmt: skip
-        """The answer's bytes, once its record is durable. Raises what the refusal is, as a fact."""
+        """The answer's bytes, once its record is durable. Raises what the refusal is, as a fact.
+
+        `hung_up` returns when the caller is gone; it is asked only while a computation takes its time.
+        """
         if not principal.may_use(model):
             raise ModelNotFound
-        served = call.version = self._registry.find(model, version, tenant_id=principal.tenant_id)
-        is_reading = True
+        is_reading = False
         try:
             async with asyncio.timeout(self._timeout_seconds):
+                served = call.version = await self._registry.find(
+                    model, version, tenant_id=principal.tenant_id, key_id=principal.key_id
+                )
+                is_reading = True
                 body = await read_body()
                 is_reading = False
                 rows = await _rows(served, form, body)
                 call.rows = len(rows)
                 if call.charge is not None:
                     call.charge.spend("rows", len(rows))
-                return await self._answer(call, principal, served, rows, form)
+                return await self._answer(call, principal, served, rows, form, hung_up)
         except TimeoutError:
             raise (BodyTooSlow if is_reading else DeadlineExceeded) from None
 
     async def _answer(
-        self, call: Call, principal: Partner, served: ServedVersion, rows: list[Row], form: Format
-    ) -> bytes:
+        self, call: Call, principal: Partner, served: ServedVersion, rows: list[Row], form: Format,
+        hung_up: Callable[[], Awaitable[None]],
+    ) -> bytes:  # fmt: skip
         started = time.perf_counter()
-        predictions = items(await _infer(served, rows, form), served.engine.class_names)
+        predictions = items(await _infer(served, rows, form, hung_up), served.class_names)
         inference_us = round((time.perf_counter() - started) * 1e6)
         answer = form.render(call.request_id, served, predictions)
         record = _record(call, principal, ANSWERED, 200)
@@ -109,18 +124,39 @@ async def _rows(served: ServedVersion, form: Format, body: bytes) -> list[Row]:
     return await asyncio.to_thread(form.parse, served.schema, body)
 
 
-async def _infer(served: ServedVersion, rows: list[Row], form: Format) -> Predictions:
+async def _infer(
+    served: ServedVersion, rows: list[Row], form: Format, hung_up: Callable[[], Awaitable[None]]
+) -> Predictions:
     try:
-        predictions = await served.engine.predict(served.schema.matrix(rows))
+        predictions = served.runner.at_once(rows)
+        if predictions is None:
+            predictions = await _unless(hung_up(), served.runner.lane.run(rows))
     except NotComputable as error:
         places = [form.place.format(row) for row in error.rows[:MAX_ERRORS]]
         raise InvalidRows([RowError(at, "range", "is too large for the model") for at in places]) from None
+    except ClientGone:
+        raise
+    except TakenOut:
+        raise ModelNotAvailable from None
     except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold the rows
         logger.error("model %s failed: %s", served.listing.id, type(error).__name__)  # noqa: TRY400
         raise ModelFailed from None
     if len(predictions.labels) != len(rows):
         raise ModelFailed
     return predictions
+
+
+async def _unless(hung_up: Awaitable[None], work: Coroutine[Any, Any, Predictions]) -> Predictions:
+    """What the work gives. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
+    working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
+    try:
+        await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        listening.cancel()
 
 
 def row_fingerprint(key: bytes, model: str, row: Row) -> str:

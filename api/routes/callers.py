@@ -27,7 +27,7 @@ async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
         "tenant": caller.tenant,
         "key_id": caller.key_id,
         "scopes": sorted(caller.scopes),
-        "models": [model.listing.name for model in usable_models(request, caller)],
+        "models": [model.name for model in usable_models(request, caller)],
         **life,
     }
 

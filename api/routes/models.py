@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 
 from api.dependencies import caller, parts_of
 from auth.principal import Partner, Principal, Scope
-from inference.registry import PRODUCTION, ModelNotFound, ServedModel
+from inference.features import example_row
+from inference.listings import PRODUCTION, ModelListing, VersionListing
+from inference.registry import ModelNotFound
 
 router = APIRouter(tags=["models"])
 
@@ -25,42 +27,46 @@ async def list_models(request: Request, caller: Caller) -> dict[str, Any]:
 async def describe_model(request: Request, model: str, caller: Caller) -> dict[str, Any]:
     """A model's versions, each with the JSON Schema of a row and the result of its compilation test."""
     for each in usable_models(request, caller):
-        if each.listing.name == model:
+        if each.name == model:
             return _description(each)
     raise ModelNotFound
 
 
-def usable_models(request: Request, principal: Principal | None) -> list[ServedModel]:
+def usable_models(request: Request, principal: Principal | None) -> list[ModelListing]:
     """The models that the caller, or for None anybody, may use; a person uses none, and sees the public ones."""
     partner = principal if isinstance(principal, Partner) else None
     models = parts_of(request).registry.visible(partner.tenant_id if partner else None)
-    return [model for model in models if partner is None or partner.may_use(model.listing.name)]
+    return [model for model in models if partner is None or partner.may_use(model.name)]
 
 
-def _summary(model: ServedModel) -> dict[str, Any]:
-    listing = model.listing
+def _summary(model: ModelListing) -> dict[str, Any]:
     return {
-        "name": listing.name,
-        "description": listing.description,
-        "versions": list(listing.versions),
-        "aliases": dict(listing.aliases),
+        "name": model.name,
+        "description": model.description,
+        "versions": list(model.versions),
+        "aliases": {name: alias.version for name, alias in model.aliases.items()},
     }
 
 
-def _description(model: ServedModel) -> dict[str, Any]:
+def _description(model: ModelListing) -> dict[str, Any]:
     versions = [
         {
             "version": name,
-            "created_at": version.listing.created_at,
-            "artifact_sha256": version.listing.artifact_sha256,
-            "engine": version.engine.name,
-            "compilation": version.listing.compilation,
-            "schema": version.schema.document,
-            "example": version.schema.example(),
-            "classes": version.engine.class_names,
+            "created_at": version.created_at,
+            "artifact_sha256": version.artifact_sha256,
+            "engine": version.compilation["engine"],
+            "compilation": version.compilation,
+            "schema": version.row_schema,
+            "example": example_row(version.row_schema),
+            "classes": version.compilation["classes"],
         }
         for name, version in model.versions.items()
     ]
-    default = model.listing.aliases.get(PRODUCTION, "")
-    schema = model.versions[default].schema.document if default in model.versions else None
-    return _summary(model) | {"schema": schema, "version_details": versions}
+    version = production_of(model)
+    return _summary(model) | {"schema": version.row_schema if version else None, "version_details": versions}
+
+
+def production_of(model: ModelListing) -> VersionListing | None:
+    """The version that answers where none is asked for."""
+    alias = model.aliases.get(PRODUCTION)
+    return None if alias is None else model.versions.get(alias.version)

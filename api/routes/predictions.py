@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from api.body import read_body
+from api.body import hung_up, read_body
 from api.dependencies import call_of, caller, parts_of
 from api.direct_route import DirectRoute, JsonBytes
 from api.documents import BATCH_ANSWER, ROW_ANSWER
@@ -47,6 +47,7 @@ async def _answer(request: Request, caller: Partner, model: str, version: str | 
     parts = parts_of(request)
     body = partial(read_body, request, parts.settings.max_body_bytes)
     answer = await parts.predictor.predict(
-        call_of(request), caller, model=model, version=version, form=form, read_body=body
-    )
+        call_of(request), caller, model=model, version=version, form=form, read_body=body,
+        hung_up=partial(hung_up, request),
+    )  # fmt: skip
     return JsonBytes(answer)

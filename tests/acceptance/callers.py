@@ -107,6 +107,8 @@ BODIES = {
     "POST /predict": ROW,
     "POST /batch_predict": [ROW],
     "POST /auth/password": {"current_password": PASSWORD, "new_password": "short"},
+    "PUT /admin/models/{name}/aliases/{alias}": {"version": "1"},
+    "POST /admin/models/{name}/rollback": {},
     "POST /admin/tenants": {"name": "new"},
     "PATCH /admin/tenants/{name}": {"limit": ["5/minute"]},
     "POST /admin/tenants/{name}/keys": {"label": "new"},

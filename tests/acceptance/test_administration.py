@@ -86,14 +86,12 @@ async def test_a_tenants_admin_issues_no_key_that_exceeds_the_tenant(site, exces
     import numpy as np  # noqa: PLC0415
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415
 
-    from inference.bundled import row_schema  # noqa: PLC0415
-
     sample = np.array([[0.0], [1.0], [2.0]])
     site.model(
         "private",
         LinearRegression().fit(sample, [1.0, 2.0, 3.0]),
         sample,
-        row_schema(["x"], sample, {}),
+        ["x"],
         is_public=False,
     )
     site.tenant("bank", requests=["100/minute"])

@@ -190,8 +190,8 @@ async def test_no_audit_query_is_an_error_of_the_servers(any_site, query):
 
 async def test_numbers_that_the_model_cannot_count_in_are_refused(site):
     """Where scikit-learn would raise or overflow: 422 with the row's place, charged, and never `null`."""
-    wine = dict.fromkeys(BUNDLED["wine"].row_schema["properties"], 1e39)
-    diabetes = dict.fromkeys(BUNDLED["diabetes"].row_schema["properties"], 1e308)
+    wine = dict.fromkeys(BUNDLED["wine"].features, 1e39)
+    diabetes = dict.fromkeys(BUNDLED["diabetes"].features, 1e308)
     async with site.client(site.key()) as client:
         for model, row in (("wine", wine), ("diabetes", diabetes)):
             one = await client.post(f"/v1/models/{model}/predict", json=row)

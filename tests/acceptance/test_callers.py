@@ -16,7 +16,6 @@ from auth.principal import Scope
 from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from db.tables import User
-from inference.bundled import row_schema
 from tests.acceptance.callers import BODIES, EXPECTED, FORMS, KINDS, NOBODY, credential, prepare
 from tests.support.site import IRIS
 
@@ -40,7 +39,7 @@ def peopled(template, tmp_path_factory):
     site = template.copy_to(tmp_path_factory.mktemp("callers") / "site")
     sample = np.array([[0.0], [1.0], [2.0]])
     private = LinearRegression().fit(sample, [1.0, 2.0, 3.0])
-    site.model("private", private, sample, row_schema(["x"], sample, {}), is_public=False)
+    site.model("private", private, sample, ["x"], is_public=False)
     site.grant("private", "acme")
     made = prepare(site)
     yield site, made

@@ -10,7 +10,6 @@ from sklearn.linear_model import LinearRegression
 
 from api.problems import PROBLEMS
 from auth.principal import Scope
-from inference.bundled import row_schema
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.anyio
 def site_with_private_model(site):
     sample = np.array([[0.0], [1.0], [2.0]])
     model = LinearRegression().fit(sample, [1.0, 2.0, 3.0])
-    site.model("private", model, sample, row_schema(["hidden_feature"], sample, {}), is_public=False)
+    site.model("private", model, sample, ["hidden_feature"], is_public=False)
     site.grant("private", "acme")
     return site
 

@@ -25,7 +25,7 @@ def expected(bundled):
 
 
 def rows_of(bundled):
-    names = list(bundled.row_schema["properties"])
+    names = list(bundled.features)
     return [dict(zip(names, row.tolist(), strict=True)) for row in bundled.sample]
 
 

@@ -20,7 +20,6 @@ from admin.users import disable_user, id_of_user, reset_password
 from auth import api_keys
 from auth.principal import Scope
 from db.reach import EVERY_TENANT
-from inference.bundled import row_schema
 from tests.support.hammer import Hammer
 from tests.support.people import PASSWORD, person
 from tests.support.server import Server
@@ -44,7 +43,7 @@ def servers(postgres, tmp_path_factory):
         "private",
         LinearRegression().fit(sample, [1.0, 2.0, 3.0]),
         sample,
-        row_schema(["x"], sample, {}),
+        ["x"],
         is_public=False,
     )
     started = [Server(site) for _ in range(PROCESSES)]

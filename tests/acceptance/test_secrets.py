@@ -10,7 +10,6 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from auth import api_keys
-from inference.bundled import row_schema
 from tests.acceptance.test_administration import contents
 from tests.support.people import PASSWORD, person
 from tests.support.server import run_cli
@@ -23,10 +22,9 @@ DROPPED, MASKED, FINGERPRINTED = 733311.25, 733322.25, 733333.25
 def sensitive(site):
     """A model three of whose four features may not be stored as they are."""
     sample = np.array([[1.0, 733000.5, 1.0, 1.0], [2.0, 733900.5, 2.0, 2.0], [3.0, 733500.5, 1.0, 5.0]])
-    schema = row_schema(["income", "iban", "age", "height"], sample, {})
-    for name, level in {"income": "drop", "iban": "mask", "age": "fingerprint"}.items():
-        schema["properties"][name]["x-pii"] = level
-    site.model("sensitive", LinearRegression().fit(sample, [1.0, 2.0, 3.0]), sample, schema)
+    schema = {"properties": {"income": {"pii": "drop"}, "iban": {"pii": "mask"}, "age": {"pii": "fingerprint"}}}
+    features = ["income", "iban", "age", "height"]
+    site.model("sensitive", LinearRegression().fit(sample, [1.0, 2.0, 3.0]), sample, features, schema=schema)
     return site
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from contextlib import asynccontextmanager
@@ -9,11 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 import httpx
+import joblib
 
 from admin.keys import KeyTerms, issue_key, revoke_key
 from admin.limits import Limits
-from admin.models import grant_model, register_bundled, register_version
+from admin.models import grant_model
 from admin.plans import set_plan
+from admin.registration import Submission, register_bundled, register_version
 from admin.tenants import create_tenant, suspend_tenant
 from api.app import create_app
 from api.settings import Settings
@@ -23,10 +26,18 @@ from cli.database_commands import upgrade_database
 from db.database import Database
 from db.reach import EVERY_TENANT
 from inference.artifacts import ArtifactStore
+from inference.samples import sample_bytes
 
 SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 ACTOR = "test"
+
+
+def dumped(estimator) -> bytes:
+    """The estimator as a joblib file."""
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    return file.getvalue()
 
 
 class Site:
@@ -60,12 +71,12 @@ class Site:
 
     @cached_property
     def store(self) -> ArtifactStore:
-        return ArtifactStore(self.settings.models_dir, self.keyring.artifact_mac)
+        return ArtifactStore(self.settings.models_dir)
 
     def prepare(self) -> Site:
         """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
         upgrade_database(self.settings)
-        register_bundled(self.database, self.store, actor=ACTOR)
+        register_bundled(self.database, self.store, self.keyring, actor=ACTOR)
         set_plan(self.database, actor=ACTOR, name="wide", limits=Limits(["100000000/minute"], ["100000000/minute"]))
         self.tenant("acme")
         return self
@@ -100,10 +111,19 @@ class Site:
     def grant(self, name: str, tenant: str) -> None:
         grant_model(self.database, actor=ACTOR, name=name, tenant=tenant)
 
-    def model(self, name, estimator, sample, row_schema, *, version="1", is_public=True):
+    def model(self, name, estimator, sample, features, *, schema=None, is_public=True, **submission):
+        """A version of a model made here and now, opened in this process."""
+        return self.register(
+            name, f"{name}.joblib", dumped(estimator), sample_name="sample.csv", sample=sample_bytes(features, sample),
+            schema=schema, is_public=is_public, is_apart=False, **submission,
+        )  # fmt: skip
+
+    def register(
+        self, name, file_name, content, *, is_apart=True, formats=None, limit_seconds=120, trusted=(), **submission
+    ):
         return register_version(
-            self.database, self.store, actor=ACTOR, name=name, version=version, estimator=estimator, sample=sample,
-            row_schema=row_schema, description="a test's", is_public=is_public,
+            self.database, self.store, self.keyring, actor=ACTOR, name=name, is_apart=is_apart, formats=formats,
+            limit_seconds=limit_seconds, trusted=trusted, submission=Submission(file_name, content, **submission),
         )  # fmt: skip
 
     def environment(self) -> dict[str, str]:

@@ -8,49 +8,65 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from inference.compilation import compile_tested
-from inference.engines import Graph, NotComputable, Pool, TrainedEngine
-from inference.registry import ModelListing, ModelNotFound, Registry
+from inference.engines import CompiledEngine, Tie, TrainedEngine
+from inference.graphs import Graph
+from inference.inputs import matrix_of
+from inference.listings import ModelListing
+from inference.outputs import NotComputable
+from inference.registry import ModelNotFound, Registry
 
+NAMES = ("a", "b")
 ROWS = np.random.default_rng(0).normal(size=(60, 2))
 CLASSES = np.arange(60) % 3
+DOCUMENT = {"properties": {name: {"type": "number"} for name in NAMES}}
+
+
+def rows_of(values):
+    return [dict(zip(NAMES, map(float, row), strict=True)) for row in values]
+
+
+def trained(model):
+    return TrainedEngine(model, matrix_of(NAMES), [str(each) for each in model.classes_])
 
 
 @pytest.fixture(scope="module")
 def forest():
-    return RandomForestClassifier(10, random_state=0).fit(ROWS, CLASSES)
+    return trained(RandomForestClassifier(10, random_state=0).fit(ROWS, CLASSES))
 
 
 def test_a_forest_refuses_what_float32_cannot_hold(forest):
     """Compiled and as trained, whatever else is in the batch."""
-    graph = Graph(compile_tested(forest, ROWS).model)
-    for compute in (graph.predict, TrainedEngine(forest, Pool(1)).compute):
+    found = compile_tested(forest._estimator, "matrix", DOCUMENT, rows_of(ROWS), forest)
+    tie = Tie(found.report["tie_rule"], found.report["tie_margin"])
+    compiled = CompiledEngine(Graph(found.model, NAMES, is_guarded=True), forest, tie)
+    for engine in (compiled, forest):
         with np.errstate(over="ignore"), pytest.raises(NotComputable) as refused:
-            compute(np.array([[0.0, 0.0], [1e300, 0.0]]))
+            engine.compute(rows_of([[0.0, 0.0], [1e300, 0.0]]))
         assert refused.value.rows == [1]
-    with pytest.raises(NotComputable):
-        graph.predict(np.array([[1e300, 0.0], [0.0, np.nan]]))
+    with np.errstate(over="ignore"), pytest.raises(NotComputable):
+        compiled.compute([{"a": 1e300, "b": 0.0}, {"a": 0.0, "b": None}])
 
 
 def test_probabilities_that_overflow_are_no_prediction():
     """A logistic regression far beyond its range: refused, not `null`."""
     model = LogisticRegression().fit(ROWS, CLASSES)
     model.coef_ *= 1e10
-    engine = TrainedEngine(model, Pool(1))
     with np.errstate(all="ignore"), pytest.raises(NotComputable):
-        engine.compute(np.array([[1.7e308, 1.7e308]]))
+        trained(model).compute(rows_of([[1.7e308, 1.7e308]]))
 
 
-def test_what_was_restricted_while_models_loaded_stays_restricted():
+@pytest.mark.anyio
+async def test_what_was_restricted_while_models_loaded_stays_restricted():
     """An older state that ends to load later does not bring a right back, nor a model."""
-    registry = Registry(store=None, max_rows=1)
+    registry = Registry(loader=None, max_bytes=1)
     before = listing("x", granted_to=frozenset({"tenant"}))
     registry.load([before, listing("y")])
-    assert [model.listing.name for model in registry.visible("tenant")] == ["x"]
+    assert [model.name for model in registry.visible("tenant")] == ["x"]
     registry.restrict([listing("x")])
     registry.load([before, listing("y", granted_to=frozenset({"tenant"}))])
     assert registry.visible("tenant") == []
     with pytest.raises(ModelNotFound):
-        registry.find("x", None, tenant_id="tenant")
+        await registry.find("x", None, tenant_id="tenant")
 
 
 def listing(name, granted_to=frozenset()):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.features import UnsupportedSchema, without_personal_ranges
+from inference.features import UnsupportedSchema, without_personal_notes
+from inference.inputs import matrix_of
 from inference.schema import InvalidRows, RowSchema
 from inference.strict_json import BrokenJson
 
@@ -37,7 +38,7 @@ def test_a_good_row_arrives_as_it_was_sent(row):
     """Each value in its place in the matrix; null as NaN."""
     (found,) = SCHEMA.row(json.dumps(row).encode())
     assert found == row
-    matrix = SCHEMA.matrix([found])
+    matrix = matrix_of(SCHEMA.names)([found])
     ordered = [row[name] for name in DOCUMENT["properties"]]
     expected = [float("nan") if value is None else float(value) for value in ordered]
     np.testing.assert_array_equal(matrix, [expected])
@@ -100,12 +101,18 @@ def test_an_example_lies_within_its_own_schema():
 
 def test_types_that_cannot_be_served_are_refused_when_the_schema_is_made():
     """Not when a row comes."""
-    for properties in ({"f": {"type": "string"}}, {"f": {"type": ["number", "integer"]}}, {}):
+    for properties in (
+        {"f": {"type": "object"}},
+        {"f": {"type": "string", "minimum": 1}},
+        {"f": {"type": "number", "pii": "x"}},
+        {"f": {"type": ["number", "integer"]}},
+        {},
+    ):
         with pytest.raises(UnsupportedSchema):
             RowSchema({"properties": properties}, 1)
 
 
 def test_observed_ranges_of_sensitive_features_are_not_kept():
     """A smallest and a largest value are somebody's."""
-    document = {"properties": {"a": {"x-pii": "drop", "x-observed": [1, 2]}, "b": {"x-observed": [1, 2]}}}
-    assert without_personal_ranges(document)["properties"] == {"a": {"x-pii": "drop"}, "b": {"x-observed": [1, 2]}}
+    document = {"properties": {"a": {"pii": "drop", "x-observed": [1, 2]}, "b": {"x-observed": [1, 2]}}}
+    assert without_personal_notes(document)["properties"] == {"a": {"pii": "drop"}, "b": {"x-observed": [1, 2]}}

@@ -1,0 +1,239 @@
+"""A model's features: found in the model and in a sample, and as the operator's own schema has them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from inference.features import row_core_schema
+from inference.graphs import feature_names, input_types
+from inference.onnx_files import OnnxModel
+
+MAX_NOTED_CATEGORIES = 100
+MAX_CATEGORIES = 10_000
+_TOP_WORDS = {"$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties"}
+_UNNAMED = re.compile(r"Unnamed: \d+")
+
+
+class RefusedSchema(Exception):
+    """The features cannot be told, or the schema does not fit the model; the words are for the operator."""
+
+
+def discover(estimator: Any, sample: Any | None, target: str | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The JSON Schema of a row. `sample` is a data frame, of which `target` is no feature; `given` overrides.
+
+    Raises `RefusedSchema` or `UnsupportedSchema`.
+    """
+    if given is not None:
+        _check_given(given)
+    if sample is not None and target is not None:
+        if target not in sample.columns:
+            raise RefusedSchema(f"the sample has no column {target}")
+        sample = sample.drop(columns=[target])
+    names, own_names = _names(estimator, sample, given)
+    encoded = _encoded(estimator, names)
+    properties = {}
+    for place, name in enumerate(names):
+        spec = _of_column(name, sample[name]) if sample is not None else {"type": "number"}
+        own_name = own_names[place]
+        properties[name] = {**spec, **_of_model(estimator, own_name, spec, encoded.get(own_name)), "pii": "no"}
+    for name, words in ((given or {}).get("properties") or {}).items():
+        properties[name] = {**properties[name], **words}
+    document = {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
+    row_core_schema(properties)
+    return document
+
+
+def features_of(sample: Any, document: Mapping[str, Any]) -> Any:
+    """The sample's columns that are features, in their order."""
+    return sample[list(document["properties"])]
+
+
+def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
+    """The features' names as callers use them, and as the model knows them."""
+    known = _known_to(estimator)
+    described = list((given or {}).get("properties") or {})
+    if isinstance(known, list):
+        if sample is not None and (missing := [name for name in known if name not in sample.columns]):
+            raise RefusedSchema(f"the sample lacks columns that the model was trained on: {', '.join(missing[:10])}")
+        if foreign := [name for name in described if name not in known]:
+            raise RefusedSchema(f"the schema has features that the model does not know: {', '.join(foreign[:10])}")
+        return known, known
+    if sample is not None:
+        names = [f"x{place}" if _UNNAMED.fullmatch(name) else name for place, name in enumerate(sample.columns)]
+        if known is not None and len(names) != known:
+            raise RefusedSchema(
+                f"the model takes {known} features and the sample has {len(names)} columns: --target names the one"
+                " that is no feature"
+            )
+        sample.columns = names
+        if foreign := [name for name in described if name not in names]:
+            raise RefusedSchema(f"the schema has features that the sample does not: {', '.join(foreign[:10])}")
+    elif known is None and not described:
+        raise RefusedSchema("the model does not say what it takes: register it with a sample or a schema")
+    else:
+        names = described if known is None or len(described) == known else [f"x{place}" for place in range(known)]
+        if foreign := [name for name in described if name not in names]:
+            raise RefusedSchema(f"the schema names {', '.join(foreign[:10])}, and the model takes {known} features")
+    return names, [f"x{place}" for place in range(len(names))]
+
+
+def _known_to(estimator: Any) -> list[str] | int | None:
+    if isinstance(estimator, OnnxModel):
+        return feature_names(estimator.content)
+    names = _attribute(estimator, "feature_names_in_")
+    if names is not None:
+        return [str(name) for name in names]
+    count = _attribute(estimator, "n_features_in_")
+    return None if count is None else int(count)
+
+
+def _attribute(estimator: Any, name: str) -> Any:
+    try:
+        return getattr(estimator, name, None)
+    except Exception:  # noqa: BLE001  a pipeline asks its first step, which may have an opinion
+        return None
+
+
+def _of_column(name: str, column: Any) -> dict[str, Any]:
+    """What a sample's column says of a feature. Raises `RefusedSchema` for what JSON has no form for."""
+    missing = bool(column.isna().any())
+    kind = column.dtype.kind
+    spec: dict[str, Any]
+    if str(column.dtype) == "category":
+        categories = [_plain(each) for each in column.cat.categories]
+        texts = all(isinstance(each, str) for each in categories)
+        spec = {"type": "string" if texts else "integer", "enum": categories, "x-dtype": "category"}
+    elif kind == "b" or (kind == "O" and _all(column, bool)):
+        spec = {"type": "boolean"}
+    elif kind in "iu":
+        spec = {"type": "integer", **_range(column)}
+    elif kind == "f":
+        spec = {"type": "number", **_range(column)}
+    elif _all(column, str):
+        spec = {"type": "string"}
+    else:
+        raise RefusedSchema(f"the column {name} has type {column.dtype}: give it as numbers, texts or truth values")
+    return {**spec, "type": [spec["type"], "null"]} if missing else spec
+
+
+def _all(column: Any, kind: type) -> bool:
+    return all(isinstance(value, kind) for value in column.dropna())
+
+
+def _range(column: Any) -> dict[str, Any]:
+    values = [value for value in column.dropna().tolist() if math.isfinite(value)]
+    return {"x-observed": [min(values), max(values)]} if values else {}
+
+
+def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: _Categories | None) -> dict[str, Any]:
+    """What the model adds: the categories that it knows, and whether it refuses any other."""
+    if isinstance(estimator, OnnxModel):
+        found = input_types(estimator.content).get(name)
+        return {"type": found} if found and found != "number" else {}
+    if encoded is None or spec.get("x-dtype") == "category":
+        return {}
+    if encoded.is_text:
+        return {"type": _nullable("string", spec)}
+    values = encoded.values
+    texts = all(isinstance(value, str) for value in values)
+    has_null = encoded.has_null or isinstance(spec["type"], list)
+    if not texts or not values:
+        return {}
+    kind: Any = ["string", "null"] if has_null else "string"
+    if encoded.is_closed and len(values) <= MAX_CATEGORIES:
+        return {"type": kind, "enum": values}
+    return {"type": kind, "x-categories": values} if len(values) <= MAX_NOTED_CATEGORIES else {"type": kind}
+
+
+def _nullable(kind: str, spec: Mapping[str, Any]) -> Any:
+    return [kind, "null"] if isinstance(spec["type"], list) else kind
+
+
+class _Categories:
+    """What a step of the model knows of a column: its categories, or that it is text."""
+
+    def __init__(self, values: Sequence[Any] = (), *, is_closed: bool = False, is_text: bool = False) -> None:
+        plain = [_plain(value) for value in values]
+        self.values = [value for value in plain if value is not None]
+        self.has_null = len(self.values) < len(plain)
+        self.is_closed = is_closed
+        self.is_text = is_text
+
+
+def _encoded(estimator: Any, names: Sequence[str]) -> dict[str, _Categories]:
+    """By the model's own name of a column, what its encoders have learnt of it."""
+    steps = _steps(estimator, list(names))
+    return {column: categories for step, columns in steps for column, categories in _learnt(step, columns)}
+
+
+def _steps(estimator: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
+    """The steps that see columns as they come, with the columns that each sees."""
+    if hasattr(estimator, "transformers_"):
+        own = _attribute(estimator, "feature_names_in_")
+        known = columns if own is None else [str(name) for name in own]
+        for _, step, chosen in estimator.transformers_:
+            yield from _steps(step, _chosen(chosen, known))
+    elif hasattr(estimator, "steps"):
+        for _, step in estimator.steps:
+            yield from _steps(step, columns)
+            if not _keeps_columns(step):
+                break
+    else:
+        for wrapped in ("best_estimator_", "estimator_"):
+            if hasattr(estimator, wrapped):
+                yield from _steps(getattr(estimator, wrapped), columns)
+                return
+        yield estimator, columns
+
+
+def _chosen(chosen: Any, known: list[str]) -> list[str]:
+    if isinstance(chosen, str):
+        return [chosen]
+    if isinstance(chosen, slice):
+        return known[chosen] if not isinstance(chosen.start, str) else known
+    values = np.asarray(chosen).ravel().tolist() if not callable(chosen) else []
+    if values and all(isinstance(value, bool) for value in values):
+        return [name for name, is_in in zip(known, values, strict=False) if is_in]
+    return [value if isinstance(value, str) else known[value] for value in values]
+
+
+def _keeps_columns(step: Any) -> bool:
+    """Whether what comes after it sees the same columns."""
+    return type(step).__name__ in {"SimpleImputer", "StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler"}
+
+
+def _learnt(step: Any, columns: list[str]) -> Iterator[tuple[str, _Categories]]:
+    if type(step).__name__.endswith("Vectorizer"):
+        yield from ((column, _Categories(is_text=True)) for column in columns)
+    learnt = _attribute(step, "categories_")
+    if learnt is None or len(learnt) != len(columns):
+        return
+    is_closed = getattr(step, "handle_unknown", "error") == "error" and not type(step).__name__.startswith("Target")
+    for column, values in zip(columns, learnt, strict=True):
+        yield column, _Categories(list(values), is_closed=is_closed)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _check_given(given: Any) -> None:
+    """Raises `RefusedSchema` for a document of another form than an object of features."""
+    if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
+        raise RefusedSchema('the schema is a JSON object with "properties", one for each feature')
+    if unknown := sorted(given.keys() - _TOP_WORDS):
+        raise RefusedSchema(f"the schema has words that are not served: {', '.join(unknown)[:200]}")
+    if not all(isinstance(words, dict) for words in given["properties"].values()):
+        raise RefusedSchema("each of the schema's properties is an object")
+    if given.get("additionalProperties", False) is not False:
+        raise RefusedSchema("a row has no other members than its features: additionalProperties is false")
+    required = given.get("required", list(given["properties"]))
+    if not isinstance(required, list) or sorted(map(str, required)) != sorted(given["properties"]):
+        raise RefusedSchema("every feature is required; one that may be missing is nullable, and null")

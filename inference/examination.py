@@ -1,0 +1,281 @@
+"""What is found out about a model file before it may serve: that it opens, what it takes, how it answers, how fast.
+
+A file is somebody else's work, and opening one may run code, fill the memory or never end. So this is done in a
+process of its own, which knows no secret and no database, has a bound on memory and is killed when its time is up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from inference.compilation import Compiled, compile_tested
+from inference.discovery import RefusedSchema, discover, features_of
+from inference.engines import Engine, GraphEngine, TrainedEngine, use_one_thread
+from inference.features import UnsupportedSchema, without_personal_notes
+from inference.graphs import Graph
+from inference.inputs import Kind, Row, inputs_of
+from inference.model_files import Format, RefusedFile, open_model
+from inference.onnx_files import OnnxModel
+from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
+from inference.samples import RefusedSample, read_sample, rows_of
+from inference.schema import RowSchema
+
+MEMORY_BYTES = 16 << 30
+#: Predictions of rows alone and together may differ by as much and still be the same.
+ALONE_TOLERANCE = 1e-12
+COMPILED_ALONE_TOLERANCE = 1e-6
+_ALONE_ROWS = 16
+_MANY_ROWS = 1_000
+
+
+class RefusedModel(Exception):
+    """The file is not registered; the words are for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be examined. `sample_name` tells CSV from Parquet; `given` is the operator's own schema."""
+
+    format: Format
+    sample_name: str | None = None
+    target: str | None = None
+    given: Mapping[str, Any] | None = None
+    is_compiled: bool = True
+    trusted: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found: the JSON Schema of a row, the report that is kept with the version, and the compiled model."""
+
+    row_schema: dict[str, Any]
+    report: dict[str, Any]
+    compiled: bytes | None
+
+
+def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
+    """Opens the file here and now. Raises `RefusedModel`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = open_model(model, order.format, order.trusted)
+            frame = None if sample is None else read_sample(sample, order.sample_name or "")
+            document = discover(estimator, frame, order.target, order.given)
+            rows = _sample_rows(frame, document)
+            return _examine_opened(estimator, document, rows, frame, order)
+    except (RefusedFile, RefusedSample, RefusedSchema, UnsupportedSchema) as refused:
+        raise RefusedModel(str(refused)) from None
+    except (NotServable, NotComputable) as refused:
+        words = str(refused) or "it answers with numbers that are not finite"
+        raise RefusedModel(f"the model cannot be served: {words}") from None
+
+
+def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], frame: Any, order: Order) -> Examined:
+    schema = RowSchema(document, _MANY_ROWS)
+    asked = rows or [_example(schema)]
+    if isinstance(estimator, OnnxModel):
+        graph = Graph(estimator.content, schema.names)
+        engine: Engine = GraphEngine(graph, _graph_classes(estimator, graph, asked))
+        kind: Kind = "matrix"
+        compiled = Compiled(None, {"engine": "onnx", "reason": "registered as ONNX: it is the trained model"})
+    else:
+        if not hasattr(estimator, "predict"):
+            raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
+        use_one_thread(estimator)
+        kind, names = _tried(estimator, document, asked, frame)
+        trained = TrainedEngine(estimator, inputs_of(kind, document), names)
+        compiled = Compiled(None, {"engine": "sklearn", "reason": "--engine sklearn"})
+        if order.is_compiled:
+            compiled = compile_tested(estimator, kind, document, rows, trained)
+        engine = trained
+    _require_answers(engine, asked)
+    report = {
+        "format": order.format,
+        "input": kind,
+        "classes": engine.class_names,
+        "batches": _answers_alone_as_together(engine, asked),
+        "sample_rows": len(rows),
+        **compiled.report,
+    }
+    return Examined(without_personal_notes(document), report, compiled.model)
+
+
+def _sample_rows(frame: Any | None, document: Mapping[str, Any]) -> list[Row]:
+    """The sample's rows that the schema allows. Raises `RefusedSample` if it allows none."""
+    if frame is None:
+        return []
+    schema = RowSchema(document, _MANY_ROWS)
+    rows: list[Row] = [row for row in rows_of(features_of(frame, document)) if schema.allows(row)]
+    if not rows:
+        raise RefusedSample("the schema refuses every row of the sample")
+    return rows
+
+
+def _example(schema: RowSchema) -> Row:
+    example = schema.example()
+    if not schema.allows(example):
+        raise RefusedSchema("the schema needs `examples` for features whose pattern or bounds leave none to guess")
+    return example
+
+
+def _tried(
+    estimator: Any, document: Mapping[str, Any], rows: Sequence[Row], frame: Any | None
+) -> tuple[Kind, ClassNames | None]:
+    """The form of input in which the model answers rows, and its classes. Raises `RefusedModel`.
+
+    It answers them in that form as it answers the sample itself, where there is one.
+    """
+    some = rows[:_MANY_ROWS]
+    expected = _directly(estimator, document, frame, rows)
+    failure: Exception | None = None
+    for kind in _kinds(document):
+        try:
+            given = inputs_of(kind, document)(some)
+            names = class_names_of(estimator, given)
+            found = TrainedEngine(estimator, inputs_of(kind, document), names).compute(some)
+        except Exception as error:  # noqa: BLE001  a model may raise anything
+            failure = error
+            continue
+        if expected is None or _is_near(found.labels, expected, ALONE_TOLERANCE):
+            return kind, names
+        failure = failure or NotServable("rows that come as JSON are answered otherwise than the sample itself")
+    if isinstance(failure, NotServable | NotComputable):
+        raise failure
+    raise RefusedModel(f"the model cannot answer {_whose(frame)}: it raises {type(failure).__name__}")
+
+
+def _whose(frame: Any | None) -> str:
+    return "a row made from its schema (a sample would say more)" if frame is None else "the sample's rows"
+
+
+def _kinds(document: Mapping[str, Any]) -> list[Kind]:
+    types = [str(spec["type"]) for spec in document["properties"].values()]
+    has_text = any("string" in each for each in types)
+    kinds: list[Kind] = ["frame"] if has_text else ["matrix", "frame"]
+    if any("x-dtype" in spec for spec in document["properties"].values()):
+        kinds = ["frame"]
+    return ["texts", *kinds] if has_text and len(types) == 1 else kinds
+
+
+def _directly(estimator: Any, document: Mapping[str, Any], frame: Any | None, rows: Sequence[Row]) -> list[Any] | None:
+    """What the model says to the sample as its reader gives it, where it says anything."""
+    if frame is None or len(rows) < len(frame):
+        return None
+    try:
+        answers = estimator.predict(features_of(frame, document).head(_MANY_ROWS))
+        found: list[Any] = getattr(answers, "tolist", lambda: list(answers))()
+    except Exception:  # noqa: BLE001  it may want a matrix, or bare texts
+        return None
+    return found if len(found) == min(len(frame), _MANY_ROWS) else None
+
+
+def _require_answers(engine: Engine, rows: Sequence[Row]) -> None:
+    """Few rows and many: a graph may make of many what fills the memory."""
+    for some in (rows[:1], (list(rows) * _MANY_ROWS)[:_MANY_ROWS]):
+        predictions = engine.compute(some)
+        json.dumps([predictions.labels, predictions.probabilities], allow_nan=False)
+
+
+def _graph_classes(model: OnnxModel, graph: Graph, rows: Sequence[Row]) -> ClassNames | None:
+    labels, scores = graph.predict(rows[:1])
+    if scores is None or isinstance(labels[0], float):
+        return None
+    names = [name_of(each) for each in model.classes or ()]
+    return names if len(names) == scores.shape[1] else [str(number) for number in range(scores.shape[1])]
+
+
+def _answers_alone_as_together(engine: Engine, rows: Sequence[Row]) -> bool:
+    """Whether a row's answer does not depend on the rows beside it: only then are callers' rows computed together."""
+    some = rows[:_ALONE_ROWS]
+    together = engine.compute(some)
+    alone = [engine.compute([row]) for row in some]
+    return _is_near([each.labels[0] for each in alone], together.labels, ALONE_TOLERANCE) and (
+        together.probabilities is None
+        or _is_near([(each.probabilities or [None])[0] for each in alone], together.probabilities, ALONE_TOLERANCE)
+    )
+
+
+def _is_near(found: Any, expected: Any, tolerance: float) -> bool:
+    if isinstance(found, list) and isinstance(expected, list):
+        pairs = zip(found, expected, strict=False)
+        return len(found) == len(expected) and all(_is_near(*pair, tolerance) for pair in pairs)
+    if isinstance(found, float) and isinstance(expected, float):
+        return abs(found - expected) <= tolerance * max(1.0, abs(expected))
+    return bool(found == expected)
+
+
+def examine_apart(model: bytes, sample: bytes | None, order: Order, *, limit_seconds: float) -> Examined:
+    """The same in a process of its own. Raises `RefusedModel`, also where the file brings that process down."""
+    with tempfile.TemporaryDirectory(prefix="adyton-") as name:
+        folder = Path(name)
+        (folder / "model").write_bytes(model)
+        if sample is not None:
+            (folder / "sample").write_bytes(sample)
+        sha256 = hashlib.sha256(model).hexdigest()
+        (folder / "order.json").write_text(json.dumps({**asdict(order), "sha256": sha256}))
+        # Nothing of ours is in its environment: no secret, no address of a database.
+        command = [sys.executable, "-P", "-m", "inference.examination", str(folder)]
+        environment = {"PATH": "/usr/bin:/bin", "HOME": name, "TMPDIR": name, "PYTHONPATH": _import_path()}
+        try:
+            run = subprocess.run(  # noqa: S603  the command is ours
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, timeout=limit_seconds, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise RefusedModel(f"the model's examination did not end in {limit_seconds:g} s") from None
+        return _result(folder, run.returncode)
+
+
+def _import_path() -> str:
+    """Where this program's own code is, so that the other process finds the same."""
+    return str(Path(__file__).parents[1])
+
+
+def _result(folder: Path, code: int) -> Examined:
+    try:
+        found = json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError):
+        raise RefusedModel(f"the model brought its examination down (exit code {code})") from None
+    if "refused" in found:
+        raise RefusedModel(found["refused"])
+    compiled = folder / "compiled"
+    return Examined(found["row_schema"], found["report"], compiled.read_bytes() if compiled.exists() else None)
+
+
+def _main(folder: Path) -> None:
+    """In the process of its own."""
+    import resource  # noqa: PLC0415  not on every system, and needed here alone
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    order = json.loads((folder / "order.json").read_text())
+    model = (folder / "model").read_bytes()
+    if hashlib.sha256(model).hexdigest() != order.pop("sha256"):
+        raise RefusedModel("the file changed while it was read")
+    sample = folder / "sample"
+    try:
+        examined = examine(model, sample.read_bytes() if sample.exists() else None, Order(**order))
+    except RefusedModel as refused:
+        result: dict[str, Any] = {"refused": str(refused)}
+    except MemoryError:
+        result = {"refused": "the model needs more memory than there is"}
+    except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold rows
+        result = {"refused": f"the model cannot be served: it raises {type(error).__name__}"}
+    else:
+        result = {"row_schema": examined.row_schema, "report": examined.report}
+        if examined.compiled is not None:
+            (folder / "compiled").write_bytes(examined.compiled)
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

@@ -1,0 +1,140 @@
+"""Graphs in ONNX Runtime: one thread each, safe to share between threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from inference.inputs import Row, matrix_of
+from inference.outputs import NotComputable, NotServable
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+#: Far from what float32 holds, so that scaling within a graph does not come near it either.
+LARGEST_GUARDED = 1e15
+_TYPES: dict[str, Any] = {
+    "tensor(double)": np.float64, "tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(string)": object,
+    "tensor(bool)": np.bool_,
+}  # fmt: skip
+_EXACT_INTEGERS = 2.0**53
+
+
+class BeyondGraph(Exception):
+    """A row has a number so large that the graph's own roundings may pass what float32 holds."""
+
+
+class GraphAnswer(NamedTuple):
+    """What a graph gives for rows: labels or numbers, and what its labels were chosen by, of shape (rows, scores)."""
+
+    labels: list[Any]
+    scores: NDArray[Any] | None
+
+
+class Graph:
+    """`names` are the features in the order in which a graph with a single input takes them.
+
+    With `is_guarded` rows beyond `LARGEST_GUARDED` are not its own: it rounds to float32 within, and could not say
+    that a number does not fit.
+    """
+
+    def __init__(self, model: bytes, names: Sequence[str], *, is_guarded: bool = False) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._feed = _feeder(self._session.get_inputs(), names)
+        self._is_guarded = is_guarded
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def predict(self, rows: Sequence[Row]) -> GraphAnswer:
+        """Raises `BeyondGraph`, `NotComputable` for rows beyond its numbers, `NotServable` for another answer."""
+        given = self._feed(rows)
+        if self._is_guarded and any(
+            (np.abs(each) > LARGEST_GUARDED).any() for each in given.values() if each.dtype.kind == "f"
+        ):
+            raise BeyondGraph
+        outputs = self._session.run(self._outputs, given)
+        for output in outputs:
+            if not isinstance(output, np.ndarray) or output.size == 0 or output.size % len(rows):
+                raise NotServable("it does not answer once for each row")
+            if output.dtype.kind == "f" and not np.isfinite(output).all():
+                flat = output.reshape(len(rows), -1)
+                raise NotComputable(np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist())
+        # A label for each row comes as (rows,), (rows, 1) or (1, rows), as the converter of its kind has it.
+        labels = outputs[0].ravel() if outputs[0].size == len(rows) else outputs[0].reshape(len(rows), -1)
+        scores = outputs[1].reshape(len(rows), -1) if len(outputs) > 1 else None
+        return GraphAnswer(labels.tolist(), scores)
+
+
+def _feeder(inputs: Sequence[Any], names: Sequence[str]) -> Callable[[Sequence[Row]], dict[str, Any]]:
+    """What makes a graph's inputs of rows: one tensor of shape (rows, features), or a column for each feature."""
+    if len(inputs) == 1 and not (len(names) == 1 and inputs[0].name == names[0]):
+        return _matrix_feeder(inputs[0].name, _TYPES[inputs[0].type], names)
+    types = {each.name: _TYPES[each.type] for each in inputs}
+
+    def feed(rows: Sequence[Row]) -> dict[str, Any]:
+        return {name: _column(rows, name, dtype) for name, dtype in types.items()}
+
+    return feed
+
+
+def _matrix_feeder(name: str, dtype: Any, names: Sequence[str]) -> Callable[[Sequence[Row]], dict[str, Any]]:
+    matrix = matrix_of(names)
+    if dtype is np.float64:
+        return lambda rows: {name: matrix(rows)}
+
+    def feed(rows: Sequence[Row]) -> dict[str, Any]:
+        if dtype is object:
+            return {name: np.array([[row[each] for each in names] for row in rows], dtype=object)}
+        return {name: _narrowed(matrix(rows), dtype)}
+
+    return feed
+
+
+def _column(rows: Sequence[Row], name: str, dtype: Any) -> NDArray[Any]:
+    values = [[row[name]] for row in rows]
+    if dtype in (object, np.bool_):
+        return np.array(values, dtype=dtype)
+    return _narrowed(np.array(values, dtype=np.float64), dtype)
+
+
+def _narrowed(values: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
+    """The same numbers in the graph's type. Raises `NotComputable` for those that it cannot hold."""
+    if dtype is np.float32:
+        require_float32(values)
+    elif dtype is np.int64:
+        _require(np.abs(values) <= _EXACT_INTEGERS)
+    return values.astype(dtype, copy=False)
+
+
+def require_float32(values: NDArray[np.float64]) -> None:
+    """Raises `NotComputable` for rows with a number that float32 cannot hold; NaN stands for a missing one."""
+    _require(~(np.abs(values) > LARGEST_FLOAT32))
+
+
+def _require(holds: NDArray[np.bool_]) -> None:
+    if not holds.all():
+        raise NotComputable(np.flatnonzero(~holds.all(axis=1)).tolist())
+
+
+def feature_names(model: bytes) -> list[str] | int:
+    """The names of the features that a graph takes one by one, or how many it takes at once. Raises `NotServable`."""
+    inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
+    if any(each.type not in _TYPES for each in inputs):
+        raise NotServable("it takes something else than numbers, truth values and texts")
+    if len(inputs) > 1:
+        return [each.name for each in inputs]
+    shape = inputs[0].shape
+    if len(shape) != 2 or not isinstance(shape[1], int):
+        raise NotServable("its input has no fixed number of features")
+    return shape[1]
+
+
+def input_types(model: bytes) -> Mapping[str, str]:
+    """The JSON Schema type of each of a graph's inputs."""
+    inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
+    words = {"tensor(string)": "string", "tensor(bool)": "boolean", "tensor(int64)": "integer"}
+    return {each.name: words.get(each.type, "number") for each in inputs}

@@ -1,0 +1,89 @@
+"""What is registered: models, versions and aliases, as the database has them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+PRODUCTION = "production"
+_SHARE_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class VersionListing:
+    """A version as it is registered; `mac` vouches for all that is loaded of it."""
+
+    id: str
+    model_id: str
+    name: str
+    format: str
+    artifact_sha256: str
+    compiled_sha256: str | None
+    compilation: Mapping[str, Any]
+    row_schema: Mapping[str, Any]
+    mac: str
+    created_at: datetime
+
+    def facts(self) -> bytes:
+        """What the MAC is of: whoever writes to the database has no other file opened, nor this one otherwise."""
+        return version_facts(
+            self.id, self.model_id, self.format, self.artifact_sha256, self.compiled_sha256, self.compilation,
+            self.row_schema,
+        )  # fmt: skip
+
+
+def version_facts(
+    version_id: str, model_id: str, kind: str, artifact_sha256: str, compiled_sha256: str | None,
+    compilation: Mapping[str, Any], row_schema: Mapping[str, Any],
+) -> bytes:  # fmt: skip
+    """A version's facts in canonical bytes. The order of a schema's properties is that of the model's features."""
+    names = list(row_schema["properties"])
+    facts = [version_id, model_id, kind, artifact_sha256, compiled_sha256, compilation, row_schema, names]
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+
+
+@dataclass(frozen=True, slots=True)
+class AliasListing:
+    """A moving name for a version; `share` percent of the keys are answered by the `canary` instead."""
+
+    version: str
+    canary: str | None = None
+    share: float = 0.0
+
+    def for_key(self, model_id: str, alias: str, key_id: str | None) -> str:
+        """The version that answers a key: always the same one, as long as neither version nor share changes."""
+        if self.canary is None or key_id is None or _place(model_id, alias, key_id) >= self.share * _SHARE_STEPS / 100:
+            return self.version
+        return self.canary
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.version,) if self.canary is None else (self.version, self.canary)
+
+
+def _place(model_id: str, alias: str, key_id: str) -> int:
+    """Where a key stands among all keys, evenly, and for each alias elsewhere."""
+    digest = hashlib.blake2b(f"{model_id}/{alias}/{key_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % _SHARE_STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """A model as it is registered; `versions` are those in use, by name."""
+
+    id: str
+    name: str
+    description: str
+    is_public: bool
+    granted_to: frozenset[str]
+    versions: Mapping[str, VersionListing]
+    aliases: Mapping[str, AliasListing]
+
+    def is_for(self, tenant_id: str | None) -> bool:
+        """Whether that tenant, or for None anybody, may use it."""
+        return self.is_public or tenant_id in self.granted_to

@@ -1,0 +1,93 @@
+"""A registered version made ready to answer: verified, opened, checked against a row, and measured."""
+
+from __future__ import annotations
+
+import hmac
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from inference.artifacts import AlteredArtifact, ArtifactStore
+from inference.engines import CompiledEngine, Engine, GraphEngine, Tie, TrainedEngine, use_one_thread
+from inference.graphs import Graph
+from inference.inputs import inputs_of
+from inference.listings import ModelListing, VersionListing
+from inference.model_files import open_model
+from inference.onnx_files import OnnxModel
+from inference.outputs import ClassNames
+from inference.pool import Pool
+from inference.running import Runner
+from inference.schema import RowSchema
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """A version that can answer. `size_bytes` is what its files have."""
+
+    model_id: str
+    model: str
+    listing: VersionListing
+    schema: RowSchema
+    runner: Runner
+    size_bytes: int
+
+    @property
+    def class_names(self) -> ClassNames | None:
+        return self.runner.engine.class_names
+
+
+def _quieten() -> None:
+    """What libraries say of a model at each call (a matrix where it was trained on a frame) is settled by its test.
+
+    And what they say may hold rows.
+    """
+    for library in ("sklearn", "pandas", "numpy", "xgboost", "lightgbm"):
+        warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """What versions are loaded with. `mac` is the keyed digest of a version's facts."""
+
+    store: ArtifactStore
+    mac: Callable[[bytes], str]
+    pool: Pool
+    max_rows: int
+    patience_seconds: float
+    trusted: Sequence[str] = ()
+    gathers: bool = True
+
+    def load(self, model: ModelListing, version: VersionListing) -> ServedVersion:
+        """The version, ready. Raises `AlteredArtifact`, `RefusedFile`, or what a model raises at its first row."""
+        # Nothing is opened before all that says how to open it is known to be as it was registered.
+        if not hmac.compare_digest(self.mac(version.facts()), version.mac):
+            raise AlteredArtifact(f"version {version.name} is not as it was registered under this SECRET")
+        content = self.store.get(version.artifact_sha256)
+        compiled = self.store.get(version.compiled_sha256) if version.compiled_sha256 else None
+        schema = RowSchema(version.row_schema, self.max_rows)
+        _quieten()
+        engine = _engine(version, content, compiled, schema, self.trusted)
+        self.pool.libraries_changed()
+        example = schema.example()
+        engine.compute([example])
+        runner = Runner(
+            f"model {model.name} version {version.name}", engine, self.pool, example,
+            gathers=self.gathers and bool(version.compilation["batches"]), max_rows=self.max_rows,
+            patience_seconds=self.patience_seconds,
+        )  # fmt: skip
+        return ServedVersion(model.id, model.name, version, schema, runner, len(content) + len(compiled or b""))
+
+
+def _engine(
+    version: VersionListing, content: bytes, compiled: bytes | None, schema: RowSchema, trusted: Sequence[str]
+) -> Engine:
+    report = version.compilation
+    estimator = open_model(content, version.format, trusted)  # type: ignore[arg-type]
+    if isinstance(estimator, OnnxModel):
+        return GraphEngine(Graph(estimator.content, schema.names), report["classes"])
+    use_one_thread(estimator)
+    trained = TrainedEngine(estimator, inputs_of(report["input"], version.row_schema), report["classes"])
+    if compiled is None:
+        return trained
+    tie = Tie(report["tie_rule"], report["tie_margin"]) if "tie_rule" in report else None
+    return CompiledEngine(Graph(compiled, schema.names, is_guarded="float32" in report["precision"]), trained, tie)

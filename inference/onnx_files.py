@@ -1,0 +1,157 @@
+"""ONNX files from outside: what they may hold, and what is read off them.
+
+An ONNX graph is data, but not harmless: it can point at other files, loop, or make tensors as large as it likes out of
+a few bytes. What classical models need is a short list of operators; anything else is refused. Shapes come from the
+rows and the constants alone, so that what was computed once at registration bounds what is computed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+MAX_BYTES = 1 << 30
+MAX_NODES = 20_000
+_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+#: No loops and subgraphs, nothing random, nothing whose size is a value (Range, Expand, Tile, ConstantOfShape, Pad...).
+OPERATORS = frozenset(
+    """
+    Abs Add And ArgMax ArgMin ArrayFeatureExtractor Binarizer Cast CastMap CategoryMapper Ceil Clip Concat
+    Constant Cos DictVectorizer Div Elu Equal Erf Exp FeatureVectorizer Flatten Floor Gather GatherElements Gelu
+    Gemm Greater GreaterOrEqual HardSigmoid Identity Imputer IsInf IsNaN LabelEncoder LeakyRelu Less LessOrEqual
+    LinearClassifier LinearRegressor Log LogSoftmax MatMul Max Mean Min Mod Mul Neg Normalizer Not OneHotEncoder
+    Or PRelu Pow Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+    ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round SVMClassifier SVMRegressor Scaler Selu Shape Sigmoid
+    Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh TopK Transpose TreeEnsemble
+    TreeEnsembleClassifier TreeEnsembleRegressor Unsqueeze Where Xor ZipMap
+    """.split()  # noqa: SIM905  a list of so many is read as words
+)
+
+
+class UnsafeOnnx(Exception):
+    """The file is not a graph that may be run here; says why."""
+
+
+class OnnxModel:
+    """A graph that was checked, with plain tensors as outputs; `classes` are what its probabilities are of."""
+
+    def __init__(self, content: bytes, classes: list[Any] | None) -> None:
+        self.content = content
+        self.classes = classes
+
+
+def checked_onnx(content: bytes) -> OnnxModel:
+    """The graph in these bytes, if it may be run. Raises `UnsafeOnnx`."""
+    import onnx  # noqa: PLC0415  half a second that only what opens such a file should pay
+
+    if len(content) > MAX_BYTES:
+        raise UnsafeOnnx(f"the file has more than {MAX_BYTES >> 20} MiB")
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(content)
+        # What points at other files is refused before the checker would follow it.
+        _refuse_what_is_unsafe(model)
+        onnx.checker.check_model(model)
+    except UnsafeOnnx:
+        raise
+    except Exception as error:  # noqa: BLE001  protobuf and the checker raise many kinds
+        raise UnsafeOnnx(f"the file is not a sound ONNX graph: {type(error).__name__}") from None
+    classes = _classes(model)
+    _drop_zipmaps(model)
+    return OnnxModel(model.SerializeToString(), classes)
+
+
+def _refuse_what_is_unsafe(model: Any) -> None:
+    import onnx  # noqa: PLC0415
+
+    if not model.graph.node or not model.graph.output:
+        raise UnsafeOnnx("the file is not a sound ONNX graph: it computes nothing")
+    if len(model.graph.node) > MAX_NODES or model.functions or model.training_info:
+        raise UnsafeOnnx("the graph has functions, training, or more nodes than any classical model")
+    if any(opset.domain not in _DOMAINS for opset in model.opset_import):
+        raise UnsafeOnnx("the graph asks for operators that are not ONNX's own")
+    for node in model.graph.node:
+        if node.domain not in _DOMAINS or node.op_type not in OPERATORS:
+            raise UnsafeOnnx(f"the graph holds the operator {node.op_type[:60]}, which is not served")
+        if any(attribute.g.node or attribute.graphs for attribute in node.attribute):
+            raise UnsafeOnnx(f"the operator {node.op_type[:60]} holds a graph of its own")
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise UnsafeOnnx("the graph points at data in other files")
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+
+
+def _classes(model: Any) -> list[Any] | None:
+    """The class labels, as the converters leave them: in an attribute, or in a constant that labels are taken from."""
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    for node in reversed(model.graph.node):
+        for attribute in node.attribute:
+            if attribute.name.startswith("classlabels_") and (attribute.strings or attribute.ints):
+                return [each.decode() for each in attribute.strings] or list(attribute.ints)
+    constants = {each.name: each for each in model.graph.initializer}
+    for node in reversed(model.graph.node):
+        if node.op_type == "ArrayFeatureExtractor" and node.input[0] in constants:
+            values = np.ravel(numpy_helper.to_array(constants[node.input[0]]))
+            return [each.decode() if isinstance(each, bytes) else each for each in values.tolist()]
+    return None
+
+
+def _drop_zipmaps(model: Any) -> None:
+    """A ZipMap makes a dictionary of every row's probabilities, in Python; without it they are a tensor."""
+    zipmaps = [node for node in model.graph.node if node.op_type == "ZipMap"]
+    for node in zipmaps:
+        model.graph.node.remove(node)
+        for output in model.graph.output:
+            if output.name == node.output[0]:
+                output.name = node.input[0]
+                output.ClearField("type")
+                output.type.tensor_type.elem_type = 1
+
+
+def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
+    """The same float64 graph, whose trees compare what scikit-learn's compare: rows rounded to float32.
+
+    With `widen`, what the trees answer is float64 again for what follows. An exporter leaves trees as they are, and
+    they would compare in a precision that they were not trained in.
+    """
+    import onnx  # noqa: PLC0415
+
+    model = onnx.ModelProto.FromString(content)
+    nodes: list[Any] = []
+    for place, node in enumerate(model.graph.node):
+        if not node.op_type.startswith("TreeEnsemble"):
+            nodes.append(node)
+            continue
+        rounded = f"adyton_rounded_{place}"
+        nodes.append(onnx.helper.make_node("Cast", [node.input[0]], [rounded], to=onnx.TensorProto.FLOAT))
+        node.input[0] = rounded
+        nodes.append(node)
+        if widen:
+            narrow, wide = f"adyton_narrow_{place}", node.output[-1]
+            node.output[-1] = narrow
+            nodes.append(onnx.helper.make_node("Cast", [narrow], [wide], to=onnx.TensorProto.DOUBLE))
+            _declare(model.graph.output, wide, onnx.TensorProto.DOUBLE)
+        else:
+            _declare(model.graph.output, node.output[-1], onnx.TensorProto.FLOAT)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
+
+
+def _declare(outputs: Sequence[Any], name: str, element: int) -> None:
+    for output in outputs:
+        if output.name == name:
+            output.type.tensor_type.elem_type = element

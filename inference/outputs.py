@@ -1,0 +1,132 @@
+"""What estimators answer, as JSON can say it: labels in their own type, and a probability for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: The classes by the text that they have in an answer; for several outputs, those of each.
+ClassNames = Sequence[str] | Sequence[Sequence[str]]
+
+#: These take their label from the greatest of their own probabilities (read in their source, scikit-learn 1.9), so
+#: that one call serves both.
+_LABEL_IS_ARGMAX = frozenset(
+    {"DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier",
+     "BaggingClassifier"}
+)  # fmt: skip
+
+
+class Predictions(NamedTuple):
+    """For each row a label or number (or a list of them), and for classifiers a probability for each class."""
+
+    labels: list[Any]
+    probabilities: list[Any] | None
+
+
+class NotComputable(Exception):
+    """Rows (by their places) whose values, or what comes of them, are beyond the numbers that the model counts in."""
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+class NotServable(Exception):
+    """What the estimator answers has no form in JSON, or is not one answer for each row; says what it is."""
+
+
+def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None) -> Predictions:
+    """The estimator's predictions for `rows` rows. Raises `NotComputable`, `NotServable`, or what it raises itself."""
+    if names is not None and _label_is_argmax(estimator):
+        probabilities = np.asarray(estimator.predict_proba(given), float)
+        _require_rows(probabilities, rows)
+        _require_finite(probabilities)
+        return Predictions(
+            _plain(np.asarray(estimator.classes_).take(probabilities.argmax(axis=1))), probabilities.tolist()
+        )
+    labels = np.asarray(estimator.predict(given))
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        # One output that was trained as a column: the same as trained as a list.
+        labels = labels.ravel()
+    _require_rows(labels, rows)
+    _require_finite(labels)
+    if names is None:
+        return Predictions(_plain(labels), None)
+    return Predictions(_plain(labels), _probabilities(estimator.predict_proba(given), rows))
+
+
+def _probabilities(given: Any, rows: int) -> list[Any]:
+    if isinstance(given, list):
+        outputs = [np.asarray(each, float) for each in given]
+        for output in outputs:
+            _require_rows(output, rows)
+            _require_finite(output)
+        return [list(each) for each in zip(*(output.tolist() for output in outputs), strict=True)]
+    probabilities = np.asarray(given, float)
+    _require_rows(probabilities, rows)
+    _require_finite(probabilities)
+    answer: list[Any] = probabilities.tolist()
+    return answer
+
+
+def class_names_of(estimator: Any, given: Any) -> ClassNames | None:
+    """The names of its classes, from one call; None for what has no probabilities. Raises `NotServable`."""
+    if not hasattr(estimator, "predict_proba"):
+        return None
+    probabilities = estimator.predict_proba(given)
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(probabilities, list):
+        widths = [np.asarray(each).shape[1] for each in probabilities]
+        return [_names(each, width) for each, width in zip(classes or [None] * len(widths), widths, strict=True)]
+    shape = np.asarray(probabilities).shape
+    if len(shape) != 2:
+        raise NotServable("its predict_proba does not answer a probability for each class")
+    return _names(classes, shape[1])
+
+
+def _names(classes: Any, width: int) -> list[str]:
+    """As text; a classifier of several labels at once, or a mixture, numbers what it has no names for."""
+    if isinstance(classes, list) or classes is None or len(classes) != width:
+        return [str(number) for number in range(width)]
+    return [name_of(each) for each in _plain(np.asarray(classes))]
+
+
+def name_of(label: Any) -> str:
+    """A class as a member's name: a text as it is, anything else as JSON writes it."""
+    return ("true" if label else "false") if isinstance(label, bool) else str(label)
+
+
+def _label_is_argmax(estimator: Any) -> bool:
+    last = estimator.steps[-1][1] if type(estimator).__name__ == "Pipeline" else estimator
+    kind = type(last)
+    is_known = kind.__name__ in _LABEL_IS_ARGMAX and kind.__module__.startswith("sklearn.")
+    return is_known and getattr(last, "n_outputs_", 1) == 1
+
+
+def _plain(labels: NDArray[Any]) -> list[Any]:
+    """Numbers, texts and truth values of Python's own."""
+    if labels.dtype.kind not in "biufUOT":
+        raise NotServable(f"it answers {labels.dtype}, which has no form in JSON")
+    answers: list[Any] = labels.tolist()
+    if labels.dtype.kind != "O":
+        return answers
+    answers = [each.item() if isinstance(each, np.generic) else each for each in answers]
+    for each in answers if labels.ndim == 1 else [label for row in answers for label in row]:
+        if not isinstance(each, str | int | float | bool):
+            raise NotServable(f"it answers {type(each).__name__}, which has no form in JSON")
+    return answers
+
+
+def _require_rows(values: NDArray[Any], rows: int) -> None:
+    if values.ndim not in (1, 2) or len(values) != rows:
+        raise NotServable("it does not answer once for each row")
+
+
+def _require_finite(values: NDArray[Any]) -> None:
+    """An overflow is no prediction, and JSON has no word for it."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        flat = values.reshape(len(values), -1)
+        raise NotComputable(np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist())

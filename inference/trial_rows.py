@@ -1,0 +1,157 @@
+"""Rows on which a compiled model is compared with the trained one: where models that differ would show it.
+
+Random rows show almost nothing: a logistic regression compiled in float32 agreed on 200,000 of them, and changed its
+label on a third of the rows that lay on its decision boundary. So rows are placed there, by bisection between rows
+that the trained model tells apart, until no number lies between the two; and on both sides of trees' thresholds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.engines import parts_of_estimator
+from inference.features import example_of, is_nullable, is_text, is_valid, kind_of
+from inference.inputs import Row
+from inference.outputs import Predictions
+
+RANDOM_ROWS = 2_000
+PAIRS = 500
+THRESHOLDS = 1_000
+STEPS = 64
+BISECTION_SECONDS = 20.0
+_NULL_SHARE = 0.1
+_DEFAULT_RANGES = ((-1.0, 1.0), (-100.0, 100.0), (0.0, 10_000.0))
+
+Properties = Mapping[str, Mapping[str, Any]]
+Predict = Callable[[Sequence[Row]], Predictions]
+
+
+def random_rows(properties: Properties, sample: Sequence[Row], random: np.random.Generator) -> list[Row]:
+    """Rows within the schema, in and somewhat around what was observed, unknown categories and nulls among them."""
+    columns = {
+        name: _random_values(name, spec, [row[name] for row in sample], random) for name, spec in properties.items()
+    }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _random_values(name: str, spec: Mapping[str, Any], seen: list[Any], random: np.random.Generator) -> list[Any]:
+    kind = kind_of(name, spec)
+    values: list[Any]
+    if "enum" in spec or is_text(spec) or kind == "boolean":
+        choices = _choices(spec, seen, kind)
+        values = [choices[place] for place in random.integers(0, len(choices), RANDOM_ROWS)]
+    else:
+        values = _numbers(spec, seen, random, whole=kind == "integer")
+    values = [value if is_valid(name, spec, value) else example_of(name, spec) for value in values]
+    if is_nullable(spec):
+        values = [None if random.random() < _NULL_SHARE else value for value in values]
+    return values
+
+
+def _choices(spec: Mapping[str, Any], seen: list[Any], kind: str) -> list[Any]:
+    if kind == "boolean":
+        return [True, False]
+    listed = spec.get("enum") or spec.get("x-categories") or sorted({value for value in seen if value is not None})
+    return list(listed) if "enum" in spec else [*listed, "", "unheard of", "ÄÖ ß 中文"]
+
+
+def _numbers(spec: Mapping[str, Any], seen: list[Any], random: np.random.Generator, *, whole: bool) -> list[Any]:
+    known = [value for value in seen if value is not None] or spec.get("x-observed")
+    if known:
+        low, high = min(known), max(known)
+        around = (high - low) * 0.25 or abs(low) * 0.25 or 1.0
+        drawn = random.uniform(low - around, high + around, RANDOM_ROWS)
+    else:
+        low = spec.get("minimum", spec.get("exclusiveMinimum"))
+        high = spec.get("maximum", spec.get("exclusiveMaximum"))
+        ranges: Sequence[Any] = [(low, high)] if low is not None and high is not None else _DEFAULT_RANGES
+        drawn = np.concatenate([random.uniform(least, most, RANDOM_ROWS) for least, most in ranges])
+        drawn = random.choice(drawn, RANDOM_ROWS)
+    return [int(value) for value in np.rint(drawn)] if whole else [float(value) for value in drawn]
+
+
+def boundary_rows(
+    predict: Predict, numbers: Sequence[str], rows: Sequence[Row], random: np.random.Generator, *, single: bool
+) -> list[Row]:
+    """Neighbouring rows between which the trained model's answer changes.
+
+    Between rows with different labels along the straight line or, with `single`, between rows that differ in a single
+    number and in anything of the answer, which is how a tree's thresholds are found behind whatever comes before it.
+    """
+    if not numbers or len(rows) < 2:
+        return []
+    here = [rows[place] for place in random.integers(0, len(rows), 4 * PAIRS)]
+    there = [rows[place] for place in random.integers(0, len(rows), 4 * PAIRS)]
+    if single:
+        moved = [numbers[place] for place in random.integers(0, len(numbers), len(here))]
+        there = [{**row, name: other[name]} for row, other, name in zip(here, there, moved, strict=True)]
+    start, end = _matrix(here, numbers), _matrix(there, numbers)
+    whole = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)
+    answers = _told(predict(here), labels_only=not single)
+    others = _told(predict(_moved(here, numbers, end)), labels_only=not single)
+    chosen = [i for i in np.flatnonzero(whole) if answers[i] != others[i]][:PAIRS]
+    if not chosen:
+        return []
+    low, high = _bisected(predict, [here[i] for i in chosen], numbers, start[chosen], end[chosen],
+                          [answers[i] for i in chosen], labels_only=not single)  # fmt: skip
+    base = [here[i] for i in chosen]
+    return _moved(base, numbers, low) + _moved(base, numbers, high)
+
+
+def _bisected(
+    predict: Predict, base: Sequence[Row], numbers: Sequence[str], low: NDArray[np.float64], high: NDArray[np.float64],
+    answers: Sequence[Any], *, labels_only: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Ends of lines between which the answer changes, moved towards each other until they are neighbours."""
+    deadline = time.monotonic() + BISECTION_SECONDS
+    for _ in range(STEPS):
+        middle = low + (high - low) / 2
+        if ((middle == low) | (middle == high)).all() or time.monotonic() > deadline:
+            break
+        found = _told(predict(_moved(base, numbers, middle)), labels_only=labels_only)
+        same = np.array([ours == theirs for ours, theirs in zip(found, answers, strict=True)])[:, None]
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return low, high
+
+
+def threshold_rows(estimator: Any, names: Sequence[str], rows: Sequence[Row], random: np.random.Generator) -> list[Row]:
+    """Rows at the thresholds of trees that see the features themselves, and at the nearest numbers to either side."""
+    trees = [part.tree_ for part in parts_of_estimator(estimator) if hasattr(part, "tree_")]
+    members = getattr(estimator, "estimators_", None)
+    if members is not None:
+        trees = [each.tree_ for each in np.ravel(np.asarray(members, dtype=object)) if hasattr(each, "tree_")]
+    if not trees or hasattr(estimator, "steps") or any(tree.n_features != len(names) for tree in trees):
+        return []
+    splits = [(int(feature), float(threshold)) for tree in trees
+              for feature, threshold in zip(tree.feature, tree.threshold, strict=True) if feature >= 0]  # fmt: skip
+    if not splits:
+        return []
+    placed: list[Row] = []
+    for place in random.permutation(len(splits))[:THRESHOLDS]:
+        feature, threshold = splits[place]
+        row = rows[int(random.integers(0, len(rows)))]
+        narrow = np.float32(threshold)
+        for at in (np.float64(threshold), narrow):
+            least, most = at.dtype.type(-np.inf), at.dtype.type(np.inf)
+            beside = (at, np.nextafter(at, least), np.nextafter(at, most))
+            placed += [{**row, names[feature]: float(value)} for value in beside]
+    return placed
+
+
+def _told(predictions: Predictions, *, labels_only: bool) -> list[Any]:
+    if labels_only or predictions.probabilities is None:
+        return predictions.labels
+    return list(zip(predictions.labels, map(tuple, predictions.probabilities), strict=True))
+
+
+def _matrix(rows: Sequence[Row], numbers: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[row[name] for name in numbers] for row in rows], dtype=np.float64)
+
+
+def _moved(rows: Sequence[Row], numbers: Sequence[str], values: NDArray[np.float64]) -> list[Row]:
+    return [{**row, **dict(zip(numbers, moved, strict=True))} for row, moved in zip(rows, values.tolist(), strict=True)]
