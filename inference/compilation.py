@@ -7,6 +7,7 @@ compare rows rounded to float32, as scikit-learn's do. Which of the ways serves 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from inference.engines import Tie, TrainedEngine, parts_of_estimator
 from inference.features import is_nullable, is_text, kind_of
 from inference.graphs import Graph, GraphAnswer
 from inference.inputs import Kind, Row
-from inference.onnx_files import with_float32_trees
+from inference.onnx_files import with_float32_trees, with_float64_imputers
 from inference.outputs import NotComputable, Predictions
 from inference.trial_rows import boundary_rows, random_rows, threshold_rows
 
@@ -124,15 +125,15 @@ def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
 
 def _ways(estimator: Any, kind: Kind, document: Mapping[str, Any], *, may_round: bool) -> Iterator[tuple[str, Any]]:
     """The precisions to try, the most exact first, each with what makes the graph."""
-    yield "float64", lambda: _convert(estimator, kind, document, "float64")
-    yield (
-        "float64, trees in float32",
-        lambda: with_float32_trees(_convert(estimator, kind, document, "float64"), widen=True),
-    )
-    yield (
-        "float64, trees and what follows in float32",
-        lambda: with_float32_trees(_convert(estimator, kind, document, "float64"), widen=False),
-    )
+
+    @cache
+    def exact() -> bytes:
+        return with_float64_imputers(_convert(estimator, kind, document, "float64"))
+
+    yield "float64", exact
+    if any(hasattr(part, "tree_") for part in parts_of_estimator(estimator)):
+        yield "float64, trees in float32", lambda: with_float32_trees(exact(), widen=True)
+        yield "float64, trees and what follows in float32", lambda: with_float32_trees(exact(), widen=False)
     if may_round:
         yield "float32", lambda: _convert(estimator, kind, document, "float32")
 

@@ -58,6 +58,9 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
     known = _known_to(estimator)
     described = list((given or {}).get("properties") or {})
     if isinstance(known, list):
+        if sample is not None and [name.replace(" ", "_") for name in sample.columns] == known:
+            # LightGBM has no spaces in names.
+            return list(sample.columns), known
         if sample is not None and (missing := [name for name in known if name not in sample.columns]):
             raise RefusedSchema(f"the sample lacks columns that the model was trained on: {', '.join(missing[:10])}")
         if foreign := [name for name in described if name not in known]:
