@@ -6,7 +6,7 @@ compare rows rounded to float32, as scikit-learn's do. Which of the ways serves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -14,20 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines import Tie, TrainedEngine, parts_of_estimator
-from inference.features import is_nullable, is_text, kind_of
+from inference.engines import LABEL_TYPES, Tie, TrainedEngine, parts_of_estimator
+from inference.features import is_nullable, is_text
 from inference.graphs import Graph, GraphAnswer
-from inference.inputs import Kind, Row
+from inference.independence import is_independent_to_the_bit
+from inference.inputs import Kind
 from inference.onnx_files import with_float32_trees, with_float64_imputers
-from inference.outputs import NotComputable, Predictions
-from inference.trial_rows import boundary_rows, random_rows, threshold_rows
+from inference.outputs import Predictions
+from inference.trial_rows import Trials, is_of_numbers
 
 RELATIVE_TOLERANCE = 1e-5
 #: Numbers that are nearer than this are the same: it is less than any answer means.
 ABSOLUTE_TOLERANCE = 1e-9
 LEAST_TIE_MARGIN = 1e-9
-SAMPLE_ROWS = 2_000
-SEED = 20260101
+TIES_TRIED = 64
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
 
@@ -43,38 +43,50 @@ class Disagrees(Exception):
 
 
 def compile_tested(
-    estimator: Any, kind: Kind, document: Mapping[str, Any], sample: Sequence[Row], trained: TrainedEngine
+    estimator: Any, kind: Kind, document: Mapping[str, Any], trials: Trials, trained: TrainedEngine
 ) -> Compiled:
     """Compiles the estimator, and tests it on the sample and on rows made to find differences.
 
     A compiled model is returned only if every label is identical (but next to ties, which the trained model answers)
     and every number within 1e-5 of the trained one's, relatively.
     """
-    if reason := _why_not(estimator, kind, document, trained):
-        return Compiled(None, {"engine": "sklearn", "reason": reason, "versions": _versions()})
-    rows = _trial_rows(estimator, document, sample, trained)
-    every = [row for group in rows.values() for row in group]
-    expected = trained.compute(every)
-    may_round = _is_of_numbers(expected) or _is_of_trees(estimator)
+    if reason := _why_not(estimator, kind, document, trials, trained):
+        return as_trained(reason)
+    rows = trials.rows
+    expected = trained.compute(rows)
+    may_round = is_of_numbers(expected) or _is_of_trees(estimator)
     reasons = [] if may_round else ["float32: labels next to a boundary would not be certain"]
     for precision, convert in _ways(estimator, kind, document, may_round=may_round):
         try:
             model = convert()
             graph = Graph(model, list(document["properties"]), is_guarded="float32" in precision)
-            found = _agreement(graph.predict(every), expected, trained.scores(every))
+            found = _agreement(graph.predict(rows), expected, trained.scores(rows))
         except Disagrees as reason:
             reasons.append(f"{precision}: {reason}")
             continue
         except Exception as error:  # noqa: BLE001  whatever the converter dislikes, the model is served as trained
             reasons.append(f"{precision}: {type(error).__name__}")
             continue
-        counts = {"rows": len(every), **{f"{name}_rows": len(group) for name, group in rows.items()}}
-        return Compiled(model, {"engine": "onnx", **counts, **found, "precision": precision, "versions": _versions()})
-    return Compiled(None, {"engine": "sklearn", "reason": "; ".join(reasons), "versions": _versions()})
+        report = {"engine": "onnx", "rows": len(rows), **trials.counts(), **found, "precision": precision}
+        if "tie_rule" in found:
+            # Next to a tie the last bit is the label, and it must not hang on which other rows are next to one.
+            report["ties_alone"] = not is_independent_to_the_bit(
+                trained, trials.near_ties or trials.sample[:TIES_TRIED]
+            )
+        return Compiled(model, report | {"versions": _versions()})
+    return as_trained("; ".join(reasons))
 
 
-def _why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: TrainedEngine) -> str | None:
+def as_trained(reason: str) -> Compiled:
+    return Compiled(None, {"engine": "sklearn", "reason": reason, "versions": _versions()})
+
+
+def _why_not(
+    estimator: Any, kind: Kind, document: Mapping[str, Any], trials: Trials, trained: TrainedEngine
+) -> str | None:
     """What a test on finitely many rows could not vouch for."""
+    if not trials.random:
+        return "the model raises an error on rows that its schema allows"
     if any(type(part).__name__.endswith("Vectorizer") for part in parts_of_estimator(estimator)) or kind == "texts":
         return "text is taken apart by the trained model alone: no test covers every language"
     if any(is_text(spec) and is_nullable(spec) for spec in document["properties"].values()):
@@ -84,43 +96,6 @@ def _why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: T
     if not type(estimator).__module__.startswith(("sklearn.", "imblearn.")):
         return f"{type(estimator).__module__.partition('.')[0]} models are served as trained"
     return None
-
-
-def _trial_rows(
-    estimator: Any, document: Mapping[str, Any], sample: Sequence[Row], trained: TrainedEngine
-) -> dict[str, list[Row]]:
-    properties = document["properties"]
-    numbers = [name for name, spec in properties.items() if kind_of(name, spec) == "number" and "enum" not in spec]
-    random = np.random.default_rng(SEED)
-    some = [sample[place] for place in random.permutation(len(sample))[:SAMPLE_ROWS]]
-    drawn = random_rows(properties, sample, random)
-    near = some if len(some) > 1 else drawn
-    groups = {"sample": some, "random": drawn}
-
-    def predict(rows: Sequence[Row]) -> Predictions:
-        return trained.compute(rows)
-
-    groups["threshold"] = threshold_rows(estimator, list(properties), near, random)
-    groups["threshold"] += boundary_rows(predict, numbers, near, random, single=True)
-    groups["boundary"] = (
-        boundary_rows(predict, numbers, near, random, single=False) if _has_labels(trained, near) else []
-    )
-    return {name: _computable(trained, rows) for name, rows in groups.items()}
-
-
-def _has_labels(trained: TrainedEngine, rows: Sequence[Row]) -> bool:
-    return not _is_of_numbers(trained.compute(rows[:1]))
-
-
-def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
-    """Those rows that the trained model answers with numbers at all."""
-    try:
-        if rows:
-            trained.compute(rows)
-    except NotComputable as beyond:
-        left_out = set(beyond.rows)
-        return [row for place, row in enumerate(rows) if place not in left_out]
-    return rows
 
 
 def _ways(estimator: Any, kind: Kind, document: Mapping[str, Any], *, may_round: bool) -> Iterator[tuple[str, Any]]:
@@ -169,13 +144,9 @@ def _is_of_trees(estimator: Any) -> bool:
     return type(estimator).__module__.startswith(("sklearn.tree.", "sklearn.ensemble."))
 
 
-def _is_of_numbers(predictions: Predictions) -> bool:
-    return predictions.probabilities is None and isinstance(predictions.labels[0], float | list)
-
-
 def _agreement(found: GraphAnswer, trained: Predictions, scores: NDArray[Any] | None) -> dict[str, Any]:
     """How far the two are apart, in what they answer and in the `scores` behind it. Raises `Disagrees` if too far."""
-    if _is_of_numbers(trained):
+    if is_of_numbers(trained):
         return {"label_mismatches": 0} | _difference(np.asarray(found.labels, float), np.asarray(trained.labels, float))
     mismatches = np.array([ours != theirs for ours, theirs in zip(found.labels, trained.labels, strict=True)])
     if found.scores is None:
@@ -190,7 +161,16 @@ def _agreement(found: GraphAnswer, trained: Predictions, scores: NDArray[Any] | 
     mismatches[tie.near(found.scores)] = False
     if count := int(mismatches.sum()):
         raise Disagrees(f"{count} labels of {len(mismatches)} differ")
-    return {"label_mismatches": 0, **differences, "tie_rule": rule, "tie_margin": margin}
+    label_type = _label_type(found.labels[0], trained.labels[0])
+    return {"label_mismatches": 0, **differences, "tie_rule": rule, "tie_margin": margin, "label_type": label_type}
+
+
+def _label_type(found: Any, trained: Any) -> str:
+    """The type that labels are given back, since a graph has no truth values. Raises `Disagrees` for other pairs."""
+    kind = type(trained).__name__
+    if type(found) is not type(trained) and kind not in LABEL_TYPES:
+        raise Disagrees(f"its labels are {type(found).__name__}, not {kind}")
+    return kind
 
 
 def _difference(found: NDArray[Any], trained: NDArray[Any]) -> dict[str, float]:

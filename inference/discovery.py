@@ -16,6 +16,10 @@ from inference.onnx_files import OnnxModel
 MAX_NOTED_CATEGORIES = 100
 MAX_CATEGORIES = 10_000
 _TOP_WORDS = {"$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties"}
+_INSTANTS = {
+    "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
+    "date-time": re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?"),
+}
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
 
@@ -118,7 +122,7 @@ def _of_column(name: str, column: Any) -> dict[str, Any]:
     elif kind == "f":
         spec = {"type": "number", **_range(column)}
     elif _all(column, str):
-        spec = {"type": "string"}
+        spec = {"type": "string", **_format(column)}
     else:
         raise RefusedSchema(f"the column {name} has type {column.dtype}: give it as numbers, texts or truth values")
     return {**spec, "type": [spec["type"], "null"]} if missing else spec
@@ -126,6 +130,15 @@ def _of_column(name: str, column: Any) -> dict[str, Any]:
 
 def _all(column: Any, kind: type) -> bool:
     return all(isinstance(value, kind) for value in column.dropna())
+
+
+def _format(column: Any) -> dict[str, Any]:
+    """Whether all its texts are instants of one form."""
+    texts = column.dropna().tolist()
+    for word, form in _INSTANTS.items():
+        if texts and all(form.fullmatch(text) for text in texts):
+            return {"format": word}
+    return {}
 
 
 def _range(column: Any) -> dict[str, Any]:

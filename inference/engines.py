@@ -5,7 +5,7 @@ An engine computes; when and in which thread is another's business (`running.py`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from inference.graphs import BeyondGraph, Graph, require_float32
 from inference.inputs import Inputs, Row
 from inference.outputs import ClassNames, Predictions, predict_with
+
+#: Labels that a graph gives as integers.
+LABEL_TYPES: dict[str, Callable[[Any], Any]] = {"bool": bool, "float": float}
 
 
 class Engine(Protocol):
@@ -83,15 +86,23 @@ class GraphEngine:
 
 
 class CompiledEngine:
-    """A graph made of a trained model, which answers by itself what is too near to a tie."""
+    """A graph made of a trained model, which answers by itself what is too near to a tie.
+
+    With `ties_alone` it does so row by row: its last bit depends on the rows that are computed with one.
+    """
 
     name = "onnx"
     may_hold_the_loop = True
 
-    def __init__(self, graph: Graph, trained: TrainedEngine, tie: Tie | None) -> None:
+    def __init__(
+        self, graph: Graph, trained: TrainedEngine, tie: Tie | None = None, label_type: str | None = None, *,
+        ties_alone: bool = False,
+    ) -> None:  # fmt: skip
         self._graph = graph
         self._trained = trained
         self._tie = tie
+        self._ties_alone = ties_alone
+        self._of_type = LABEL_TYPES.get(label_type or "")
         self.class_names = trained.class_names
 
     def compute(self, rows: Sequence[Row]) -> Predictions:
@@ -99,13 +110,18 @@ class CompiledEngine:
             predictions, ties = self._by_graph(rows)
         except BeyondGraph:
             return self._trained.compute(rows)
-        if ties:
-            exact = self._trained.compute([rows[place] for place in ties])
-            for number, place in enumerate(ties):
-                predictions.labels[place] = exact.labels[number]
-                if predictions.probabilities is not None and exact.probabilities is not None:
-                    predictions.probabilities[place] = exact.probabilities[number]
+        for some in [[place] for place in ties] if self._ties_alone else [ties]:
+            self._ask_trained(rows, some, predictions)
         return predictions
+
+    def _ask_trained(self, rows: Sequence[Row], places: list[int], predictions: Predictions) -> None:
+        if not places:
+            return
+        exact = self._trained.compute([rows[place] for place in places])
+        for number, place in enumerate(places):
+            predictions.labels[place] = exact.labels[number]
+            if predictions.probabilities is not None and exact.probabilities is not None:
+                predictions.probabilities[place] = exact.probabilities[number]
 
     def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
         try:
@@ -116,6 +132,8 @@ class CompiledEngine:
 
     def _by_graph(self, rows: Sequence[Row]) -> tuple[Predictions, list[int]]:
         labels, scores = self._graph.predict(rows)
+        if self._of_type is not None:
+            labels = [self._of_type(label) for label in labels]
         ties = [] if scores is None or self._tie is None else self._tie.near(scores)
         return Predictions(labels, None if scores is None or self.class_names is None else scores.tolist()), ties
 

@@ -17,22 +17,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.compilation import Compiled, compile_tested
+from inference.compilation import Compiled, as_trained, compile_tested
 from inference.discovery import RefusedSchema, discover, features_of
 from inference.engines import Engine, GraphEngine, TrainedEngine, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.graphs import Graph
+from inference.independence import is_independent, is_near
 from inference.inputs import Kind, Row, inputs_of
 from inference.model_files import Format, RefusedFile, open_model
 from inference.onnx_files import OnnxModel
 from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
 from inference.samples import RefusedSample, read_sample, rows_of
 from inference.schema import RowSchema
+from inference.trial_rows import trials_of
 
 MEMORY_BYTES = 16 << 30
-#: Predictions of rows alone and together may differ by as much and still be the same.
-ALONE_TOLERANCE = 1e-12
-COMPILED_ALONE_TOLERANCE = 1e-6
 _ALONE_ROWS = 16
 _MANY_ROWS = 1_000
 
@@ -81,7 +80,7 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
 
 def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], frame: Any, order: Order) -> Examined:
     schema = RowSchema(document, _MANY_ROWS)
-    asked = rows or [_example(schema)]
+    asked, delicate = rows or [_example(schema)], list[Row]()
     if isinstance(estimator, OnnxModel):
         graph = Graph(estimator.content, schema.names)
         engine: Engine = GraphEngine(graph, _graph_classes(estimator, graph, asked))
@@ -92,17 +91,19 @@ def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], f
             raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
         use_one_thread(estimator)
         kind, names = _tried(estimator, document, asked, frame)
-        trained = TrainedEngine(estimator, inputs_of(kind, document), names)
-        compiled = Compiled(None, {"engine": "sklearn", "reason": "--engine sklearn"})
+        engine = trained = TrainedEngine(estimator, inputs_of(kind, document), names)
+        trials = trials_of(estimator, document["properties"], rows, trained)
+        compiled = as_trained("--engine sklearn")
         if order.is_compiled:
-            compiled = compile_tested(estimator, kind, document, rows, trained)
-        engine = trained
+            compiled = compile_tested(estimator, kind, document, trials, trained)
+        delicate = trials.near_ties
     _require_answers(engine, asked)
+    _require_example(engine, schema)
     report = {
         "format": order.format,
         "input": kind,
         "classes": engine.class_names,
-        "batches": _answers_alone_as_together(engine, asked),
+        "batches": is_independent(engine, [*asked[:_ALONE_ROWS], *delicate]),
         "sample_rows": len(rows),
         **compiled.report,
     }
@@ -145,7 +146,7 @@ def _tried(
         except Exception as error:  # noqa: BLE001  a model may raise anything
             failure = error
             continue
-        if expected is None or _is_near(found.labels, expected, ALONE_TOLERANCE):
+        if expected is None or is_near(found.labels, expected):
             return kind, names
         failure = failure or NotServable("rows that come as JSON are answered otherwise than the sample itself")
     if isinstance(failure, NotServable | NotComputable):
@@ -185,32 +186,21 @@ def _require_answers(engine: Engine, rows: Sequence[Row]) -> None:
         json.dumps([predictions.labels, predictions.probabilities], allow_nan=False)
 
 
+def _require_example(engine: Engine, schema: RowSchema) -> None:
+    """The example that callers are shown is one that they can send. Raises `RefusedModel`."""
+    try:
+        engine.compute([_example(schema)])
+    except Exception as error:  # noqa: BLE001  a model may raise anything
+        words = "give `examples` in the schema for features whose values cannot be guessed"
+        raise RefusedModel(f"the model raises {type(error).__name__} on the example row: {words}") from None
+
+
 def _graph_classes(model: OnnxModel, graph: Graph, rows: Sequence[Row]) -> ClassNames | None:
     labels, scores = graph.predict(rows[:1])
     if scores is None or isinstance(labels[0], float):
         return None
     names = [name_of(each) for each in model.classes or ()]
     return names if len(names) == scores.shape[1] else [str(number) for number in range(scores.shape[1])]
-
-
-def _answers_alone_as_together(engine: Engine, rows: Sequence[Row]) -> bool:
-    """Whether a row's answer does not depend on the rows beside it: only then are callers' rows computed together."""
-    some = rows[:_ALONE_ROWS]
-    together = engine.compute(some)
-    alone = [engine.compute([row]) for row in some]
-    return _is_near([each.labels[0] for each in alone], together.labels, ALONE_TOLERANCE) and (
-        together.probabilities is None
-        or _is_near([(each.probabilities or [None])[0] for each in alone], together.probabilities, ALONE_TOLERANCE)
-    )
-
-
-def _is_near(found: Any, expected: Any, tolerance: float) -> bool:
-    if isinstance(found, list) and isinstance(expected, list):
-        pairs = zip(found, expected, strict=False)
-        return len(found) == len(expected) and all(_is_near(*pair, tolerance) for pair in pairs)
-    if isinstance(found, float) and isinstance(expected, float):
-        return abs(found - expected) <= tolerance * max(1.0, abs(expected))
-    return bool(found == expected)
 
 
 def examine_apart(model: bytes, sample: bytes | None, order: Order, *, limit_seconds: float) -> Examined:

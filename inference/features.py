@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
@@ -15,7 +16,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaVa
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 LENGTHS = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
 NOTES = frozenset({"title", "description", "examples", "x-observed", "x-categories", "x-unit", "x-dtype"})
-WORDS = frozenset({"type", "enum", "pii"}) | NOTES | BOUNDS.keys() | LENGTHS.keys()
+#: Texts that are instants (RFC 3339, as `format` has them in JSON Schema), and an example of each.
+FORMATS = {"date": "2024-02-29", "date-time": "2024-02-29T12:00:00"}
+WORDS = frozenset({"type", "enum", "format", "pii"}) | NOTES | BOUNDS.keys() | LENGTHS.keys()
 PII = ("no", "mask", "fingerprint", "drop")
 KINDS = ("number", "integer", "boolean", "string")
 #: Past this a float64 no longer tells integers apart.
@@ -51,6 +54,8 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
         schema = core_schema.bool_schema(strict=True)
     else:
         schema = core_schema.str_schema(strict=True, **_given(spec, LENGTHS))
+        if "format" in spec:
+            schema = core_schema.no_info_after_validator_function(_INSTANTS[spec["format"]], schema)
     try:
         SchemaValidator(schema)
     except SchemaError:
@@ -66,6 +71,8 @@ def _check_words(name: str, spec: Mapping[str, Any], kind: str) -> None:
     if spec.get("pii", "no") not in PII:
         raise UnsupportedSchema(f"feature {name} has a pii other than {', '.join(PII)}")
     fitting: Any = {"number": BOUNDS.keys(), "integer": BOUNDS.keys(), "string": LENGTHS.keys()}.get(kind, frozenset())
+    if "format" in spec and (kind != "string" or spec["format"] not in FORMATS):
+        raise UnsupportedSchema(f"feature {name} has a format other than {', '.join(FORMATS)} of a text")
     if misplaced := sorted((spec.keys() & (BOUNDS.keys() | LENGTHS.keys())) - fitting):
         raise UnsupportedSchema(f"feature {name} is a {kind}, which has no {', '.join(misplaced)}")
     for word in spec.keys() & (BOUNDS.keys() | {"minLength", "maxLength"}):
@@ -96,6 +103,20 @@ def _enum_schema(kind: str, values: Any) -> CoreSchema:
         return value
 
     return core_schema.no_info_after_validator_function(check, bare[kind](strict=True))
+
+
+def _instant(parse: Callable[[str], Any]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except ValueError:
+            raise PydanticCustomError("instant", "is not an instant") from None
+        return text
+
+    return check
+
+
+_INSTANTS = {"date": _instant(date.fromisoformat), "date-time": _instant(datetime.fromisoformat)}
 
 
 def _given(spec: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
@@ -137,6 +158,8 @@ def example_of(name: str, spec: Mapping[str, Any]) -> Any:
 
 
 def _example_text(spec: Mapping[str, Any]) -> str:
+    if "format" in spec:
+        return FORMATS[spec["format"]]
     text = "text"
     least, most = int(spec.get("minLength", 0)), int(spec.get("maxLength", len(text)))
     return (text * (1 + least // len(text)))[: max(least, min(most, len(text)))]

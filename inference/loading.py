@@ -89,5 +89,8 @@ def _engine(
     trained = TrainedEngine(estimator, inputs_of(report["input"], version.row_schema), report["classes"])
     if compiled is None:
         return trained
-    tie = Tie(report["tie_rule"], report["tie_margin"]) if "tie_rule" in report else None
-    return CompiledEngine(Graph(compiled, schema.names, is_guarded="float32" in report["precision"]), trained, tie)
+    graph = Graph(compiled, schema.names, is_guarded="float32" in report["precision"])
+    if "tie_rule" not in report:
+        return CompiledEngine(graph, trained)
+    tie = Tie(report["tie_rule"], report["tie_margin"])
+    return CompiledEngine(graph, trained, tie, report["label_type"], ties_alone=report["ties_alone"])

@@ -199,6 +199,7 @@ _RULES = {
     "string_too_short": ("too_short", "must have at least {min_length} characters"),
     "string_too_long": ("too_long", "must have at most {max_length} characters"),
     "string_pattern_mismatch": ("pattern", "must match the schema's pattern"),
+    "instant": ("format", "must be an instant in the schema's format"),
     "literal_error": ("enum", "must be one of the values that the schema lists"),
     "finite_number": ("range", "is too large for a number"),
     "greater_than": ("greater_than", "must be greater than {gt}"),

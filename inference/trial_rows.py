@@ -9,26 +9,90 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines import parts_of_estimator
+from inference.engines import TrainedEngine, parts_of_estimator
 from inference.features import example_of, is_nullable, is_text, is_valid, kind_of
 from inference.inputs import Row
-from inference.outputs import Predictions
+from inference.outputs import NotComputable, Predictions
 
+SAMPLE_ROWS = 2_000
 RANDOM_ROWS = 2_000
 PAIRS = 500
 THRESHOLDS = 1_000
 STEPS = 64
+TIES_OF = 8
+SEED = 20260101
 BISECTION_SECONDS = 20.0
 _NULL_SHARE = 0.1
 _DEFAULT_RANGES = ((-1.0, 1.0), (-100.0, 100.0), (0.0, 10_000.0))
 
 Properties = Mapping[str, Mapping[str, Any]]
 Predict = Callable[[Sequence[Row]], Predictions]
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Rows that the trained model answers: of the sample, random, around thresholds, and on decision boundaries."""
+
+    sample: list[Row]
+    random: list[Row]
+    threshold: list[Row]
+    boundary: list[Row]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [*self.sample, *self.random, *self.threshold, *self.boundary]
+
+    @property
+    def near_ties(self) -> list[Row]:
+        """Some of those on boundaries."""
+        return self.boundary[::TIES_OF]
+
+    def counts(self) -> dict[str, int]:
+        groups = ("sample", "random", "threshold", "boundary")
+        return {f"{name}_rows": len(getattr(self, name)) for name in groups}
+
+
+def trials_of(estimator: Any, properties: Properties, sample: Sequence[Row], trained: TrainedEngine) -> Trials:
+    """Rows on which a compiled model is compared with the trained one."""
+    numbers = [name for name, spec in properties.items() if kind_of(name, spec) == "number" and "enum" not in spec]
+    random = np.random.default_rng(SEED)
+    some = _computable(trained, [sample[place] for place in random.permutation(len(sample))[:SAMPLE_ROWS]])
+    drawn = _computable(trained, random_rows(properties, sample, random))
+    near = some if len(some) > 1 else drawn
+    if not near:
+        return Trials(some, [], [], [])
+    threshold = threshold_rows(estimator, list(properties), near, random)
+    threshold += boundary_rows(trained.compute, numbers, near, random, single=True)
+    boundary: list[Row] = []
+    if not is_of_numbers(trained.compute(near[:1])):
+        boundary = boundary_rows(trained.compute, numbers, near, random, single=False)
+    return Trials(some, drawn, _computable(trained, threshold), _computable(trained, boundary))
+
+
+def is_of_numbers(predictions: Predictions) -> bool:
+    """Whether it answers with numbers, and not with labels."""
+    label = predictions.labels[0]
+    first = label[0] if isinstance(label, list) else label
+    return predictions.probabilities is None and isinstance(first, float)
+
+
+def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
+    """Those rows that the trained model answers with numbers; none where it raises anything else."""
+    try:
+        if rows:
+            trained.compute(rows)
+    except NotComputable as beyond:
+        left_out = set(beyond.rows)
+        return [row for place, row in enumerate(rows) if place not in left_out]
+    except Exception:  # noqa: BLE001  a model may raise anything
+        return []
+    return rows
 
 
 def random_rows(properties: Properties, sample: Sequence[Row], random: np.random.Generator) -> list[Row]:

@@ -68,6 +68,13 @@ EXPECTED = {
     "GET /.well-known/jwks.json": OPEN,
     "GET /audit/predictions": AUDIT,
     "GET /audit/predictions/{request_id}": AUDIT | {"other tenant": 404, "other tenant's auditor": 404},
+    "GET /admin/models/{name}": ADMIN,
+    # Its form is empty, and whoever may send it is told so.
+    "POST /admin/models/{name}/versions": people(415),
+    "PUT /admin/models/{name}/aliases/{alias}": ADMIN,
+    # There is nothing to roll back to, and a version that an alias names is not retired.
+    "POST /admin/models/{name}/rollback": people(409),
+    "DELETE /admin/models/{name}/versions/{version}": people(409),
     "GET /admin/tenants": ADMIN,
     "POST /admin/tenants": people(201),
     "GET /admin/tenants/{name}": ADMIN,

@@ -59,7 +59,7 @@ async def test_each_caller_gets_what_the_matrix_says(peopled, tmp_path, operatio
         record = (await client.post("/predict", json=IRIS, headers=headers)).json()["request_id"]
         for kind in KINDS:
             target = path.format(
-                model="private", request_id=record, tenant="acme", key_id=site.issue().key.id, user_id=somebody(site),
+                model="private", request_id=record, tenant="acme", alias="production", version="1", key_id=site.issue().key.id, user_id=somebody(site),
                 name={"plans": "default", "models": "private"}.get(path.split("/")[2], "acme") if "{name}" in path else "",
             )  # fmt: skip
             answer = await client.request(method, target, headers=header(credential(made, kind, operation)), **body)

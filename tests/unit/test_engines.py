@@ -14,6 +14,7 @@ from inference.inputs import matrix_of
 from inference.listings import ModelListing
 from inference.outputs import NotComputable
 from inference.registry import ModelNotFound, Registry
+from inference.trial_rows import trials_of
 
 NAMES = ("a", "b")
 ROWS = np.random.default_rng(0).normal(size=(60, 2))
@@ -36,7 +37,8 @@ def forest():
 
 def test_a_forest_refuses_what_float32_cannot_hold(forest):
     """Compiled and as trained, whatever else is in the batch."""
-    found = compile_tested(forest._estimator, "matrix", DOCUMENT, rows_of(ROWS), forest)
+    trials = trials_of(forest._estimator, DOCUMENT["properties"], rows_of(ROWS), forest)
+    found = compile_tested(forest._estimator, "matrix", DOCUMENT, trials, forest)
     tie = Tie(found.report["tie_rule"], found.report["tie_margin"])
     compiled = CompiledEngine(Graph(found.model, NAMES, is_guarded=True), forest, tie)
     for engine in (compiled, forest):

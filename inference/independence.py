@@ -1,0 +1,43 @@
+"""Whether a row's answer depends on the rows beside it.
+
+It does where a model looks at the whole batch, and it does in the last bit where a matrix product adds in another
+order; on a decision boundary that bit is the label. Rows of different callers are computed together only where the
+labels of rows placed there are the same alone and together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from inference.engines import Engine
+from inference.inputs import Row
+from inference.outputs import Predictions
+
+ALONE_TOLERANCE = 1e-12
+
+
+def is_independent(engine: Engine, rows: Sequence[Row]) -> bool:
+    """Whether labels are identical alone and together, and numbers within 1e-12."""
+    together, alone = engine.compute(rows), _alone(engine, rows)
+    return is_near(alone.labels, together.labels) and is_near(alone.probabilities, together.probabilities)
+
+
+def is_independent_to_the_bit(engine: Engine, rows: Sequence[Row]) -> bool:
+    return _alone(engine, rows) == engine.compute(rows)
+
+
+def _alone(engine: Engine, rows: Sequence[Row]) -> Predictions:
+    answers = [engine.compute([row]) for row in rows]
+    probabilities = [each.probabilities[0] for each in answers if each.probabilities is not None]
+    return Predictions([each.labels[0] for each in answers], probabilities or None)
+
+
+def is_near(found: Any, expected: Any, tolerance: float = ALONE_TOLERANCE) -> bool:
+    """Whether labels are the same and numbers within the tolerance, relative to what is more than 1."""
+    if isinstance(found, list) and isinstance(expected, list):
+        pairs = zip(found, expected, strict=False)
+        return len(found) == len(expected) and all(is_near(*pair, tolerance) for pair in pairs)
+    if isinstance(found, float) and isinstance(expected, float):
+        return abs(found - expected) <= tolerance * max(1.0, abs(expected))
+    return bool(found == expected)

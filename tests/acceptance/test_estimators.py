@@ -1,0 +1,113 @@
+"""Every kind of estimator that users bring: from a file and a sample to answers that are the estimator's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from inference.outputs import name_of
+from inference.samples import rows_of
+from tests.support.estimators import CATALOGUE
+from tests.support.site import dumped
+
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore")]
+
+BOUNDARY_ROWS = 10_000
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site, name):
+    """Without code: labels are identical, numbers within 1e-9 as trained and 1e-5 compiled; on its boundaries as well.
+
+    What does not compile is served as trained, and says why.
+    """
+    trained = CATALOGUE[name]()
+    site.register(
+        name, f"{name}.joblib", dumped(trained.estimator), sample_name="sample.csv",
+        sample=trained.frame.to_csv(index=False).encode(), is_public=True,
+    )  # fmt: skip
+    # Before the program runs, whose event loop this test shares.
+    asked = [(trained.given, rows_of(trained.frame))]
+    if trained.is_compiled and isinstance(trained.given, np.ndarray) and has_labels(trained):
+        placed = on_the_boundary(trained.estimator, trained.given)
+        asked.append((placed, [dict(zip(trained.frame.columns, row, strict=True)) for row in placed.tolist()]))
+    async with site.client(site.key()) as client:
+        (version,) = (await client.get(f"/v1/models/{name}")).json()["version_details"]
+        example = await client.post(f"/v1/models/{name}/predict", json=version["example"])
+        found = [await predicted(client, name, rows) for _, rows in asked]
+    assert example.status_code == 200, example.text
+    assert version["engine"] == ("onnx" if trained.is_compiled else "sklearn"), version["compilation"]
+    assert trained.is_compiled or version["compilation"]["reason"]
+    for (given, _), answers in zip(asked, found, strict=True):
+        assert_same(answers, trained.estimator, given, 1e-5 if trained.is_compiled else 1e-9)
+
+
+async def predicted(client, name, rows):
+    found, at_once = [], 20_000 // len(rows[0]) if len(rows[0]) > 20 else 1000
+    for start in range(0, len(rows), at_once):
+        answer = await client.post(f"/v1/models/{name}/predict/batch", json={"rows": rows[start : start + at_once]})
+        assert answer.status_code == 200, answer.text
+        found += answer.json()["predictions"]
+    return found
+
+
+def assert_same(found, estimator, given, tolerance):
+    wanted = np.asarray(estimator.predict(given)).tolist()
+    labels = [each["prediction"] for each in found]
+    if is_number(wanted[0]):
+        assert_allclose(labels, wanted, rtol=tolerance, atol=1e-9)
+    else:
+        # Where a matrix product's last bit is the label, the estimator itself says another one alone than among others.
+        for place in [place for place, label in enumerate(wanted) if label != labels[place]]:
+            wanted[place] = np.asarray(estimator.predict(given[place : place + 1])).tolist()[0]
+        assert labels == wanted
+        assert [type(each) for each in labels] == [type(each) for each in wanted]
+    if hasattr(estimator, "predict_proba"):
+        assert_same_probabilities(found, estimator, given, tolerance)
+    else:
+        assert all("probabilities" not in each for each in found)
+
+
+def assert_same_probabilities(found, estimator, given, tolerance):
+    probabilities = estimator.predict_proba(given)
+    if isinstance(probabilities, list):
+        for number, output in enumerate(probabilities):
+            names = [str(each) for each in estimator.classes_[number].tolist()]
+            values = [[each["probabilities"][number][key] for key in names] for each in found]
+            assert_allclose(values, output, rtol=tolerance, atol=1e-9)
+        return
+    classes = getattr(estimator, "classes_", range(np.shape(probabilities)[1]))
+    names = [name_of(each) for each in np.asarray(classes).tolist()]
+    values = [[each["probabilities"][key] for key in names] for each in found]
+    assert_allclose(values, probabilities, rtol=tolerance, atol=1e-9)
+
+
+def is_number(label):
+    return isinstance(label, float) or (isinstance(label, list) and isinstance(label[0], float))
+
+
+def has_labels(trained):
+    return not is_number(np.asarray(trained.estimator.predict(trained.given[:2])).tolist()[0])
+
+
+def on_the_boundary(estimator, given):
+    """10,000 rows between which and their neighbours the label changes, found otherwise than the program finds them.
+
+    Each is moved along a random direction from a row until the label changes, and then by halves to the last bit.
+    """
+    random = np.random.default_rng(7)
+    spread = given.std(axis=0) + 1e-12
+    placed: list[np.ndarray] = []
+    while sum(map(len, placed)) < BOUNDARY_ROWS:
+        start = given[random.integers(0, len(given), 6000)]
+        end = start + random.normal(size=start.shape) * spread * random.choice([0.5, 2.0, 6.0], (len(start), 1))
+        changes = np.asarray(estimator.predict(start) != estimator.predict(end))
+        low, high = start[changes][:2500], end[changes][:2500]
+        label = estimator.predict(low)
+        for _ in range(60):
+            middle = low + (high - low) / 2
+            same = np.asarray(estimator.predict(middle) == label)[:, None]
+            low, high = np.where(same, middle, low), np.where(same, high, middle)
+        placed += [low, high]
+    return np.vstack(placed)[:BOUNDARY_ROWS]
