@@ -54,9 +54,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more; whether it is still owed answers, for which the connection stays."""
+        """The client sends no more; whether it is still owed answers, for which the connection stays.
+
+        It may also be gone: the two look the same. What takes long is given up (see `hung_up`), the rest is answered.
+        """
         if self._running is None or self._running.response_complete or self._is_body_open:
             return False
+        self._running.message_event.set()
         self.cycle.keep_alive = False
         return True
 

@@ -5,7 +5,7 @@ An engine computes; when and in which thread is another's business (`running.py`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -136,6 +136,17 @@ class CompiledEngine:
             labels = [self._of_type(label) for label in labels]
         ties = [] if scores is None or self._tie is None else self._tie.near(scores)
         return Predictions(labels, None if scores is None or self.class_names is None else scores.tolist()), ties
+
+
+def compiled_engine(
+    model: bytes, names: Sequence[str], trained: TrainedEngine, report: Mapping[str, Any]
+) -> CompiledEngine:
+    """The engine that a compilation's report describes."""
+    graph = Graph(model, names, is_guarded="float32" in report["precision"])
+    if "tie_rule" not in report:
+        return CompiledEngine(graph, trained)
+    tie = Tie(report["tie_rule"], report["tie_margin"])
+    return CompiledEngine(graph, trained, tie, report["label_type"], ties_alone=report["ties_alone"])
 
 
 class Tie(NamedTuple):

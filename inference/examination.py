@@ -19,7 +19,7 @@ from typing import Any
 
 from inference.compilation import Compiled, as_trained, compile_tested
 from inference.discovery import RefusedSchema, discover, features_of
-from inference.engines import Engine, GraphEngine, TrainedEngine, use_one_thread
+from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.graphs import Graph
 from inference.independence import is_independent, is_near
@@ -91,11 +91,13 @@ def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], f
             raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
         use_one_thread(estimator)
         kind, names = _tried(estimator, document, asked, frame)
-        engine = trained = TrainedEngine(estimator, inputs_of(kind, document), names)
+        trained = TrainedEngine(estimator, inputs_of(kind, document), names)
         trials = trials_of(estimator, document["properties"], rows, trained)
-        compiled = as_trained("--engine sklearn")
+        engine, compiled = trained, as_trained("--engine sklearn")
         if order.is_compiled:
             compiled = compile_tested(estimator, kind, document, trials, trained)
+        if compiled.model is not None:
+            engine = compiled_engine(compiled.model, schema.names, trained, compiled.report)
         delicate = trials.near_ties
     _require_answers(engine, asked)
     _require_example(engine, schema)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inference.artifacts import AlteredArtifact, ArtifactStore
-from inference.engines import CompiledEngine, Engine, GraphEngine, Tie, TrainedEngine, use_one_thread
+from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine, use_one_thread
 from inference.graphs import Graph
 from inference.inputs import inputs_of
 from inference.listings import ModelListing, VersionListing
@@ -89,8 +89,4 @@ def _engine(
     trained = TrainedEngine(estimator, inputs_of(report["input"], version.row_schema), report["classes"])
     if compiled is None:
         return trained
-    graph = Graph(compiled, schema.names, is_guarded="float32" in report["precision"])
-    if "tie_rule" not in report:
-        return CompiledEngine(graph, trained)
-    tie = Tie(report["tie_rule"], report["tie_margin"])
-    return CompiledEngine(graph, trained, tie, report["label_type"], ties_alone=report["ties_alone"])
+    return compiled_engine(compiled, schema.names, trained, report)

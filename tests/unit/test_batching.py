@@ -1,0 +1,173 @@
+"""Calls of one version, gathered: as alone, at once when idle, one bad row alone, what hangs taken out."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference import batching
+from inference.batching import Lane, TakenOut
+from inference.outputs import Predictions
+from inference.pool import Pool
+
+pytestmark = pytest.mark.anyio
+
+
+class Compute:
+    """Doubles each number; may be held, and remembers how many rows came at once."""
+
+    def __init__(self):
+        self.sizes = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def __call__(self, rows):
+        self.sizes.append(len(rows))
+        self.may_go_on.wait(10)
+        if any(row["x"] < 0 for row in rows):
+            raise ValueError(rows)
+        return Predictions([2 * row["x"] for row in rows], [[row["x"]] for row in rows])
+
+
+@pytest.fixture
+def compute():
+    return Compute()
+
+
+def lane(compute, *, gathers=True, max_rows=100, patience_seconds=10.0):
+    return Lane("a version", compute, Pool(4), gathers=gathers, max_rows=max_rows, patience_seconds=patience_seconds)
+
+
+async def started(work):
+    task = asyncio.ensure_future(work)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_lone_caller_waits_for_nobody(compute):
+    """A call starts at once when the version is idle, with these rows alone."""
+    version = lane(compute)
+    for number in range(3):
+        assert await version.run([{"x": number}]) == ([2 * number], [[number]])
+    assert compute.sizes == [1, 1, 1]
+
+
+async def test_those_who_come_while_it_is_busy_are_computed_together_and_each_gets_their_own(compute, monkeypatch):
+    """One call for all who waited, as far as the bound goes."""
+    monkeypatch.setattr(batching, "GATHER_SECONDS", 10)
+    version = lane(compute, max_rows=10)
+    compute.may_go_on.clear()
+    tasks = [await started(version.run([{"x": n}, {"x": n + 0.5}])) for n in range(8)]
+    compute.may_go_on.set()
+    assert [(await task).labels for task in tasks] == [[2 * n, 2 * n + 1] for n in range(8)]
+    assert compute.sizes == [2, 10, 4]
+
+
+async def test_without_gathering_each_call_is_computed_alone(compute):
+    """Two at once, and the others after them."""
+    version = lane(compute, gathers=False)
+    compute.may_go_on.clear()
+    tasks = [await started(version.run([{"x": n}])) for n in range(5)]
+    await asyncio.sleep(0.05)
+    assert compute.sizes == [1, 1]
+    compute.may_go_on.set()
+    assert [(await task).labels for task in tasks] == [[2 * n] for n in range(5)]
+    assert compute.sizes == [1] * 5
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(st.integers(-2, 20), min_size=1, max_size=4), min_size=1, max_size=30))
+def test_one_bad_row_fails_alone(callers):
+    """Those whose rows are good get their answers, whoever else was in the call."""
+
+    async def run():
+        compute = Compute()
+        version = lane(compute)
+        tasks = [await started(version.run([{"x": x} for x in rows])) for rows in callers]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    for rows, answer in zip(callers, asyncio.run(run()), strict=True):
+        if min(rows) < 0:
+            assert isinstance(answer, ValueError)
+        else:
+            assert answer == ([2 * x for x in rows], [[x] for x in rows])
+
+
+async def test_a_caller_who_gives_up_frees_the_place(compute, monkeypatch):
+    """Their rows are not computed, if they were not yet."""
+    monkeypatch.setattr(batching, "GATHER_SECONDS", 10)
+    version = lane(compute)
+    compute.may_go_on.clear()
+    first, second, third = [await started(version.run([{"x": n}])) for n in range(3)]
+    second.cancel()
+    await asyncio.sleep(0)
+    compute.may_go_on.set()
+    assert ((await first).labels, (await third).labels) == ([0], [4])
+    assert compute.sizes == [1, 1]
+
+
+async def test_a_long_call_keeps_others_waiting_for_a_moment_only(compute, monkeypatch):
+    """After it has run for a while another starts beside it."""
+    monkeypatch.setattr(batching, "GATHER_SECONDS", 0.02)
+    version = lane(compute)
+    compute.may_go_on.clear()
+    tasks = [await started(version.run([{"x": n}])) for n in range(4)]
+    await asyncio.sleep(0.1)
+    assert compute.sizes == [1, 3]
+    compute.may_go_on.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_version_whose_calls_hang_is_taken_out_and_comes_back(compute):
+    """All its places hang: nobody waits for it any more; when the calls end after all, it answers again."""
+    version = lane(compute, gathers=False, patience_seconds=0.1)
+    compute.may_go_on.clear()
+    tasks = [await started(version.run([{"x": n}])) for n in range(6)]
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(answer, TakenOut) for answer in answers)
+    assert version.is_out
+    begun = time.monotonic()
+    with pytest.raises(TakenOut):
+        await version.run([{"x": 1}])
+    assert time.monotonic() - begun < 0.05
+    compute.may_go_on.set()
+    await asyncio.sleep(0.1)
+    assert not version.is_out
+    assert (await version.run([{"x": 1}])).labels == [2]
+
+
+async def test_calls_that_hang_one_after_another_take_a_version_out_for_a_while(compute, monkeypatch):
+    """Even where each ends at last: three in a row are enough, and afterwards one is tried at a time."""
+    monkeypatch.setattr(batching, "OUT_SECONDS", 0.3)
+    version = lane(compute, patience_seconds=0.05)
+    for _ in range(3):
+        compute.may_go_on.clear()
+        with pytest.raises(TakenOut):
+            await version.run([{"x": 1}])
+        compute.may_go_on.set()
+        await asyncio.sleep(0.05)
+    with pytest.raises(TakenOut):
+        await version.run([{"x": 1}])
+    await asyncio.sleep(0.3)
+    assert (await version.run([{"x": 1}])).labels == [2]
+
+
+async def test_what_hangs_takes_no_thread_from_other_versions():
+    """However many hang, the pool has as many threads for the others as before."""
+    pool, held = Pool(2), Compute()
+    held.may_go_on.clear()
+    hanging = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=0.05) for n in range(3)]
+    tasks = [await started(version.run([{"x": 1}])) for version in hanging for _ in range(2)]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=5)
+    for n in range(20):
+        assert (await other.run([{"x": n}])).labels == [2 * n]
+    held.may_go_on.set()
+    await asyncio.sleep(0.1)
+    assert pool._given_up == 0
+    assert pool._started == 2
