@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -13,11 +13,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import migrations
 from admin.listings import read_listings
 from api import documents, pages
+from api.direct_route import DirectRoutes
 from api.housekeeping import Housekeeping
 from api.middleware import Exchange
 from api.parts import Parts
@@ -72,9 +73,16 @@ class Application(FastAPI):
         self.state.directory = parts.directory
         self.state.documents = {}
 
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """The same as two layers below would do, without them."""
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        return self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         parts: Parts = self.state.parts
-        app: ASGIApp = Exchange(AsyncExitStackMiddleware(self.router), parts)
+        app: ASGIApp = Exchange(DirectRoutes(AsyncExitStackMiddleware(self.router), self.routes), parts)
         if not parts.settings.cors_origins:
             return app
         return CORSMiddleware(

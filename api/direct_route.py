@@ -8,14 +8,15 @@ know how to fill are refused at start-up.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_QUERY_FIELDS = 50
 
@@ -38,6 +39,24 @@ class DirectRoute(APIRoute):
             await response(scope, receive, send)
 
         self.app = respond
+
+
+class DirectRoutes:
+    """Hands requests for direct routes to them, and all others to the router behind, which would find the same."""
+
+    def __init__(self, otherwise: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._otherwise = otherwise
+        self._routes = [route for route in routes if isinstance(route, DirectRoute)]
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and not scope.get("root_path"):
+            method, path = scope["method"], scope["path"]
+            for route in self._routes:
+                match = route.path_regex.match(path) if method in (route.methods or ()) else None
+                if match is not None:
+                    scope["path_params"], scope["endpoint"], scope["route"] = match.groupdict(), route.endpoint, route
+                    return route.app(scope, receive, send)
+        return self._otherwise(scope, receive, send)
 
 
 class JsonBytes(Response):

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from audit.record import ANSWERED, Record, SealedRecord, instant_text, seal, withdrawal_of
@@ -148,4 +149,10 @@ def _row(sealed: SealedRecord, chain_id: str, batch_number: int, leaf_index: int
 
 def _sql_instant(at_ms: int) -> str:
     """As SQLAlchemy writes an instant on SQLite; PostgreSQL reads it as UTC."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{at_ms % 1000:03}000"
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{_sql_second(seconds)}.{ms:03}000"
+
+
+@lru_cache(maxsize=8)
+def _sql_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,18 +43,21 @@ def plain(port: int) -> Iterator[Server]:
 
 
 @contextmanager
-def adyton(port: int, directory: Path, database_url: str | None = None) -> Iterator[Server]:
-    """Adyton as in production, with limits that are counted and never reached."""
-    environment = dict(os.environ) | {"ADYTON_SECRET": SECRET, "ADYTON_LOG_LEVEL": "warning"}
+def adyton(
+    port: int, directory: Path, database_url: str | None = None, *, registers: Sequence[Sequence[str]] = (),
+    **settings: str,
+) -> Iterator[Server]:  # fmt: skip
+    """Adyton as in production, with limits that are counted and never reached; `registers` are models beside."""
+    environment = dict(os.environ) | {"ADYTON_SECRET": SECRET, "ADYTON_LOG_LEVEL": "warning"} | settings
     if database_url:
         environment["ADYTON_DATABASE_URL"] = database_url
-    key = _prepare(directory, environment)
+    key = _prepare(directory, environment, registers)
     command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
     with _running(command, port, directory, environment | {"PYTHONPATH": str(ROOT)}) as process:
         yield Server(process, port, key)
 
 
-def _prepare(directory: Path, environment: dict[str, str]) -> str:
+def _prepare(directory: Path, environment: dict[str, str], registers: Sequence[Sequence[str]]) -> str:
     def cli(*arguments: str) -> dict[str, str]:
         command = [sys.executable, "-m", "cli", *arguments, "--json"]
         run = subprocess.run(command, cwd=directory, env=environment | {"PYTHONPATH": str(ROOT)}, check=True,
@@ -64,6 +67,8 @@ def _prepare(directory: Path, environment: dict[str, str]) -> str:
 
     cli("db", "upgrade")
     cli("models", "bundled")
+    for arguments in registers:
+        cli("models", "register", *arguments, "--public")
     cli(
         "plans",
         "set",

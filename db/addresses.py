@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
@@ -16,6 +17,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
+@lru_cache(maxsize=4096)
 def truncated(text: str) -> str | None:
     """As it may be stored: the address's /24, or for IPv6 its /48."""
     address = parse_address(text)

@@ -5,6 +5,7 @@ An engine computes; when and in which thread is another's business (`running.py`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -161,8 +162,17 @@ class Tie(NamedTuple):
 
     def near(self, scores: NDArray[Any]) -> list[int]:
         """The rows, by their places, whose label is not beyond doubt. `scores` has shape (rows, scores)."""
+        if len(scores) == 1:
+            # One row is the usual case, and numpy's way of looking costs as much as the graph itself.
+            return [0] if self._distance(scores[0].tolist()) <= self.margin else []
         found: list[int] = np.flatnonzero(self.distances(scores) <= self.margin).tolist()
         return found
+
+    def _distance(self, scores: list[float]) -> float:
+        if self.rule == "sign":
+            return abs(scores[0])
+        ordered = sorted(scores, reverse=self.rule == "argmax")
+        return abs(ordered[0] - ordered[1]) if len(ordered) > 1 else math.inf
 
     def distances(self, scores: NDArray[Any]) -> NDArray[Any]:
         """How far each row is from another label."""

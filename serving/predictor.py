@@ -161,6 +161,7 @@ async def _unless(hung_up: Awaitable[None], work: Coroutine[Any, Any, Prediction
 
 def row_fingerprint(key: bytes, model: str, row: Row) -> str:
     """HMAC-SHA-256 under the tenant's key of a model's name and a row; says whether this row was ever predicted."""
+    # `hmac.digest` would give the interpreter lock away, and getting it back costs more than the digest.
     return hmac.new(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()
 
 
