@@ -49,13 +49,13 @@ class _Item:
 class _Run:
     """One computation on the pool, for one caller or several."""
 
-    __slots__ = ("is_hung", "is_old", "items", "timers")
+    __slots__ = ("is_hung", "items", "patience", "started_at")
 
-    def __init__(self, items: list[_Item]) -> None:
+    def __init__(self, items: list[_Item], started_at: float) -> None:
         self.items = items
-        self.is_old = False
+        self.started_at = started_at
         self.is_hung = False
-        self.timers: list[asyncio.TimerHandle] = []
+        self.patience: asyncio.TimerHandle | None = None
 
 
 class Lane:
@@ -72,6 +72,7 @@ class Lane:
         self._patience_seconds = patience_seconds
         self._waiting: deque[_Item] = deque()
         self._runs: set[_Run] = set()
+        self._alarm: asyncio.TimerHandle | None = None
         self._hangs_in_a_row = 0
         self._out_until = 0.0
 
@@ -96,20 +97,26 @@ class Lane:
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and self._has_place() and (items := self._take()):
-            run = _Run(items)
+        while self._waiting and self._has_place(loop.time()) and (items := self._take()):
+            run = _Run(items, loop.time())
             self._runs.add(run)
-            run.timers.append(loop.call_later(self._patience_seconds, self._give_up, run))
-            if self._gathers:
-                run.timers.append(loop.call_later(GATHER_SECONDS, self._grow_old, run))
+            run.patience = loop.call_later(self._patience_seconds, self._give_up, run)
             self._pool.submit(partial(self._work, run, loop))
+        if self._waiting and self._alarm is None and len(self._runs) < PLACES:
+            # Whoever waits for a call waits a moment only; a lone caller costs no alarm.
+            self._alarm = loop.call_later(GATHER_SECONDS, self._look_again)
 
-    def _has_place(self) -> bool:
+    def _look_again(self) -> None:
+        self._alarm = None
+        self._start()
+
+    def _has_place(self, now: float) -> bool:
         if len(self._runs) >= PLACES:
             return False
         # After too many hangs one call at a time is tried.
-        is_careful = self._gathers or self._hangs_in_a_row >= HANGS_IN_A_ROW
-        return not (is_careful and any(not run.is_old and not run.is_hung for run in self._runs))
+        is_careful = self._hangs_in_a_row >= HANGS_IN_A_ROW
+        moment = float("inf") if is_careful else GATHER_SECONDS if self._gathers else 0.0
+        return all(run.is_hung or now - run.started_at >= moment for run in self._runs)
 
     def _take(self) -> list[_Item]:
         """Those who wait, as far as their rows fit into one call, without those who have given up."""
@@ -132,8 +139,8 @@ class Lane:
             loop.call_soon_threadsafe(self._finish, run, answers)
 
     def _finish(self, run: _Run, answers: list[Predictions | Exception]) -> None:
-        for timer in run.timers:
-            timer.cancel()
+        if run.patience is not None:
+            run.patience.cancel()
         self._runs.discard(run)
         if run.is_hung:
             self._pool.take_back_one()
@@ -147,10 +154,6 @@ class Lane:
                 item.future.set_exception(answer)
             else:
                 item.future.set_result(answer)
-        self._start()
-
-    def _grow_old(self, run: _Run) -> None:
-        run.is_old = True
         self._start()
 
     def _give_up(self, run: _Run) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 #: The classes by the text that they have in an answer; for several outputs, those of each.
 ClassNames = Sequence[str] | Sequence[Sequence[str]]
 
-#: These take their label from the greatest of their own probabilities (read in their source, scikit-learn 1.9), so
-#: that one call serves both.
+#: These take their label from the greatest of their own probabilities, or of scores that those rise with (read in the
+#: source of scikit-learn 1.9 and LightGBM 4.7): where one is the greatest, one call serves both.
 _LABEL_IS_ARGMAX = frozenset(
     {"DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier",
-     "BaggingClassifier"}
+     "BaggingClassifier", "HistGradientBoostingClassifier", "LogisticRegression", "LGBMClassifier"}
 )  # fmt: skip
 
 
@@ -41,12 +41,9 @@ class NotServable(Exception):
 def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None) -> Predictions:
     """The estimator's predictions for `rows` rows. Raises `NotComputable`, `NotServable`, or what it raises itself."""
     if names is not None and _label_is_argmax(estimator):
-        probabilities = np.asarray(estimator.predict_proba(given), float)
-        _require_rows(probabilities, rows)
-        _require_finite(probabilities)
-        return Predictions(
-            _plain(np.asarray(estimator.classes_).take(probabilities.argmax(axis=1))), probabilities.tolist()
-        )
+        found = _by_probabilities(estimator, given, rows)
+        if found is not None:
+            return found
     labels = np.asarray(estimator.predict(given))
     if labels.ndim == 2 and labels.shape[1] == 1:
         # One output that was trained as a column: the same as trained as a list.
@@ -56,6 +53,19 @@ def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None
     if names is None:
         return Predictions(_plain(labels), None)
     return Predictions(_plain(labels), _probabilities(estimator.predict_proba(given), rows))
+
+
+def _by_probabilities(estimator: Any, given: Any, rows: int) -> Predictions | None:
+    """Labels and probabilities of one call; None where two classes are as probable, and only `predict` can tell."""
+    probabilities = np.asarray(estimator.predict_proba(given), float)
+    if probabilities.ndim != 2:
+        return None
+    _require_rows(probabilities, rows)
+    _require_finite(probabilities)
+    if ((probabilities == probabilities.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
+        return None
+    labels = np.asarray(estimator.classes_).take(probabilities.argmax(axis=1))
+    return Predictions(_plain(labels), probabilities.tolist())
 
 
 def _probabilities(given: Any, rows: int) -> list[Any]:
@@ -102,7 +112,7 @@ def name_of(label: Any) -> str:
 def _label_is_argmax(estimator: Any) -> bool:
     last = estimator.steps[-1][1] if type(estimator).__name__ == "Pipeline" else estimator
     kind = type(last)
-    is_known = kind.__name__ in _LABEL_IS_ARGMAX and kind.__module__.startswith("sklearn.")
+    is_known = kind.__name__ in _LABEL_IS_ARGMAX and kind.__module__.startswith(("sklearn.", "lightgbm."))
     return is_known and getattr(last, "n_outputs_", 1) == 1
 
 
