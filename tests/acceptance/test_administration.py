@@ -169,6 +169,9 @@ INVALID = [
     ("PATCH /admin/tenants/acme", {"status": "suspended", "plan": "wide"}), ("PATCH /admin/tenants/acme", {"revision": "1"}),
     ("POST /admin/users", {"email": "nobody", "role": "admin"}), ("POST /admin/users", {"email": "a@b", "role": "root"}),
     ("POST /admin/users", {"email": "a@b.c", "role": "admin", "password": "passwordpassword"}),
+    ("POST /admin/tenants", {"name": "x", "plan": "a\0b"}), ("POST /admin/users", {"email": "a@b.c", "role": "admin", "tenant": "a\0b"}),
+    ("PATCH /admin/tenants/acme", {"plan": "\0"}), ("POST /admin/tenants/acme/keys", {"model": ["a\0"]}),
+    ("POST /admin/tenants/acme/keys", {"label": "\\\0"}), ("POST /admin/users", {"email": "a\0@b.c", "role": "admin"}),
     ("POST /admin/keys/{key}/rotate", {"overlap": "91d"}), ("POST /admin/keys/{key}/rotate", {"overlap": "-1h"}),
 ]  # fmt: skip
 
@@ -184,6 +187,14 @@ async def test_what_cannot_be_is_refused_and_leaves_nothing(any_site):
             assert answer.status_code == 422, (operation, body, answer.text)
             assert "passwordpassword" not in answer.text
         assert contents(any_site) == before
+
+
+async def test_a_nul_that_is_only_spelt_is_a_text(site):
+    """A backslash and `u0000` are six characters like any others."""
+    async with client_of(site) as admin:
+        for label in ("\\u0000", "a\\\\u0000"):
+            made = await admin.post("/admin/tenants/acme/keys", json={"label": label})
+            assert (made.status_code, made.json()["label"]) == (201, label)
 
 
 async def test_names_that_are_taken_and_things_that_are_not_there(any_site):
