@@ -147,7 +147,7 @@ def _apply(session: Session, key: Key, holder: Tenant, terms: KeyTerms, tenant_i
     limits = Limits(terms.requests, terms.rows)
     changed |= set_limits(session, "key", key.id, limits, tenant_id=holder.id)
     if tenant_id is not EVERY_TENANT:
-        check_within_tenant(session, key, holder)
+        check_within_tenant(session, key, holder, changed)
         if missing := set(changed.get("models") or ()) - models_of_tenant(session, tenant_id=holder.id):
             raise InvalidValue(f"the tenant has no model {', '.join(sorted(missing))}")
     return changed

@@ -8,10 +8,12 @@ import time
 import pytest
 from sqlalchemy import func, select, text
 
+from admin.limits import Limits
+from admin.tenants import set_tenant
 from db.reach import EVERY_TENANT
 from db.tables import Base
 from tests.support.people import PASSWORD, client_of, person, token_of
-from tests.support.site import IRIS
+from tests.support.site import ACTOR, IRIS
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +106,23 @@ async def test_a_tenants_admin_issues_no_key_that_exceeds_the_tenant(site, exces
         assert (await admin.post("/admin/tenants/bank/keys", json=EXCESSES[excess])).status_code == 422
         assert (await admin.patch(f"/admin/keys/{key_id}", json=EXCESSES[excess])).status_code == 422
         assert contents(site, "keys", "policies", "events") == before
+
+
+async def test_a_key_that_its_tenant_was_lowered_under_can_be_changed(site):
+    """All but the limits that exceed the tenant now; those only to what does not."""
+    site.tenant("bank", requests=["100/minute"], rows=["1000/minute"])
+    key_id = site.issue("bank", requests=["100/minute"], rows=["1000/minute"]).key.id
+    set_tenant(site.database, actor=ACTOR, name="bank", limits=Limits(["10/minute"], ["10/minute"]))
+    async with client_of(site, "admin", "bank") as admin:
+
+        async def change(**terms):
+            return (await admin.patch(f"/admin/keys/{key_id}", json=terms)).status_code
+
+        assert await change(label="new", scope=["predict"], model=["iris"], expires="90d", cidr=["127.0.0.0/8"]) == 200
+        assert await change(limit=["100/minute"]) == 422
+        assert await change(rows=["11/minute"], label="not this one") == 422
+        assert await change(limit=["10/minute"]) == 200
+        assert (await admin.get(f"/admin/keys/{key_id}")).json()["label"] == "new"
 
 
 SECRET_MEMBERS = ["tenant_id", "role", "scopes", "digest", "created_at", "id", "revoked_at", "is_active", "key", "status_",
