@@ -158,7 +158,8 @@ def _apply_own(key: Key, terms: KeyTerms) -> dict[str, Any]:
     if terms.label is not None:
         if len(terms.label) > MAX_LABEL or "\0" in terms.label:
             raise InvalidValue(f"a label has at most {MAX_LABEL} characters, and no NUL")
-        key.label = changed["label"] = terms.label
+        # What people type there may name somebody, and events outlive the tenant.
+        key.label, changed["label"] = terms.label, "set"
     if terms.scopes is not None:
         key.scopes = changed["scopes"] = _scopes(terms.scopes)
     if terms.models is not None:

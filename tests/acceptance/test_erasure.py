@@ -11,7 +11,7 @@ from admin.tenants import erase_tenant
 from audit.verification import faults
 from db.prediction_log import ERASABLE
 from db.reach import EVERY_TENANT
-from db.tables import Grant, Key, KeySecret, PolicyRow, PredictionRecord, User, WrappedSecret
+from db.tables import Event, Grant, Key, KeySecret, PolicyRow, PredictionRecord, User, WrappedSecret
 from tests.support.people import client_of, person, sign_in, token_of
 from tests.support.server import cli_json
 from tests.support.site import ACTOR, IRIS
@@ -23,7 +23,7 @@ async def test_what_a_tenant_left_goes_and_its_seals_still_verify(any_site):
     """Keys, people, limits, grants and the fingerprint key are gone, records say nothing; another tenant's are whole."""
     site = any_site
     site.tenant("gone", requests=["1000/minute"])
-    issued, kept = site.issue("gone", requests=["500/minute"]), site.key()
+    issued, kept = site.issue("gone", requests=["500/minute"], label="Jane's laptop"), site.key()
     site.grant("iris", "gone")
     theirs = person(site, "auditor", "gone")
     async with client_of(site) as admin:
@@ -55,6 +55,11 @@ async def test_what_a_tenant_left_goes_and_its_seals_still_verify(any_site):
             for table in (Key, User, Grant, WrappedSecret, PolicyRow):
                 assert session.scalars(select(table).where(table.tenant_id == tenant_id)).all() == [], table
             assert session.get(Key, issued.key.id) is None
+            told = {
+                event.verb: event.details for event in session.scalars(select(Event)) if event.tenant_id == tenant_id
+            }
+            assert told["key.issue"]["label"] == "set"
+            assert "Jane" not in str(told)
             assert session.scalars(select(KeySecret).where(KeySecret.key_id == issued.key.id)).all() == []
             assert session.scalars(select(PolicyRow).where(PolicyRow.key_id == issued.key.id)).all() == []
             for record in session.scalars(select(PredictionRecord)):
