@@ -30,6 +30,8 @@ from db.tables import Key, KeySecret, Tenant
 MAX_LABEL = 200
 MAX_ENTRIES = 100
 MAX_OVERLAP = timedelta(days=90)
+#: Each is one more that may have been left somewhere.
+MAX_LIVING_SECRETS = 5
 
 
 class Unbounded(Enum):
@@ -116,9 +118,7 @@ def rotate_key(
         revise(key, None)
         raw_key = api_keys.mint(key.id)
         now = datetime.now(UTC)
-        for secret in session.scalars(select(KeySecret).where(KeySecret.key_id == key_id)):
-            end = now + overlap
-            secret.expires_at = end if secret.expires_at is None else min(secret.expires_at, end)
+        _end_secrets(session, key_id, now, now + overlap)
         _add_secret(session, keyring, key_id, raw_key, now)
         _announce(session, actor, "key.rotate", key, {"overlap_seconds": int(overlap.total_seconds())})
     return IssuedKey(key, tenant, raw_key)
@@ -202,6 +202,16 @@ def _cidr(cidr: str) -> str:
 def _add_secret(session: Session, keyring: Keyring, key_id: str, raw_key: str, now: datetime) -> None:
     pepper_id, digest = keyring.newest_digest(raw_key)
     session.add(KeySecret(digest=digest, key_id=key_id, pepper_id=pepper_id, created_at=now))
+
+
+def _end_secrets(session: Session, key_id: str, now: datetime, end: datetime) -> None:
+    """Has the key's secrets end by then. Raises `WrongState` where too many of them would still work."""
+    living = 0
+    for secret in session.scalars(select(KeySecret).where(KeySecret.key_id == key_id)):
+        secret.expires_at = end if secret.expires_at is None else min(secret.expires_at, end)
+        living += secret.expires_at > now
+    if living >= MAX_LIVING_SECRETS:
+        raise WrongState(f"the key has {living} secrets that work: rotate it without an overlap, or when one has ended")
 
 
 def _key(session: Session, key_id: str, tenant_id: Reach) -> tuple[Key, Tenant]:

@@ -71,6 +71,25 @@ async def test_last_use_is_written_without_a_write_per_request(any_site):
         assert (await admin.get("/admin/tenants/acme/keys?unused_for=soon")).status_code == 422
 
 
+async def test_no_more_than_five_secrets_of_a_key_work_at_once(any_site):
+    """The sixth is a conflict that changes nothing, until one has ended; without an overlap there is one."""
+    key_id = any_site.issue().key.id
+    async with client_of(any_site) as admin:
+
+        async def rotate(overlap):
+            return (await admin.post(f"/admin/keys/{key_id}/rotate", json={"overlap": overlap})).status_code
+
+        assert await rotate("2s") == 200
+        assert [await rotate("1h") for _ in range(3)] == [200] * 3
+        before = contents(any_site, "keys", "key_secrets", "events")
+        assert await rotate("1h") == 409
+        assert contents(any_site, "keys", "key_secrets", "events") == before
+        await asyncio.sleep(2)
+        assert [await rotate("1h") for _ in range(2)] == [200, 409]
+        assert await rotate("0s") == 200
+        assert [await rotate("1h") for _ in range(5)] == [200] * 4 + [409]
+
+
 EXCESSES = {
     "more in the same window": {"limit": ["101/minute"]},
     "more in a shorter window": {"limit": ["101/second"]},
