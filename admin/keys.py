@@ -105,17 +105,17 @@ def set_key(
 
 def rotate_key(
     database: Database, keyring: Keyring, *, actor: str, key_id: str, overlap: timedelta,
-    tenant_id: Reach,
+    tenant_id: Reach, revision: int | None = None,
 ) -> IssuedKey:  # fmt: skip
     """Gives a key a new secret; those before it work for `overlap` more.
 
-    Raises `NotFound`, `WrongState` or `InvalidValue`.
+    Raises `NotFound`, `WrongState`, `InvalidValue` or `ChangedMeanwhile`.
     """
     if overlap > MAX_OVERLAP:
         raise InvalidValue(f"an overlap is at most {MAX_OVERLAP.days} days")
     with database.transaction(tenant_id) as session:
         key, tenant = _living_key(session, key_id, tenant_id)
-        revise(key, None)
+        revise(key, revision)
         raw_key = api_keys.mint(key.id)
         now = datetime.now(UTC)
         _end_secrets(session, key_id, now, now + overlap)
@@ -124,11 +124,11 @@ def rotate_key(
     return IssuedKey(key, tenant, raw_key)
 
 
-def revoke_key(database: Database, *, actor: str, key_id: str, tenant_id: Reach) -> Key:
-    """Ends a key for good. Raises `NotFound` or `WrongState`."""
+def revoke_key(database: Database, *, actor: str, key_id: str, tenant_id: Reach, revision: int | None = None) -> Key:
+    """Ends a key for good. Raises `NotFound`, `WrongState` or `ChangedMeanwhile`."""
     with database.transaction(tenant_id) as session:
         key, _ = _living_key(session, key_id, tenant_id)
-        revise(key, None)
+        revise(key, revision)
         key.revoked_at = datetime.now(UTC)
         _announce(session, actor, "key.revoke", key, {})
     return key

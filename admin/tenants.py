@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from admin.facts import NameTaken, NotFound, WrongState, checked_name
 from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.plans import named_plan
-from admin.revisions import revise
+from admin.revisions import check_revision, revise
 from admin.shown import shown_tenant
 from auth.keyring import Keyring
 from db.changes import announce
@@ -82,15 +82,17 @@ def resume_tenant(database: Database, *, actor: str, name: str, revision: int | 
     return _change_status(database, actor, name, "resume", "suspended", "active", revision)
 
 
-def erase_tenant(database: Database, *, actor: str, name: str) -> int:
+def erase_tenant(database: Database, *, actor: str, name: str, revision: int | None = None) -> int:
     """Ends a tenant for good: its keys, its people, its fingerprint key, and what its records say in values.
 
     What remains is that there was a tenant of that name, and its records' seals, which still verify. Returns the
     number of records that were erased. Requests under way when it was called may still be recorded: what they leave
-    is erased by any running server, or by calling it again. Raises `NotFound`.
+    is erased by any running server, or by calling it again. Raises `NotFound` or
+    `ChangedMeanwhile`.
     """
     with database.transaction(EVERY_TENANT) as session:
         tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
+        check_revision(tenant, revision)
         if tenant.status != "erased":
             _end(session, actor, tenant)
     return erase_records(database, tenant.id, since=None)

@@ -64,17 +64,19 @@ def create_user(
     return SetPassword(user, of, raw_password)
 
 
-def reset_password(database: Database, *, actor: str, user_id: str, password: str | None = None) -> SetPassword:
+def reset_password(
+    database: Database, *, actor: str, user_id: str, password: str | None = None, revision: int | None = None
+) -> SetPassword:
     """Sets a person's password for them; their tokens end, and they must change it at their next sign-in.
 
-    Raises `NotFound` or `InvalidValue`.
+    Raises `NotFound`, `InvalidValue` or `ChangedMeanwhile`.
     """
     with database.reading(EVERY_TENANT) as session:
         email = _user(session, user_id)[0].email
     raw_password, digest = _new_password(password, email)
     with database.transaction(EVERY_TENANT) as session:
         user, tenant = _user(session, user_id)
-        revise(user, None)
+        revise(user, revision)
         user.password_digest, user.must_change_password = digest, True
         _end_tokens(session, actor, "user.reset", user)
     return SetPassword(user, tenant, raw_password)

@@ -289,6 +289,31 @@ async def test_two_who_change_one_thing_do_not_overwrite_each_other(any_site):
             assert (await admin.patch(path, json=change, headers={"If-Match": "*"})).status_code == 200
 
 
+async def test_what_changed_since_is_not_ended_rotated_or_reset(any_site):
+    """`If-Match` of an older revision is 412 there too, and `revision` 409 where there is a body; nothing is changed."""
+    key_id = any_site.issue(any_site.tenant("bank")).key.id
+    person(any_site, "auditor")
+    async with client_of(any_site) as admin:
+        users = (await admin.get("/admin/users")).json()["items"]
+        (user_id,) = [user["id"] for user in users if user["role"] == "auditor"]
+        key, user, bank = f"/admin/keys/{key_id}", f"/admin/users/{user_id}", "/admin/tenants/bank"
+        steps = [("POST", f"{key}/rotate", key, {"overlap": "0s"}), ("POST", f"{user}/reset", user, {}),
+                 ("DELETE", key, key, None), ("DELETE", bank, bank, None)]  # fmt: skip
+        before = contents(any_site)
+        for method, path, _, body in steps:
+            stale = await admin.request(method, path, json=body, headers={"If-Match": '"9"'})
+            assert (stale.status_code, stale.json()["type"]) == (412, "/problems/precondition-failed"), path
+            if body is not None:
+                assert (await admin.request(method, path, json=body | {"revision": 9})).status_code == 409, path
+        for named in ({"headers": {"If-Match": '"1"'}}, {"headers": {"If-Match": "*"}}, {"json": {"revision": 1}}):
+            made = await admin.put("/admin/plans/none", **({"json": {}} | named))
+            assert made.status_code == (412 if "headers" in named else 409), named
+        assert contents(any_site) == before
+        for method, path, shown, body in steps:
+            current = {"If-Match": (await admin.get(shown)).headers["etag"]}
+            assert (await admin.request(method, path, json=body, headers=current)).status_code == 200, path
+
+
 async def test_lists_are_paged_by_cursor(any_site):
     """Every row once, whatever comes in between; a cursor or a filter that is none is refused."""
     for number in range(7):
