@@ -15,7 +15,7 @@ from admin.facts import InvalidValue, NotFound, WrongState, checked_name
 from admin.limits import Limits, check_within_tenant, set_limits
 from admin.revisions import revise
 from admin.shown import shown_key
-from admin.tenants import named_tenant
+from admin.tenants import living_tenant
 from auth import api_keys
 from auth.keyring import Keyring
 from auth.principal import Scope
@@ -70,9 +70,7 @@ def issue_key(
     """Makes a key for a tenant. Raises `NotFound`, `WrongState` or `InvalidValue`."""
     raw_key = api_keys.mint()
     with database.transaction(tenant_id) as session:
-        holder = named_tenant(session, tenant, tenant_id=tenant_id)
-        if holder.status == "erased":
-            raise WrongState(f"the tenant {tenant} is erased")
+        holder = living_tenant(session, tenant, tenant_id=tenant_id)
         now = datetime.now(UTC)
         key = Key(
             id=api_keys.key_id_of(raw_key.encode()),

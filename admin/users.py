@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
 from admin.revisions import revise
 from admin.shown import shown_user
-from admin.tenants import named_tenant
+from admin.tenants import living_tenant
 from auth.passwords import WeakPassword, check_password, generate_password, hash_password, verify_password
 from auth.principal import Role
 from db.changes import announce
@@ -50,9 +50,7 @@ def create_user(
     with database.transaction(EVERY_TENANT) as session:
         if find_user_by_email(session, email, tenant_id=EVERY_TENANT) is not None:
             raise NameTaken("there is somebody with this address already")
-        of = named_tenant(session, tenant, tenant_id=EVERY_TENANT) if tenant is not None else None
-        if of is not None and of.status == "erased":
-            raise WrongState(f"the tenant {of.name} is erased")
+        of = living_tenant(session, tenant, tenant_id=EVERY_TENANT) if tenant is not None else None
         user = User(
             id=uuid7(), email=email, role=role, tenant_id=of.id if of else None, status="active",
             password_digest=digest, must_change_password=must_change_password, generation=1,
