@@ -21,6 +21,7 @@ from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.principal import Partner, Person, Principal, Scope
 from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
 from auth.tokens import InvalidToken
+from quotas.allowances import REVOCATIONS, TOKENS
 
 router = APIRouter(tags=["tokens"])
 
@@ -73,6 +74,7 @@ async def revoke_token(request: Request) -> dict[str, Any]:
         claims = parts.tokens.verify(raw_token.encode(errors="replace"))
     except InvalidToken:
         return {}
+    parts.quotas.charge_allowance(REVOCATIONS, claims.subject)
     expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
     await run_in_threadpool(
         end_token, parts.database, subject=claims.subject, token_id=claims.token_id, expires_at=expires_at
@@ -116,6 +118,7 @@ async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:
         raise NotAuthenticated(was_presented=True)
     parts, call = parts_of(request), call_of(request)
     call.principal, call.charge = partner, parts.quotas.take_place(partner)
+    parts.quotas.charge_allowance(TOKENS, partner.subject)
     asked = form.get("scope")
     scopes = partner.scopes if asked is None else _scopes(asked, partner)
     return _answer(
