@@ -41,7 +41,7 @@ PRIVILEGES = {
     "heads": "SELECT, INSERT",
     "chains": "SELECT, INSERT, UPDATE (seen_at, cited_by)",
     "events": "SELECT, INSERT",
-    "changes": "SELECT, INSERT",
+    "changes": "SELECT, INSERT, DELETE",
     "change_counter": "SELECT, UPDATE",
     "alembic_version": "SELECT",
     **dict.fromkeys(

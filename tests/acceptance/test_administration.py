@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 
 from admin.limits import Limits
 from admin.tenants import set_tenant
+from db.changes import KEPT
 from db.reach import EVERY_TENANT
 from db.tables import Base
 from tests.support.people import PASSWORD, client_of, person, token_of
@@ -69,6 +70,27 @@ async def test_last_use_is_written_without_a_write_per_request(any_site):
         assert {key["id"] for key in idle} == {used.key.id, unused.key.id}
         assert (await admin.get("/admin/tenants/acme/keys?unused_for=1d")).json()["items"] == []
         assert (await admin.get("/admin/tenants/acme/keys?unused_for=soon")).status_code == 422
+
+
+async def test_housekeeping_forgets_old_changes_and_nobody_is_the_worse_for_it(any_site):
+    """All that is long obeyed goes; a server that has missed some reads everything anew, and obeys what comes then."""
+    issued, other = any_site.issue(), any_site.key()
+    async with any_site.client() as client:
+        assert await statuses(client, issued.raw_key, other) == [200, 200]
+        with any_site.database.transaction(EVERY_TENANT) as session:
+            session.execute(text("UPDATE change_counter SET value = value + :kept"), {"kept": KEPT})
+        await client.app.state.parts.housekeeping.work()
+        with any_site.database.reading(EVERY_TENANT) as session:
+            assert session.scalar(text("SELECT count(*) FROM changes")) == 0
+        await follow()
+        assert await statuses(client, issued.raw_key, other) == [200, 200]
+        any_site.revoke(issued.key.id)
+        await asyncio.sleep(1)
+        assert await statuses(client, issued.raw_key, other) == [401, 200]
+
+
+async def statuses(client, *keys):
+    return [(await client.get("/v1/me", headers={"X-API-Key": key})).status_code for key in keys]
 
 
 async def test_no_more_than_five_secrets_of_a_key_work_at_once(any_site):
