@@ -15,7 +15,7 @@ from admin.facts import InvalidValue, NotFound, WrongState, checked_name
 from admin.limits import Limits, check_within_tenant, set_limits
 from admin.revisions import revise
 from admin.shown import shown_key
-from admin.tenants import named_tenant
+from admin.tenants import living_tenant
 from auth import api_keys
 from auth.keyring import Keyring
 from auth.principal import Scope
@@ -30,6 +30,8 @@ from db.tables import Key, KeySecret, Tenant
 MAX_LABEL = 200
 MAX_ENTRIES = 100
 MAX_OVERLAP = timedelta(days=90)
+#: Each is one more that may have been left somewhere.
+MAX_LIVING_SECRETS = 5
 
 
 class Unbounded(Enum):
@@ -68,9 +70,7 @@ def issue_key(
     """Makes a key for a tenant. Raises `NotFound`, `WrongState` or `InvalidValue`."""
     raw_key = api_keys.mint()
     with database.transaction(tenant_id) as session:
-        holder = named_tenant(session, tenant, tenant_id=tenant_id)
-        if holder.status == "erased":
-            raise WrongState(f"the tenant {tenant} is erased")
+        holder = living_tenant(session, tenant, tenant_id=tenant_id)
         now = datetime.now(UTC)
         key = Key(
             id=api_keys.key_id_of(raw_key.encode()),
@@ -103,32 +103,30 @@ def set_key(
 
 def rotate_key(
     database: Database, keyring: Keyring, *, actor: str, key_id: str, overlap: timedelta,
-    tenant_id: Reach,
+    tenant_id: Reach, revision: int | None = None,
 ) -> IssuedKey:  # fmt: skip
     """Gives a key a new secret; those before it work for `overlap` more.
 
-    Raises `NotFound`, `WrongState` or `InvalidValue`.
+    Raises `NotFound`, `WrongState`, `InvalidValue` or `ChangedMeanwhile`.
     """
     if overlap > MAX_OVERLAP:
         raise InvalidValue(f"an overlap is at most {MAX_OVERLAP.days} days")
     with database.transaction(tenant_id) as session:
         key, tenant = _living_key(session, key_id, tenant_id)
-        revise(key, None)
+        revise(key, revision)
         raw_key = api_keys.mint(key.id)
         now = datetime.now(UTC)
-        for secret in session.scalars(select(KeySecret).where(KeySecret.key_id == key_id)):
-            end = now + overlap
-            secret.expires_at = end if secret.expires_at is None else min(secret.expires_at, end)
+        _end_secrets(session, key_id, now, now + overlap)
         _add_secret(session, keyring, key_id, raw_key, now)
         _announce(session, actor, "key.rotate", key, {"overlap_seconds": int(overlap.total_seconds())})
     return IssuedKey(key, tenant, raw_key)
 
 
-def revoke_key(database: Database, *, actor: str, key_id: str, tenant_id: Reach) -> Key:
-    """Ends a key for good. Raises `NotFound` or `WrongState`."""
+def revoke_key(database: Database, *, actor: str, key_id: str, tenant_id: Reach, revision: int | None = None) -> Key:
+    """Ends a key for good. Raises `NotFound`, `WrongState` or `ChangedMeanwhile`."""
     with database.transaction(tenant_id) as session:
         key, _ = _living_key(session, key_id, tenant_id)
-        revise(key, None)
+        revise(key, revision)
         key.revoked_at = datetime.now(UTC)
         _announce(session, actor, "key.revoke", key, {})
     return key
@@ -147,7 +145,7 @@ def _apply(session: Session, key: Key, holder: Tenant, terms: KeyTerms, tenant_i
     limits = Limits(terms.requests, terms.rows)
     changed |= set_limits(session, "key", key.id, limits, tenant_id=holder.id)
     if tenant_id is not EVERY_TENANT:
-        check_within_tenant(session, key, holder)
+        check_within_tenant(session, key, holder, changed)
         if missing := set(changed.get("models") or ()) - models_of_tenant(session, tenant_id=holder.id):
             raise InvalidValue(f"the tenant has no model {', '.join(sorted(missing))}")
     return changed
@@ -158,7 +156,8 @@ def _apply_own(key: Key, terms: KeyTerms) -> dict[str, Any]:
     if terms.label is not None:
         if len(terms.label) > MAX_LABEL or "\0" in terms.label:
             raise InvalidValue(f"a label has at most {MAX_LABEL} characters, and no NUL")
-        key.label = changed["label"] = terms.label
+        # What people type there may name somebody, and events outlive the tenant.
+        key.label, changed["label"] = terms.label, "set"
     if terms.scopes is not None:
         key.scopes = changed["scopes"] = _scopes(terms.scopes)
     if terms.models is not None:
@@ -201,6 +200,16 @@ def _cidr(cidr: str) -> str:
 def _add_secret(session: Session, keyring: Keyring, key_id: str, raw_key: str, now: datetime) -> None:
     pepper_id, digest = keyring.newest_digest(raw_key)
     session.add(KeySecret(digest=digest, key_id=key_id, pepper_id=pepper_id, created_at=now))
+
+
+def _end_secrets(session: Session, key_id: str, now: datetime, end: datetime) -> None:
+    """Has the key's secrets end by then. Raises `WrongState` where too many of them would still work."""
+    living = 0
+    for secret in session.scalars(select(KeySecret).where(KeySecret.key_id == key_id)):
+        secret.expires_at = end if secret.expires_at is None else min(secret.expires_at, end)
+        living += secret.expires_at > now
+    if living >= MAX_LIVING_SECRETS:
+        raise WrongState(f"the key has {living} secrets that work: rotate it without an overlap, or when one has ended")
 
 
 def _key(session: Session, key_id: str, tenant_id: Reach) -> tuple[Key, Tenant]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -40,12 +40,15 @@ def set_limits(session: Session, level: Level, owner_id: str, limits: Limits, *,
     return changed
 
 
-def check_within_tenant(session: Session, key: Key, tenant: Tenant) -> None:
-    """Raises `InvalidValue` where a limit of the key allows more than its tenant may do in the same time at all."""
+def check_within_tenant(session: Session, key: Key, tenant: Tenant, units: Container[str]) -> None:
+    """Raises `InvalidValue` where a limit of the key allows more than its tenant may do in the same time at all.
+
+    Only limits on these units are looked at: a key that its tenant was lowered under must be changeable all the same.
+    """
     session.flush()
     bounds = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=None)
     for policy in policies_of(session, "key", key.id, tenant_id=tenant.id):
-        if policy.amount > most_allowed(bounds, policy.unit, policy.window_seconds):
+        if policy.unit in units and policy.amount > most_allowed(bounds, policy.unit, policy.window_seconds):
             raise InvalidValue(f"{policy.amount} {policy.unit} in {policy.window_seconds} s exceed the tenant's limits")
 
 

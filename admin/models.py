@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from admin.facts import NotFound, WrongState
-from admin.tenants import named_tenant
+from admin.facts import NotFound
+from admin.tenants import living_tenant, named_tenant
 from db.catalogue import find_model
 from db.changes import announce
 from db.database import Database
@@ -17,11 +17,9 @@ from db.tables import Grant, Model
 
 
 def grant_model(database: Database, *, actor: str, name: str, tenant: str) -> None:
-    """Lets a tenant use a model that is not public. Raises `NotFound`."""
+    """Lets a tenant use a model that is not public. Raises `NotFound` or `WrongState`."""
     with database.transaction(EVERY_TENANT) as session:
-        model, holder = named_model(session, name), named_tenant(session, tenant, tenant_id=EVERY_TENANT)
-        if holder.status == "erased":
-            raise WrongState(f"the tenant {tenant} is erased")
+        model, holder = named_model(session, name), living_tenant(session, tenant, tenant_id=EVERY_TENANT)
         session.merge(Grant(model_id=model.id, tenant_id=holder.id, created_at=datetime.now(UTC)))
         announce_model(session, actor, "model.grant", model, tenant_id=holder.id)
 

@@ -12,7 +12,7 @@ from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.revisions import revise
 from admin.shown import shown_plan
 from db.changes import announce
-from db.database import Database
+from db.database import ChangedMeanwhile, Database
 from db.events import record_event
 from db.ids import uuid7
 from db.plans import find_plan
@@ -33,6 +33,8 @@ def set_plan(
     with database.transaction(EVERY_TENANT) as session:
         plan = find_plan(session, name)
         if plan is None:
+            if revision is not None:
+                raise ChangedMeanwhile(f"there is no plan {name}, at no revision")
             plan = Plan(id=uuid7(), name=name, concurrency=None, created_at=datetime.now(UTC))
             session.add(plan)
         else:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from admin.facts import NameTaken, NotFound, WrongState, checked_name
 from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.plans import named_plan
-from admin.revisions import revise
+from admin.revisions import check_revision, revise
 from admin.shown import shown_tenant
 from auth.keyring import Keyring
 from db.changes import announce
@@ -59,7 +59,9 @@ def set_tenant(
     Raises `NotFound`, `WrongState`, `InvalidValue` or `ChangedMeanwhile`.
     """
     with database.transaction(EVERY_TENANT) as session:
-        tenant = _living_tenant(session, name)
+        tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
+        if tenant.status == "erased":
+            raise WrongState(f"the tenant {name} is erased")
         revise(tenant, revision)
         changed: dict[str, Any] = {}
         if plan is not None:
@@ -82,17 +84,18 @@ def resume_tenant(database: Database, *, actor: str, name: str, revision: int | 
     return _change_status(database, actor, name, "resume", "suspended", "active", revision)
 
 
-def erase_tenant(database: Database, *, actor: str, name: str) -> int:
+def erase_tenant(database: Database, *, actor: str, name: str, revision: int | None = None) -> int:
     """Ends a tenant for good: its keys, its people, its fingerprint key, and what its records say in values.
 
     What remains is that there was a tenant of that name, and its records' seals, which still verify. Returns the
     number of records that were erased. Requests under way when it was called may still be recorded: what they leave
-    is erased by any running server, or by calling it again. Raises `NotFound`.
+    is erased by any running server, or by calling it again. Raises `NotFound` or
+    `ChangedMeanwhile`.
     """
     with database.transaction(EVERY_TENANT) as session:
         tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
-        if tenant.status != "erased":
-            _end(session, actor, tenant)
+        check_revision(tenant, revision)
+        _end(session, actor, tenant)
     return erase_records(database, tenant.id, since=None)
 
 
@@ -114,16 +117,20 @@ def describe_tenant(database: Database, name: str) -> dict[str, Any]:
         return shown_tenant(session, tenant, plan_of(session, tenant))
 
 
-def named_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant:
+def named_tenant(session: Session, name: str, *, tenant_id: Reach, is_held: bool = False) -> Tenant:
     """The tenant of that name, within that reach. Raises `NotFound`."""
-    tenant = find_tenant(session, name, tenant_id=tenant_id)
+    tenant = find_tenant(session, name, tenant_id=tenant_id, is_held=is_held)
     if tenant is None:
         raise NotFound("there is no such tenant")
     return tenant
 
 
-def _living_tenant(session: Session, name: str) -> Tenant:
-    tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
+def living_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant:
+    """The tenant of that name, to be given something: it is not erased, nor will be before this transaction ends.
+
+    Raises `NotFound` or `WrongState`.
+    """
+    tenant = named_tenant(session, name, tenant_id=tenant_id, is_held=True)
     if tenant.status == "erased":
         raise WrongState(f"the tenant {name} is erased")
     return tenant
@@ -144,15 +151,20 @@ def _change_status(
 
 
 def _end(session: Session, actor: str, tenant: Tenant) -> None:
-    tenant.status, tenant.erased_at = "erased", datetime.now(UTC)
-    revise(tenant, None)
+    is_first = tenant.status != "erased"
+    if is_first:
+        tenant.status, tenant.erased_at = "erased", datetime.now(UTC)
+        revise(tenant, None)
+        # Waits for whoever is giving it something, so that it is deleted too.
+        session.flush()
     set_limits(session, "tenant", tenant.id, Limits([], []), tenant_id=tenant.id)
     keys = delete_keys(session, tenant_id=tenant.id)
     users = delete_users(session, tenant_id=tenant.id)
-    session.execute(delete(Grant).where(Grant.tenant_id == tenant.id))
+    grants = session.scalars(delete(Grant).where(Grant.tenant_id == tenant.id).returning(Grant.model_id)).all()
     destroy_wrapped(session, tenant_id=tenant.id)
-    announce(session, "models", tenant.id)
-    _announce(session, actor, "tenant.erase", tenant, keys=keys, users=len(users))
+    if is_first or keys or users or grants:
+        announce(session, "models", tenant.id)
+        _announce(session, actor, "tenant.erase", tenant, keys=keys, users=len(users))
 
 
 def _announce(session: Session, actor: str, verb: str, tenant: Tenant, **details: object) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
 from admin.revisions import revise
 from admin.shown import shown_user
-from admin.tenants import named_tenant
-from auth.passwords import WeakPassword, check_password, generate_password, hash_password
+from admin.tenants import living_tenant
+from auth.passwords import WeakPassword, check_password, generate_password, hash_password, verify_password
 from auth.principal import Role
 from db.changes import announce
 from db.database import Database
@@ -50,9 +50,7 @@ def create_user(
     with database.transaction(EVERY_TENANT) as session:
         if find_user_by_email(session, email, tenant_id=EVERY_TENANT) is not None:
             raise NameTaken("there is somebody with this address already")
-        of = named_tenant(session, tenant, tenant_id=EVERY_TENANT) if tenant is not None else None
-        if of is not None and of.status == "erased":
-            raise WrongState(f"the tenant {of.name} is erased")
+        of = living_tenant(session, tenant, tenant_id=EVERY_TENANT) if tenant is not None else None
         user = User(
             id=uuid7(), email=email, role=role, tenant_id=of.id if of else None, status="active",
             password_digest=digest, must_change_password=must_change_password, generation=1,
@@ -64,17 +62,19 @@ def create_user(
     return SetPassword(user, of, raw_password)
 
 
-def reset_password(database: Database, *, actor: str, user_id: str, password: str | None = None) -> SetPassword:
+def reset_password(
+    database: Database, *, actor: str, user_id: str, password: str | None = None, revision: int | None = None
+) -> SetPassword:
     """Sets a person's password for them; their tokens end, and they must change it at their next sign-in.
 
-    Raises `NotFound` or `InvalidValue`.
+    Raises `NotFound`, `InvalidValue` or `ChangedMeanwhile`.
     """
     with database.reading(EVERY_TENANT) as session:
         email = _user(session, user_id)[0].email
     raw_password, digest = _new_password(password, email)
     with database.transaction(EVERY_TENANT) as session:
         user, tenant = _user(session, user_id)
-        revise(user, None)
+        revise(user, revision)
         user.password_digest, user.must_change_password = digest, True
         _end_tokens(session, actor, "user.reset", user)
     return SetPassword(user, tenant, raw_password)
@@ -86,12 +86,14 @@ def change_password(database: Database, *, user_id: str, password: str, generati
     `generation` is that of the token they asked with. Raises `InvalidValue`, `NotFound` or `WrongState`.
     """
     with database.reading(EVERY_TENANT) as session:
-        email = _user(session, user_id)[0].email
-    _, digest = _new_password(password, email)
+        user = _user_of(session, user_id, generation)
+    _check(password, user.email)
+    if verify_password(password, user.password_digest):
+        # Whoever set it for them would go on knowing it, and it would count as changed.
+        raise InvalidValue("the new password is the one that they have")
+    digest = hash_password(password)
     with database.transaction(EVERY_TENANT) as session:
-        user, _ = _user(session, user_id)
-        if user.generation != generation:
-            raise WrongState("the password was changed meanwhile")
+        user = _user_of(session, user_id, generation)
         revise(user, None)
         user.password_digest, user.must_change_password = digest, False
         _end_tokens(session, f"user:{user.id}", "user.password", user)
@@ -139,11 +141,15 @@ def _checked_email(email: str) -> str:
 def _new_password(password: str | None, email: str) -> tuple[str, str]:
     """The password, or one that is made, and its hash; outside any transaction, since hashing takes its time."""
     raw_password = generate_password() if password is None else password
+    _check(raw_password, email)
+    return raw_password, hash_password(raw_password)
+
+
+def _check(password: str, email: str) -> None:
     try:
-        check_password(raw_password, email)
+        check_password(password, email)
     except WeakPassword as error:
         raise InvalidValue(str(error)) from None
-    return raw_password, hash_password(raw_password)
 
 
 def _user(session: Session, user_id: str) -> tuple[User, Tenant | None]:
@@ -151,6 +157,13 @@ def _user(session: Session, user_id: str) -> tuple[User, Tenant | None]:
     if found is None:
         raise NotFound("there is no such person")
     return found
+
+
+def _user_of(session: Session, user_id: str, generation: int) -> User:
+    user, _ = _user(session, user_id)
+    if user.generation != generation:
+        raise WrongState("the password was changed meanwhile")
+    return user
 
 
 def _user_in(session: Session, user_id: str, status: str, revision: int | None) -> User:

@@ -33,6 +33,11 @@ def change_at(request: Request, revision: int | None, change: Callable[[int | No
         raise PreconditionFailed from None
 
 
+def expects_it(request: Request) -> bool:
+    """Whether the caller says that there is such a thing already: `If-Match`, even with `*`, is false of none."""
+    return any(name == b"if-match" for name, _ in request.scope["headers"])
+
+
 def tagged(response: Response, shown: dict[str, Any]) -> dict[str, Any]:
     """The same, with its revision as the answer's `ETag`."""
     response.headers["ETag"] = f'"{shown["revision"]}"'

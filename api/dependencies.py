@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Security
 from api.parts import Parts
 from auth.principal import Person, Principal, Role, Scope
 from auth.security import BEARER_HEADER, KEY_HEADER, NotAuthenticated, current_principal
+from quotas.allowances import Allowance
 from serving.call import Call
 
 #: Nobody lists more; who does has only the first ones looked at.
@@ -45,12 +46,12 @@ def call_of(request: Request) -> Call:
     return cast("Call", request.scope["adyton.call"])
 
 
-def caller(*allowed: Scope | Role, is_prediction: bool = False, takes_place: bool = False) -> Any:
+def caller(*allowed: Scope | Role, is_prediction: bool = False, reading: Allowance | None = None) -> Any:
     """A dependency on a known caller with one of these scopes or roles; on anybody known if none is named.
 
     A prediction is charged one request before anything else is looked at, and so is whatever a person asks for: a
-    flood of refused ones runs out like any other. What else a key asks for costs no quota; what takes long takes one
-    of the tenant's places under way.
+    flood of refused ones runs out like any other. What else a key asks for costs no quota; reading the log takes one of
+    the tenant's places under way, and has an allowance of its own.
     """
 
     async def known_caller(request: Request, principal: Annotated[Principal, Security(current_principal)]) -> Principal:
@@ -60,8 +61,9 @@ def caller(*allowed: Scope | Role, is_prediction: bool = False, takes_place: boo
         if is_prediction or isinstance(principal, Person):
             call.is_limited = True
             call.charge = parts_of(request).quotas.charge_request(principal)
-        elif takes_place:
+        elif reading is not None:
             call.charge = parts_of(request).quotas.take_place(principal)
+            parts_of(request).quotas.charge_allowance(reading, principal.subject)
         if allowed:
             _check_allowed(principal, allowed)
         if not accepts_json(request):

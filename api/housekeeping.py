@@ -1,4 +1,7 @@
-"""What a running server does on the side, twice a minute: writes when keys were used, and finishes erasures."""
+"""What a running server does on the side, twice a minute.
+
+It writes when keys were used, finishes erasures, and forgets changes that everybody has obeyed.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from admin.tenants import erase_records
 from auth.directory import Directory
-from db.database import Database, DatabaseUnavailable
+from db.changes import forget_changes
+from db.database import Database
 from db.keys import note_use
-from db.reach import EVERY_TENANT
+from db.reach import EVERY_TENANT, NO_TENANT
 from db.tenants import erased_since
 
 PERIOD_SECONDS = 30.0
@@ -46,8 +50,8 @@ class Housekeeping:
         used = self._directory.take_used()
         try:
             await asyncio.to_thread(self._write, used, datetime.now(UTC))
-        except DatabaseUnavailable as error:
-            logger.warning("housekeeping failed: %s", error)
+        except Exception as error:  # noqa: BLE001  this task must outlive whatever the database says
+            logger.warning("housekeeping failed: %s", type(error).__name__)
 
     async def _run(self) -> None:
         while True:
@@ -58,6 +62,8 @@ class Housekeeping:
         for start in range(0, len(used), KEYS_AT_ONCE):
             with self._database.transaction(EVERY_TENANT) as session:
                 note_use(session, used[start : start + KEYS_AT_ONCE], now, tenant_id=EVERY_TENANT)
+        with self._database.transaction(NO_TENANT) as session:
+            forget_changes(session)
         with self._database.reading(EVERY_TENANT) as session:
             erased = erased_since(session, now - LINGERS, tenant_id=EVERY_TENANT)
         for tenant in erased:

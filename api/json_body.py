@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from inference.strict_json import BrokenJson, parse_json
 from serving.predictor import BodyTooSlow
 
 MAX_ERRORS = 100
+#: As it is written in JSON; after an even number of backslashes, which write each other.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Form(BaseModel):
@@ -54,11 +57,7 @@ def json_body(form: type[Form]) -> Any:
         except TimeoutError:
             raise BodyTooSlow from None
         document = parse_json(raw)
-        try:
-            json.dumps(document, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            # Half of a surrogate pair, which is no character and which no database takes.
-            raise BrokenJson("a text is not Unicode") from None
+        _check_texts(document)
         return validated(form, document)
 
     return Depends(read)
@@ -71,6 +70,18 @@ def validated(form: type[Form], document: Any) -> Form:
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False, include_context=False)
         raise InvalidBody([_body_error(each) for each in details[:MAX_ERRORS]]) from None
+
+
+def _check_texts(document: Any) -> None:
+    """Refuses what no database takes in a text, whichever member it is in."""
+    try:
+        written = json.dumps(document, ensure_ascii=False)
+        written.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which is no character.
+        raise BrokenJson("a text is not Unicode") from None
+    if _NUL.search(written):
+        raise InvalidBody([BodyError("", "no_nul", "has a text with a NUL in it")])
 
 
 def takes(form: type[Form]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import heapq
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from auth.api_keys import key_id_of
 from auth.callers import Callers
 from auth.keyring import Keyring, WrongSecret
 from auth.principal import Partner, Principal
+from auth.signing_keys import THE_KEYS
 from auth.tokens import check_form
 from db.database import DatabaseUnavailable
 from db.tables import Change
@@ -36,11 +38,17 @@ Found = tuple[str, Principal] | None
 class Directory:
     """Digest to `Principal`. What is not known is never remembered; what is known is, until a change names it."""
 
-    def __init__(self, callers: Callers, keyring: Keyring, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, callers: Callers, keyring: Keyring, clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time, max_remembered: int = MAX_REMEMBERED,
+    ) -> None:  # fmt: skip
         self._callers = callers
         self._keyring = keyring
-        self._clock = clock
+        self._clock, self._now = clock, now
+        self._max_remembered = max_remembered
         self._remembered: dict[str, Principal] = {}
+        #: When each token that is remembered ends, and its place: the first to end comes first.
+        self._token_ends: list[tuple[float, str]] = []
         #: Places by the ids of what their principals depend on: a change names those.
         self._places: dict[str, set[str]] = {}
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
@@ -109,6 +117,7 @@ class Directory:
         if change.kind == "plan":
             self._remembered.clear()
             self._places.clear()
+            self._token_ends.clear()
             return
         for place in list(self._places.get(change.object_id, ())):
             self._drop(place)
@@ -143,9 +152,10 @@ class Directory:
     def _remember(self, found: Found) -> Principal | None:
         if found is None:
             return None
-        while len(self._remembered) >= MAX_REMEMBERED:
-            self._drop(next(iter(self._remembered)))
+        self._make_room()
         place, principal = found
+        if THE_KEYS in principal.depends_on:
+            heapq.heappush(self._token_ends, (principal.valid_until, place))
         if place in self._remembered:
             self._drop(place)
         self._remembered[place] = principal
@@ -153,6 +163,19 @@ class Directory:
             self._places.setdefault(owner, set()).add(place)
         self._freeze()
         return principal
+
+    def _make_room(self) -> None:
+        """Forgets tokens that have ended; and where there are too many, the next to end, or else the oldest key.
+
+        A key buys as many tokens as it likes: they must not push out those who call.
+        """
+        ends = self._token_ends
+        while ends and (ends[0][0] <= self._now() or len(self._remembered) >= self._max_remembered):
+            _, place = heapq.heappop(ends)
+            if place in self._remembered:
+                self._drop(place)
+        while len(self._remembered) >= self._max_remembered:
+            self._drop(next(iter(self._remembered)))
 
     def _freeze(self) -> None:
         """Takes what is remembered out of the collector's sight, now and then; it is freed by its last reference."""

@@ -9,14 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from passlib.hash import argon2
 
+from auth.guessable import has_enough
+
 MIN_CHARACTERS = 15
 #: Nobody types more, and hashing more would be work that a stranger gives us.
 MAX_BYTES = 1024
-#: A password of words is estimated by its beginning: the estimate's cost grows with the cube of the length.
-_ESTIMATED_CHARACTERS = 64
-#: On zxcvbn's scale of 0 to 4: at least 10**10 guesses.
-_MIN_SCORE = 4
-_FAMOUS = ["adyton", "correct horse battery staple", "correcthorsebatterystaple"]
 _GENERATED_BYTES = 18
 HASHES_AT_ONCE = 2
 MAX_WAITING = 32
@@ -35,17 +32,11 @@ class TooManySignIns(Exception):
 
 def check_password(password: str, *about: str) -> None:
     """Raises `WeakPassword`; `about` is what others know of the person, which is easily guessed."""
-    # Here, since its lists of words take a tenth of a second to load that most commands need not wait for.
-    from zxcvbn import zxcvbn  # noqa: PLC0415
-
     if len(password) < MIN_CHARACTERS:
         raise WeakPassword(f"a password has at least {MIN_CHARACTERS} characters")
     if len(password.encode()) > MAX_BYTES or "\0" in password:
         raise WeakPassword(f"a password has at most {MAX_BYTES} bytes of UTF-8, and no NUL")
-    known = [part for each in about for part in (each, *each.replace("@", ".").split("."))]
-    # A password that is common is one that is common in capitals too, and so is one that repeats it.
-    start = password[:_ESTIMATED_CHARACTERS]
-    if any(zxcvbn(each, user_inputs=[*known, *_FAMOUS])["score"] < _MIN_SCORE for each in (start, start.casefold())):
+    if not has_enough(password, about):
         raise WeakPassword("the password is common or easily guessed: take several unrelated words")
 
 

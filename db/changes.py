@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db.tables import Change, ChangeCounter
 
 Kind = Literal["key", "tenant", "plan", "models", "user", "token", "signing-keys", "peppers"]
+
+#: Processes read them four times a second: nobody is so far behind.
+KEPT = 10_000
 
 
 def announce(session: Session, kind: Kind, object_id: str) -> None:
@@ -24,5 +27,15 @@ def latest(session: Session) -> int:
 
 
 def since(session: Session, number: int) -> list[Change]:
-    """The changes after `number`, oldest first."""
-    return list(session.scalars(select(Change).where(Change.number > number).order_by(Change.number)))
+    """The changes after `number`, oldest first; before them one of every kind, where some are not kept any more."""
+    changes = list(session.scalars(select(Change).where(Change.number > number).order_by(Change.number)))
+    if not changes or changes[0].number == number + 1:
+        return changes
+    # Numbers have no gaps: whoever was away for so long knows nothing for certain.
+    return [*(Change(number=changes[0].number - 1, kind=kind, object_id="") for kind in get_args(Kind)), *changes]
+
+
+def forget_changes(session: Session) -> None:
+    """Deletes changes that every process has long obeyed, but for the last ones."""
+    last = select(ChangeCounter.value).scalar_subquery()
+    session.execute(delete(Change).where(Change.number <= last - KEPT))

@@ -12,8 +12,11 @@ from db.reach import Reach, within
 from db.tables import Plan, Tenant
 
 
-def find_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant | None:
-    return session.scalar(select(Tenant).where(Tenant.name == name, within(Tenant.id, tenant_id)))
+def find_tenant(session: Session, name: str, *, tenant_id: Reach, is_held: bool = False) -> Tenant | None:
+    """The tenant of that name; where it is held, nobody changes it until this transaction ends."""
+    query = select(Tenant).where(Tenant.name == name, within(Tenant.id, tenant_id))
+    # On SQLite every transaction that changes something is alone.
+    return session.scalar(query.with_for_update(read=True) if is_held else query)
 
 
 def page_of_tenants(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:

@@ -1,17 +1,19 @@
 """What PostgreSQL itself holds between tenants: row-level security, and what the program's role may do at all.
 
-Both are laid down anew by every `adyton db upgrade`, and compared by `adyton db check`.
+Both are laid down anew by every `adyton db upgrade`, and compared by `adyton db check` (migrations/isolation_check.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 _TENANT = "nullif(current_setting('adyton.tenant', true), '')::uuid"
 _VIEW = "current_setting('adyton.view', true)"
 _OWN = f"tenant_id = {_TENANT}"
+_KEY = "(SELECT FROM keys WHERE keys.id = key_id)"
 
 #: Which rows of each table a tenant's transaction may see and write.
 TENANTS_ROWS = {
@@ -19,8 +21,8 @@ TENANTS_ROWS = {
     "users": _OWN,
     "keys": _OWN,
     # What a sub-query finds is itself only what this transaction may see.
-    "key_secrets": "EXISTS (SELECT FROM keys WHERE keys.id = key_id)",
-    "policies": f"{_OWN} OR EXISTS (SELECT FROM keys WHERE keys.id = key_id)",
+    "key_secrets": f"EXISTS {_KEY}",
+    "policies": f"{_OWN} OR EXISTS {_KEY}",
     "wrapped_secrets": _OWN,
     "grants": _OWN,
     "events": _OWN,
@@ -41,7 +43,7 @@ PRIVILEGES = {
     "heads": "SELECT, INSERT",
     "chains": "SELECT, INSERT, UPDATE (seen_at, cited_by)",
     "events": "SELECT, INSERT",
-    "changes": "SELECT, INSERT",
+    "changes": "SELECT, INSERT, DELETE",
     "change_counter": "SELECT, UPDATE",
     "alembic_version": "SELECT",
     **dict.fromkeys(
@@ -49,33 +51,52 @@ PRIVILEGES = {
          "aliases", "grants", "sign_in_failures", "revoked_tokens"), _ALL),
 }  # fmt: skip
 
-_PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_records'::regclass"
+PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_records'::regclass"
+
+
+class Policy(NamedTuple):
+    """A policy for anybody: which rows of the table that command may touch, and which it may write."""
+
+    table: str
+    name: str
+    command: str
+    using: str | None
+    check: str | None = None
 
 
 def isolate(connection: Connection, role: str | None) -> None:
     """Lays down the policies, and gives `role` exactly what the program needs; None where the owner runs it."""
-    for table, condition in TENANTS_ROWS.items():
+    for table in TENANTS_ROWS:
         _shut(connection, table)
-        _policy(connection, table, "tenant", f"USING ({condition})")
-        _policy(connection, table, "every_tenant", f"USING ({_VIEW} = 'every-tenant')")
-        if table in LOOKUP_READS:
-            _policy(connection, table, "lookup", f"FOR SELECT USING ({_VIEW} = 'lookup')")
-        if table in COMMON:
-            _policy(connection, table, "common", f"FOR SELECT USING ({COMMON[table]})")
-    # A group commit holds many tenants' records: whoever may see none may still add some.
-    _policy(connection, "prediction_records", "writer", "FOR INSERT WITH CHECK (true)")
-    for partition in connection.scalars(text(_PARTITIONS)).all():
+    for policy in policies():
+        _lay_down(connection, policy)
+    for partition in connection.scalars(text(PARTITIONS)).all():
         # Asked for by its own name, a partition follows its own policies: it has none, and shows nothing.
         _shut(connection, partition)
     if role is not None:
         _grant(connection, role)
 
 
+def policies() -> Iterator[Policy]:
+    """Every policy that there is to be."""
+    for table, condition in TENANTS_ROWS.items():
+        yield Policy(table, "tenant", "ALL", condition)
+        yield Policy(table, "every_tenant", "ALL", f"{_VIEW} = 'every-tenant'")
+    for table in LOOKUP_READS:
+        yield Policy(table, "lookup", "SELECT", f"{_VIEW} = 'lookup'")
+    for table, condition in COMMON.items():
+        yield Policy(table, "common", "SELECT", condition)
+    # A group commit holds many tenants' records: whoever may see none may still add some.
+    yield Policy("prediction_records", "writer", "INSERT", None, "true")
+
+
 def _shut(connection: Connection, table: str) -> None:
     connection.execute(text(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"))
 
 
-def _policy(connection: Connection, table: str, name: str, rule: str) -> None:
+def _lay_down(connection: Connection, policy: Policy) -> None:
+    table, name, command, using, check = policy
+    rule = f"FOR {command}" + (f" USING ({using})" if using else "") + (f" WITH CHECK ({check})" if check else "")
     connection.execute(text(f"DROP POLICY IF EXISTS {name} ON {table}"))
     connection.execute(text(f"CREATE POLICY {name} ON {table} {rule}"))
 
@@ -83,60 +104,9 @@ def _policy(connection: Connection, table: str, name: str, rule: str) -> None:
 def _grant(connection: Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     schema = connection.scalar(text("SELECT current_schema()"))
+    connection.execute(text(f'REVOKE CREATE ON SCHEMA "{schema}" FROM {quoted}'))
     connection.execute(text(f'GRANT USAGE ON SCHEMA "{schema}" TO {quoted}'))
-    for table in [*PRIVILEGES, *connection.scalars(text(_PARTITIONS)).all()]:
+    for table in [*PRIVILEGES, *connection.scalars(text(PARTITIONS)).all()]:
         connection.execute(text(f"REVOKE ALL ON {table} FROM {quoted}"))
     for table, privileges in PRIVILEGES.items():
         connection.execute(text(f"GRANT {privileges} ON {table} TO {quoted}"))
-
-
-def faults(connection: Connection) -> Iterator[str]:
-    """What is missing of the isolation, as the program's own role finds it; one sentence each."""
-    role = connection.execute(
-        text("SELECT rolname, rolsuper OR rolbypassrls AS is_above FROM pg_roles WHERE rolname = current_user")
-    ).one()
-    if role.is_above:
-        yield f"the role {role.rolname} is above row-level security (SUPERUSER or BYPASSRLS)"
-    tables = {row.name: row for row in connection.execute(text(_TABLES))}
-    policies = {
-        (row.tablename, row.policyname)
-        for row in connection.execute(
-            text("SELECT tablename, policyname FROM pg_policies WHERE schemaname = current_schema()")
-        )
-    }
-    partitions = set(connection.scalars(text(_PARTITIONS)))
-    for table in sorted(tables):
-        if tables[table].is_owner:
-            yield f"the role {role.rolname} owns the table {table}"
-        if table in TENANTS_ROWS.keys() | partitions and not tables[table].is_shut:
-            yield f"the table {table} has no forced row-level security"
-    named = {"tenant": TENANTS_ROWS, "every_tenant": TENANTS_ROWS, "lookup": LOOKUP_READS, "common": COMMON}
-    wanted = {(table, name) for name, having in named.items() for table in having} | {("prediction_records", "writer")}
-    for table, name in sorted(wanted - policies):
-        yield f"the table {table} has no policy {name}"
-    for table, name in sorted(policies - wanted):
-        yield f"the table {table} has a policy {name} that is not ours"
-    yield from _excess(connection, sorted(partitions))
-
-
-def _excess(connection: Connection, partitions: list[str]) -> Iterator[str]:
-    for table, privileges in PRIVILEGES.items():
-        for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"):
-            has = connection.scalar(
-                text("SELECT has_table_privilege(:table, :privilege)"), {"table": table, "privilege": privilege}
-            )
-            needs = privilege in privileges.replace("UPDATE (", "(")
-            if has and not needs:
-                yield f"the program's role may {privilege} on {table}"
-            if needs and not has:
-                yield f"the program's role may not {privilege} on {table}"
-    for table in partitions:
-        if connection.scalar(text("SELECT has_table_privilege(:table, 'SELECT')"), {"table": table}):
-            yield f"the program's role may read the partition {table} by its name"
-
-
-_TABLES = """
-SELECT oid::regclass::text AS name, pg_get_userbyid(relowner) = current_user AS is_owner,
-       relrowsecurity AND relforcerowsecurity AS is_shut
-FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(current_schema())
-"""

@@ -11,24 +11,31 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import slowapi
 
 from db.policies import Policy, Unit
+from quotas.allowances import Allowance
 from quotas.memory import SCHEME, STRATEGY, Meter, Refusal, WindowRateLimiter
 from quotas.window import NS
 
 
 class QuotaExceeded(Exception):
-    """A limit is spent; after `retry_after_seconds` the named policies could take the same charge."""
+    """A limit is spent; after `retry_after_seconds` the named policies could take the same charge.
 
-    def __init__(self, policies: Sequence[str], retry_after_seconds: int) -> None:
+    `headers` are what the answer says of policies that are not the caller's own.
+    """
+
+    def __init__(
+        self, policies: Sequence[str], retry_after_seconds: int, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.policies = policies
         self.retry_after_seconds = retry_after_seconds
+        self.headers = headers
 
 
 class ExceedsQuota(Exception):
@@ -127,6 +134,17 @@ class Quotas:
             raise TooManyAtOnce(holder.concurrency)
         self._under_way[holder.pool_id] = under_way + 1
         return Charge(self, holder.pool_id, self.account(holder))
+
+    def charge_allowance(self, allowance: Allowance, subject: str) -> None:
+        """One of what the subject may do so often, whatever its limits say. Raises `QuotaExceeded`."""
+        meter = allowance.of(subject)
+        outcome = self.strategy.charge([meter], 1)
+        if isinstance(outcome, Refusal):
+            seconds = max(1, math.ceil(outcome.wait_ns / NS))
+            (name,) = _policy_names([meter.name])
+            policy = f'"{name}";q={meter.amount};w={meter.window_seconds}'
+            fields = {"RateLimit-Policy": policy, "RateLimit": f'"{name}";r=0;t={seconds}'}
+            raise QuotaExceeded([name], seconds, fields)
 
     def states(self, holder: Holder) -> list[PolicyState]:
         """Every policy of the holder with what is left of it, the one with the least left first."""

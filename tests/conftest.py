@@ -87,5 +87,5 @@ def pytest_addoption(parser):
 
 @pytest.fixture
 def rounds(request):
-    """How often a trial is repeated: as often as it says under `--soak`, three times otherwise."""
-    return lambda count: count if request.config.getoption("--soak") else min(3, count)
+    """How often a trial is repeated: as often as it says under `--soak`, else three times, or as often as it says."""
+    return lambda count, short=3: count if request.config.getoption("--soak") else min(short, count)

@@ -24,10 +24,12 @@ from db.prediction_log import Filters, find_record, search
 from db.reach import Reach
 from db.tables import PredictionRecord
 from db.tenants import find_tenant
+from quotas.allowances import READINGS, SEARCHES
 
 router = APIRouter(tags=["audit"])
 
-Caller = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, takes_place=True)]
+Searcher = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, reading=SEARCHES)]
+Reader = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, reading=READINGS)]
 Place = tuple[datetime, str]
 #: A page ends early rather than hold more than this of inputs and outputs.
 MAX_PAGE_CHARACTERS = 8 << 20
@@ -36,7 +38,7 @@ MAX_PAGE_CHARACTERS = 8 << 20
 @router.get("/audit/predictions", summary="Search the prediction log")
 async def search_predictions(
     request: Request,
-    caller: Caller,
+    caller: Searcher,
     tenant: str | None = None,
     key: str | None = None,
     model: str | None = None,
@@ -80,7 +82,7 @@ async def search_predictions(
 
 
 @router.get("/audit/predictions/{request_id}", summary="One record of the prediction log")
-async def find_prediction(request: Request, request_id: str, caller: Caller) -> Response:
+async def find_prediction(request: Request, request_id: str, caller: Reader) -> Response:
     """The record of a request, by the id that its answer carried."""
     parts = parts_of(request)
     if not is_uuid7(request_id):

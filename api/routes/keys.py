@@ -32,6 +32,7 @@ router = APIRouter(tags=["admin: keys"])
 Admin = Annotated[Person, person(Role.ADMIN, of_a_tenant_too=True)]
 Texts = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 Instant = Annotated[str, Field(max_length=40, examples=["90d", "2027-12-31T23:59:59Z"])]
+Revision = Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")]
 DEFAULT_OVERLAP = "24h"
 
 
@@ -47,11 +48,12 @@ class KeyForm(Form):
 
 
 class KeyChange(KeyForm):
-    revision: Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")] = None
+    revision: Revision = None
 
 
 class Rotation(Form):
     overlap: Annotated[str, Field(max_length=10)] = DEFAULT_OVERLAP
+    revision: Revision = None
 
 
 @router.get("/admin/tenants/{name}/keys", summary="List a tenant's keys")
@@ -105,7 +107,13 @@ def change_key(
 def end_key(request: Request, key_id: str, caller: Admin) -> dict[str, Any]:
     """Ends a key for good; within a second nothing accepts it, nor a token bought with it."""
     database = parts_of(request).database
-    revoke_key(database, actor=caller.subject, key_id=key_id, tenant_id=caller.reach)
+    change_at(
+        request,
+        None,
+        lambda revision: revoke_key(
+            database, actor=caller.subject, key_id=key_id, tenant_id=caller.reach, revision=revision
+        ),
+    )
     return describe_key(database, key_id, tenant_id=caller.reach)
 
 
@@ -115,9 +123,14 @@ def replace_secret(
 ) -> dict[str, Any]:
     """A new secret for the same key, shown this once; those before it work for `overlap` more."""
     parts = parts_of(request)
-    issued = rotate_key(
-        parts.database, parts.keyring, actor=caller.subject, key_id=key_id, overlap=duration(body.overlap),
-        tenant_id=caller.reach,
+    overlap = duration(body.overlap)
+    issued = change_at(
+        request,
+        body.revision,
+        lambda revision: rotate_key(
+            parts.database, parts.keyring, actor=caller.subject, key_id=key_id, overlap=overlap,
+            tenant_id=caller.reach, revision=revision,
+        ),
     )  # fmt: skip
     return _with_secret(request, issued, caller)
 

@@ -19,12 +19,13 @@ from admin.tenants import (
     set_tenant,
     suspend_tenant,
 )
-from api.conditional import change_at, tagged
+from api.conditional import change_at, expects_it, tagged
 from api.dependencies import parts_of, person
+from api.errors import PreconditionFailed
 from api.json_body import Form, json_body, takes
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
-from db.plans import DEFAULT_PLAN, page_of_plans
+from db.plans import DEFAULT_PLAN, find_plan, page_of_plans
 from db.reach import EVERY_TENANT, NO_TENANT
 from db.tenants import page_of_tenants
 
@@ -110,7 +111,11 @@ def change_tenant(
 def remove_tenant(request: Request, name: str, caller: Admin) -> dict[str, Any]:
     """Ends it for good: its keys, people and fingerprint key, and what its records say; their seals still verify."""
     database = parts_of(request).database
-    erased = erase_tenant(database, actor=caller.subject, name=name)
+    erased = change_at(
+        request,
+        None,
+        lambda revision: erase_tenant(database, actor=caller.subject, name=name, revision=revision),
+    )
     return describe_tenant(database, name) | {"records_erased": erased}
 
 
@@ -132,6 +137,10 @@ def put_plan(
     request: Request, response: Response, name: str, caller: Admin, body: Annotated[PlanTerms, json_body(PlanTerms)]
 ) -> dict[str, Any]:
     """Makes the plan, or changes what is given of it; limits that are given replace their kind."""
+    if expects_it(request):
+        with parts_of(request).database.reading(NO_TENANT) as session:
+            if find_plan(session, name) is None:
+                raise PreconditionFailed
     return _set_plan(request, response, name, caller, body)
 
 

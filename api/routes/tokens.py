@@ -21,6 +21,7 @@ from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.principal import Partner, Person, Principal, Scope
 from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
 from auth.tokens import InvalidToken
+from quotas.allowances import REVOCATIONS, TOKENS
 
 router = APIRouter(tags=["tokens"])
 
@@ -38,6 +39,7 @@ _TOKEN_FORM = {
 async def issue_token(request: Request) -> dict[str, Any]:
     """A token of at most 15 minutes: for a key (`client_credentials`), whose limits it has, or for a person."""
     form = await read_form(request, _TOKEN_FORM)
+    _check_one_credential(request, form)
     grant = form.get("grant_type")
     if grant == "client_credentials":
         return await _for_key(request, form)
@@ -72,6 +74,7 @@ async def revoke_token(request: Request) -> dict[str, Any]:
         claims = parts.tokens.verify(raw_token.encode(errors="replace"))
     except InvalidToken:
         return {}
+    parts.quotas.charge_allowance(REVOCATIONS, claims.subject)
     expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
     await run_in_threadpool(
         end_token, parts.database, subject=claims.subject, token_id=claims.token_id, expires_at=expires_at
@@ -115,6 +118,7 @@ async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:
         raise NotAuthenticated(was_presented=True)
     parts, call = parts_of(request), call_of(request)
     call.principal, call.charge = partner, parts.quotas.take_place(partner)
+    parts.quotas.charge_allowance(TOKENS, partner.subject)
     asked = form.get("scope")
     scopes = partner.scopes if asked is None else _scopes(asked, partner)
     return _answer(
@@ -151,11 +155,17 @@ def _scopes(asked: str, partner: Partner) -> frozenset[Scope]:
     return frozenset(known[name] for name in names)
 
 
-def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
-    """The client's id and secret, from the form or from HTTP Basic (RFC 6749, section 2.3.1); never from both."""
-    basics = [value for name, value in request.scope["headers"] if name == b"authorization"]
-    if len(basics) > 1 or (basics and "client_secret" in form):
+def _check_one_credential(request: Request, form: dict[str, str]) -> None:
+    """Refuses more than one, in whatever places: a guard in front of us may have looked at another one than we do."""
+    in_head = [name for name, _ in request.scope["headers"] if name in {b"authorization", b"x-api-key"}]
+    in_form = [name for name in ("client_secret", "password") if name in form]
+    if len(in_head) + len(in_form) > 1:
         raise AmbiguousCredential
+
+
+def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
+    """The client's id and secret, from the form or from HTTP Basic (RFC 6749, section 2.3.1)."""
+    basics = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if not basics:
         if "client_id" not in form or "client_secret" not in form:
             raise TokenRequestRefused("invalid_request", "client_id and client_secret are needed")
@@ -167,4 +177,7 @@ def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
         raise NotAuthenticated(was_presented=True) from None
     if scheme.lower() != b"basic" or not colon:
         raise NotAuthenticated(was_presented=True)
-    return unquote_plus(id_), unquote_plus(secret)
+    client_id = unquote_plus(id_)
+    if form.get("client_id", client_id) != client_id:
+        raise AmbiguousCredential
+    return client_id, unquote_plus(secret)

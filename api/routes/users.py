@@ -22,6 +22,8 @@ router = APIRouter(tags=["admin: people"])
 Admin = Annotated[Person, person(Role.ADMIN)]
 Password = Annotated[str, Field(max_length=1024, description="One is made, and shown this once, if none is given.")]
 
+Revision = Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")]
+
 
 class NewUser(Form):
     email: Annotated[str, Field(max_length=254)]
@@ -32,11 +34,12 @@ class NewUser(Form):
 
 class UserChange(Form):
     status: Literal["active", "disabled"]
-    revision: Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")] = None
+    revision: Revision = None
 
 
 class Reset(Form):
     password: Password | None = None
+    revision: Revision = None
 
 
 @router.get("/admin/users", summary="List the people")
@@ -83,7 +86,14 @@ def set_password(
     request: Request, user_id: str, caller: Admin, body: Annotated[Reset, json_body(Reset)]
 ) -> dict[str, Any]:
     """Sets a person's password for them; their tokens end, and they must change it at their next sign-in."""
-    done = reset_password(parts_of(request).database, actor=caller.subject, user_id=user_id, password=body.password)
+    database = parts_of(request).database
+    done = change_at(
+        request,
+        body.revision,
+        lambda revision: reset_password(
+            database, actor=caller.subject, user_id=user_id, password=body.password, revision=revision
+        ),
+    )
     return _with_password(done, is_made=body.password is None)
 
 

@@ -8,10 +8,13 @@ import time
 import pytest
 from sqlalchemy import func, select, text
 
+from admin.limits import Limits
+from admin.tenants import set_tenant
+from db.changes import KEPT
 from db.reach import EVERY_TENANT
 from db.tables import Base
 from tests.support.people import PASSWORD, client_of, person, token_of
-from tests.support.site import IRIS
+from tests.support.site import ACTOR, IRIS
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +72,46 @@ async def test_last_use_is_written_without_a_write_per_request(any_site):
         assert (await admin.get("/admin/tenants/acme/keys?unused_for=soon")).status_code == 422
 
 
+async def test_housekeeping_forgets_old_changes_and_nobody_is_the_worse_for_it(any_site):
+    """All that is long obeyed goes; a server that has missed some reads everything anew, and obeys what comes then."""
+    issued, other = any_site.issue(), any_site.key()
+    async with any_site.client() as client:
+        assert await statuses(client, issued.raw_key, other) == [200, 200]
+        with any_site.database.transaction(EVERY_TENANT) as session:
+            session.execute(text("UPDATE change_counter SET value = value + :kept"), {"kept": KEPT})
+        await client.app.state.parts.housekeeping.work()
+        with any_site.database.reading(EVERY_TENANT) as session:
+            assert session.scalar(text("SELECT count(*) FROM changes")) == 0
+        await follow()
+        assert await statuses(client, issued.raw_key, other) == [200, 200]
+        any_site.revoke(issued.key.id)
+        await asyncio.sleep(1)
+        assert await statuses(client, issued.raw_key, other) == [401, 200]
+
+
+async def statuses(client, *keys):
+    return [(await client.get("/v1/me", headers={"X-API-Key": key})).status_code for key in keys]
+
+
+async def test_no_more_than_five_secrets_of_a_key_work_at_once(any_site):
+    """The sixth is a conflict that changes nothing, until one has ended; without an overlap there is one."""
+    key_id = any_site.issue().key.id
+    async with client_of(any_site) as admin:
+
+        async def rotate(overlap):
+            return (await admin.post(f"/admin/keys/{key_id}/rotate", json={"overlap": overlap})).status_code
+
+        assert await rotate("2s") == 200
+        assert [await rotate("1h") for _ in range(3)] == [200] * 3
+        before = contents(any_site, "keys", "key_secrets", "events")
+        assert await rotate("1h") == 409
+        assert contents(any_site, "keys", "key_secrets", "events") == before
+        await asyncio.sleep(2)
+        assert [await rotate("1h") for _ in range(2)] == [200, 409]
+        assert await rotate("0s") == 200
+        assert [await rotate("1h") for _ in range(5)] == [200] * 4 + [409]
+
+
 EXCESSES = {
     "more in the same window": {"limit": ["101/minute"]},
     "more in a shorter window": {"limit": ["101/second"]},
@@ -104,6 +147,23 @@ async def test_a_tenants_admin_issues_no_key_that_exceeds_the_tenant(site, exces
         assert (await admin.post("/admin/tenants/bank/keys", json=EXCESSES[excess])).status_code == 422
         assert (await admin.patch(f"/admin/keys/{key_id}", json=EXCESSES[excess])).status_code == 422
         assert contents(site, "keys", "policies", "events") == before
+
+
+async def test_a_key_that_its_tenant_was_lowered_under_can_be_changed(site):
+    """All but the limits that exceed the tenant now; those only to what does not."""
+    site.tenant("bank", requests=["100/minute"], rows=["1000/minute"])
+    key_id = site.issue("bank", requests=["100/minute"], rows=["1000/minute"]).key.id
+    set_tenant(site.database, actor=ACTOR, name="bank", limits=Limits(["10/minute"], ["10/minute"]))
+    async with client_of(site, "admin", "bank") as admin:
+
+        async def change(**terms):
+            return (await admin.patch(f"/admin/keys/{key_id}", json=terms)).status_code
+
+        assert await change(label="new", scope=["predict"], model=["iris"], expires="90d", cidr=["127.0.0.0/8"]) == 200
+        assert await change(limit=["100/minute"]) == 422
+        assert await change(rows=["11/minute"], label="not this one") == 422
+        assert await change(limit=["10/minute"]) == 200
+        assert (await admin.get(f"/admin/keys/{key_id}")).json()["label"] == "new"
 
 
 SECRET_MEMBERS = ["tenant_id", "role", "scopes", "digest", "created_at", "id", "revoked_at", "is_active", "key", "status_",
@@ -169,6 +229,9 @@ INVALID = [
     ("PATCH /admin/tenants/acme", {"status": "suspended", "plan": "wide"}), ("PATCH /admin/tenants/acme", {"revision": "1"}),
     ("POST /admin/users", {"email": "nobody", "role": "admin"}), ("POST /admin/users", {"email": "a@b", "role": "root"}),
     ("POST /admin/users", {"email": "a@b.c", "role": "admin", "password": "passwordpassword"}),
+    ("POST /admin/tenants", {"name": "x", "plan": "a\0b"}), ("POST /admin/users", {"email": "a@b.c", "role": "admin", "tenant": "a\0b"}),
+    ("PATCH /admin/tenants/acme", {"plan": "\0"}), ("POST /admin/tenants/acme/keys", {"model": ["a\0"]}),
+    ("POST /admin/tenants/acme/keys", {"label": "\\\0"}), ("POST /admin/users", {"email": "a\0@b.c", "role": "admin"}),
     ("POST /admin/keys/{key}/rotate", {"overlap": "91d"}), ("POST /admin/keys/{key}/rotate", {"overlap": "-1h"}),
 ]  # fmt: skip
 
@@ -184,6 +247,14 @@ async def test_what_cannot_be_is_refused_and_leaves_nothing(any_site):
             assert answer.status_code == 422, (operation, body, answer.text)
             assert "passwordpassword" not in answer.text
         assert contents(any_site) == before
+
+
+async def test_a_nul_that_is_only_spelt_is_a_text(site):
+    """A backslash and `u0000` are six characters like any others."""
+    async with client_of(site) as admin:
+        for label in ("\\u0000", "a\\\\u0000"):
+            made = await admin.post("/admin/tenants/acme/keys", json={"label": label})
+            assert (made.status_code, made.json()["label"]) == (201, label)
 
 
 async def test_names_that_are_taken_and_things_that_are_not_there(any_site):
@@ -238,6 +309,31 @@ async def test_two_who_change_one_thing_do_not_overwrite_each_other(any_site):
             current = (await admin.get(path)).headers["etag"]
             assert (await admin.patch(path, json=change, headers={"If-Match": current})).status_code == 200
             assert (await admin.patch(path, json=change, headers={"If-Match": "*"})).status_code == 200
+
+
+async def test_what_changed_since_is_not_ended_rotated_or_reset(any_site):
+    """`If-Match` of an older revision is 412 there too, and `revision` 409 where there is a body; nothing is changed."""
+    key_id = any_site.issue(any_site.tenant("bank")).key.id
+    person(any_site, "auditor")
+    async with client_of(any_site) as admin:
+        users = (await admin.get("/admin/users")).json()["items"]
+        (user_id,) = [user["id"] for user in users if user["role"] == "auditor"]
+        key, user, bank = f"/admin/keys/{key_id}", f"/admin/users/{user_id}", "/admin/tenants/bank"
+        steps = [("POST", f"{key}/rotate", key, {"overlap": "0s"}), ("POST", f"{user}/reset", user, {}),
+                 ("DELETE", key, key, None), ("DELETE", bank, bank, None)]  # fmt: skip
+        before = contents(any_site)
+        for method, path, _, body in steps:
+            stale = await admin.request(method, path, json=body, headers={"If-Match": '"9"'})
+            assert (stale.status_code, stale.json()["type"]) == (412, "/problems/precondition-failed"), path
+            if body is not None:
+                assert (await admin.request(method, path, json=body | {"revision": 9})).status_code == 409, path
+        for named in ({"headers": {"If-Match": '"1"'}}, {"headers": {"If-Match": "*"}}, {"json": {"revision": 1}}):
+            made = await admin.put("/admin/plans/none", **({"json": {}} | named))
+            assert made.status_code == (412 if "headers" in named else 409), named
+        assert contents(any_site) == before
+        for method, path, shown, body in steps:
+            current = {"If-Match": (await admin.get(shown)).headers["etag"]}
+            assert (await admin.request(method, path, json=body, headers=current)).status_code == 200, path
 
 
 async def test_lists_are_paged_by_cursor(any_site):

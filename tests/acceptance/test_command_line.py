@@ -180,6 +180,7 @@ def test_a_rotated_secret_opens_everything_and_the_old_one_nothing(site, serve):
     assert "does not open" in run_cli(site, "serve").stderr
 
 
+@pytest.mark.alone
 def test_the_quickstart_prints_a_line_that_works_when_pasted(tmp_path):
     """And a second start keeps the data and the key, and answers within five seconds."""
     port = free_port()

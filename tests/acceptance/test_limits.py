@@ -9,6 +9,8 @@ from collections import Counter
 import httpx
 import pytest
 
+from db.ids import uuid7
+from quotas.allowances import READINGS, REVOCATIONS, SEARCHES, TOKENS
 from tests.support.site import IRIS
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +19,45 @@ SPELLINGS = [
     "/predict", "/predict/", "/v1/models/iris/predict", "/v1/models/iris/predict/", "/v1/models/%69ris/predict",
     "/v1/models/iris/predict?version=1", "/v1/models/wine/predict", "/v1/models/nothing/predict",
 ]  # fmt: skip
+
+
+async def test_tokens_and_readings_of_the_log_run_out_too(site):
+    """Whatever the key's limits are, which they do not touch: buying, ending and reading have allowances of their own."""
+    issued, other = site.issue(requests=["1/minute"]), site.key()
+    form = {"grant_type": "client_credentials", "client_id": issued.key.id, "client_secret": issued.raw_key}
+    key = {"X-API-Key": issued.raw_key}
+    async with site.client() as client:
+        bought = await run_out(client, TOKENS, "POST", "/auth/token", data=form)
+        token = bought[0].json()["access_token"]
+        tokens = [answer.json()["access_token"] for answer in bought]
+        ended = [await client.post("/auth/revoke", data={"token": each}) for each in tokens[1:]]
+        assert {answer.status_code for answer in ended} == {200}
+        assert len(await run_out(client, REVOCATIONS, "POST", "/auth/revoke", data={"token": tokens[-1]})) == 1
+        assert (await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+        await run_out(client, SEARCHES, "GET", "/audit/predictions?limit=1", headers=key)
+        reading = (await client.get(f"/audit/predictions/{uuid7()}", headers=key)).status_code
+        assert reading == 404, "one record by its id is another allowance"
+        parts = client.app.state.parts
+        for _ in range(READINGS.amount - 1):
+            parts.quotas.charge_allowance(READINGS, f"key:{issued.key.id}")
+        assert (await client.get(f"/audit/predictions/{uuid7()}", headers=key)).status_code == 429
+        assert (await client.get("/audit/predictions", headers={"X-API-Key": other})).status_code == 200
+        assert (await client.post("/predict", json=IRIS, headers=key)).status_code == 200
+        assert (await client.post("/auth/revoke", data={"token": "x"})).status_code == 200
+
+
+async def run_out(client, allowance, method, path, **request):
+    """Asks until it is refused; returns what was answered before."""
+    answered = []
+    while (answer := await client.request(method, path, **request)).status_code == 200:
+        answered.append(answer)
+        assert len(answered) <= allowance.amount
+    policy = f"key-{allowance.unit}-60"
+    assert (answer.status_code, answer.json()["violated-policies"]) == (429, [policy])
+    assert answer.headers["ratelimit-policy"] == f'"{policy}";q={allowance.amount};w=60'
+    assert answer.headers["ratelimit"] == f'"{policy}";r=0;t={answer.headers["retry-after"]}'
+    assert 1 <= int(answer.headers["retry-after"]) <= 61
+    return answered
 
 
 async def test_a_key_at_five_a_minute_gets_five_answers_of_fifty(site, serve):

@@ -18,6 +18,7 @@ from admin.keys import rotate_key
 from admin.signing_keys import rotate_signing_key
 from auth.principal import Scope
 from db.reach import EVERY_TENANT
+from tests.support.people import PASSWORD, person
 from tests.support.server import Server, cli_json
 from tests.support.site import ACTOR, IRIS, SECRET
 
@@ -69,8 +70,29 @@ async def test_a_key_buys_a_token_in_the_form_or_by_basic(any_site):
         assert (await client.get("/audit/predictions", headers=bearer(answer))).status_code == 200
         me = (await client.get("/v1/me", headers=bearer(narrow))).json()
         assert (me["key_id"], me["scopes"]) == (issued.key.id, ["predict"])
-        both = await client.post("/auth/token", data=form_of(issued), **basic)
-        assert both.status_code == 400
+        same_id = {"grant_type": "client_credentials", "client_id": issued.key.id}
+        assert (await client.post("/auth/token", data=same_id, **basic)).status_code == 200
+
+
+async def test_more_than_one_credential_buys_nothing(site):
+    """In the form and in a header, in two headers, of two kinds: 400, whichever of them is good."""
+    issued, other = site.issue(), site.issue()
+    email = person(site)
+    keys, people = form_of(issued), {"grant_type": "password", "username": email, "password": PASSWORD}
+    bare = {"grant_type": "client_credentials"}
+    basic = "Basic " + base64.b64encode(f"{issued.key.id}:{issued.raw_key}".encode()).decode()
+    key, bearer_key = ("X-API-Key", issued.raw_key), ("Authorization", f"Bearer {issued.raw_key}")
+    async with site.client() as client:
+        for form, headers in (
+            (keys, [key]), (keys, [("X-API-Key", other.raw_key)]), (keys, [bearer_key]), (keys, [("Authorization", basic)]),
+            (keys | {"password": PASSWORD}, []), (people, [key]), (people, [bearer_key]), (people, [("Authorization", basic)]),
+            (people | {"client_secret": issued.raw_key}, []), (bare, [key, ("Authorization", basic)]),
+            (bare, [("Authorization", basic), ("Authorization", basic)]), (bare | {"client_id": other.key.id}, [("Authorization", basic)]),
+        ):  # fmt: skip
+            answer = await client.post("/auth/token", data=form, headers=headers)
+            assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-request"), (form, headers)
+            assert "access_token" not in answer.text
+            assert "more than one credential" in answer.json()["detail"]
 
 
 REFUSED = {

@@ -80,7 +80,12 @@ def test_the_wheel_holds_every_room_and_its_files(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
-    assert {"api/static/redoc.standalone.js", "migrations/versions/0001_first_schema.py", "migrations/env.py"} <= names
+    assert {
+        "api/static/redoc.standalone.js",
+        "migrations/versions/0001_first_schema.py",
+        "migrations/env.py",
+        "auth/common_passwords.txt",
+    } <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "locustfiles/", "var/")) for name in names)
     program = "import api.app, cli.main; assert 'installed' in api.app.__file__; cli.main.app"
     subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, check=True,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from typing import get_args
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
 import migrations
-from db.changes import announce, latest, since
+from db.changes import KEPT, Kind, announce, forget_changes, latest, since
 from db.database import Database, DatabaseUnavailable
 from db.ids import instant, instant_of, now_ms, uuid7
-from db.reach import EVERY_TENANT
+from db.reach import EVERY_TENANT, NO_TENANT
+from db.tables import Change, ChangeCounter
 
 
 @pytest.fixture
@@ -48,6 +50,28 @@ def test_many_announcers_at_once_are_numbered_in_the_order_of_their_commits(data
     with database.reading(EVERY_TENANT) as session:
         assert latest(session) == 100
         assert [change.number for change in since(session, 40)] == list(range(41, 101))
+
+
+def test_old_changes_are_forgotten_and_whoever_has_not_read_them_forgets_everything(database):
+    """The last ones are kept; where some are missing, one of every kind stands for them."""
+    with database.transaction(NO_TENANT) as session:
+        session.execute(update(ChangeCounter).values(value=KEPT))
+        session.add_all(Change(number=number, kind="key", object_id="k") for number in range(1, KEPT + 1))
+    for _ in range(3):
+        with database.transaction(EVERY_TENANT) as session:
+            announce(session, "tenant", "t")
+    with database.transaction(NO_TENANT) as session:
+        forget_changes(session)
+    with database.reading(NO_TENANT) as session:
+        kept = list(session.scalars(select(Change.number).order_by(Change.number)))
+        assert (kept[0], kept[-1], len(kept)) == (4, KEPT + 3, KEPT)
+        for number in (3, 4, KEPT + 2):
+            assert [change.number for change in since(session, number)] == list(range(number + 1, KEPT + 4))
+        assert since(session, KEPT + 3) == []
+        for number in (0, 2):
+            missed = since(session, number)
+            assert [change.number for change in missed if change.number > 3] == kept
+            assert {change.kind for change in missed if change.number == 3} == set(get_args(Kind))
 
 
 def test_sqlite_is_durable_and_keeps_foreign_keys(tmp_path):

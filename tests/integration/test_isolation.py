@@ -170,34 +170,87 @@ def test_the_programs_role_may_not_rewrite_the_books(shared, statement):
         session.execute(text(statement))
 
 
-def test_db_check_says_what_is_missing(shared, postgres):
-    """Nothing where `db upgrade` ran; a sentence for each thing that was taken away since; and all is mended by it."""
-    assert migrations.isolation_faults(shared.database) == []
-    assert run_cli(shared, "db", "check").returncode == 0
-    superuser = Database(shared.settings.database_url.replace("adyton_program", "postgres"))
-    assert any("above row-level security" in fault for fault in migrations.isolation_faults(superuser))
-    superuser.dispose()
-    assert any("owns the table" in fault for fault in migrations.isolation_faults(shared.owner))
+PARTITION = "prediction_records_default"
+MAY, TO = "the program's role may", "TO adyton_program"
+OWN = "tenant_id = nullif(current_setting('adyton.tenant', true), '')::uuid"
+OTHER_POLICIES = [
+    "ALTER POLICY tenant ON keys USING (true)", "ALTER POLICY tenant ON keys WITH CHECK (true)", "ALTER POLICY tenant ON keys TO adyton_program",
+    "ALTER POLICY tenant ON keys USING (tenant_id IS NOT NULL)", f"ALTER POLICY tenant ON keys USING ({OWN.replace('=', '<>')})",
+    f"ALTER POLICY tenant ON keys USING ({OWN.replace('adyton.tenant', 'adyton.other')})",
+    f"DROP POLICY tenant ON keys; CREATE POLICY tenant ON keys AS RESTRICTIVE USING ({OWN})",
+    f"DROP POLICY tenant ON keys; CREATE POLICY tenant ON keys FOR UPDATE USING ({OWN})",
+]  # fmt: skip
+#: What is done by hand, and what is said of it: all of that, and nothing else.
+MISSING = {
+    "ALTER TABLE keys NO FORCE ROW LEVEL SECURITY": ["the table keys has no forced row-level security"],
+    f"ALTER TABLE {PARTITION} DISABLE ROW LEVEL SECURITY": [f"the table {PARTITION} has no forced row-level security"],
+    "DROP POLICY writer ON prediction_records": ["the table prediction_records has no policy writer"],
+    "DROP POLICY tenant ON events": ["the table events has no policy tenant"],
+    **{how: ["the policy tenant on the table keys is not what it was made as"] for how in OTHER_POLICIES},
+    "ALTER POLICY common ON policies USING (plan_id IS NOT NULL OR key_id IS NOT NULL)": [
+        "the policy common on the table policies is not what it was made as"],
+    "ALTER POLICY tenant ON key_secrets USING (EXISTS (SELECT FROM keys))": [
+        "the policy tenant on the table key_secrets is not what it was made as"],
+    f"GRANT SELECT ON {PARTITION} {TO}": [f"{MAY} SELECT on {PARTITION}"],
+    f"GRANT SELECT (inputs) ON {PARTITION} {TO}": [f"{MAY} SELECT the column inputs on {PARTITION}"],
+    f"GRANT INSERT, UPDATE, DELETE ON {PARTITION} {TO}": [
+        f"{MAY} DELETE on {PARTITION}", f"{MAY} INSERT on {PARTITION}", f"{MAY} UPDATE on {PARTITION}"],
+    f"GRANT DELETE ON prediction_records {TO}": [f"{MAY} DELETE on prediction_records"],
+    f"GRANT UPDATE (outcome) ON prediction_records {TO}": [f"{MAY} UPDATE the column outcome on prediction_records"],
+    f"GRANT UPDATE ON batches {TO}": [f"{MAY} UPDATE on batches"],
+    "GRANT TRUNCATE ON events TO PUBLIC": [f"{MAY} TRUNCATE on events"],
+    "REVOKE UPDATE (salt) ON prediction_records FROM adyton_program": [
+        f"{MAY} not UPDATE the column salt on prediction_records"],
+    "REVOKE INSERT ON events FROM adyton_program": [f"{MAY} not INSERT on events"],
+    "REVOKE DELETE ON keys FROM adyton_program": [f"{MAY} not DELETE on keys"],
+    f"GRANT CREATE ON SCHEMA public {TO}": [f"{MAY} CREATE in the schema public"],
+    "CREATE POLICY open ON keys USING (true)": ["the table keys has a policy open that is not ours"],
+    f"GRANT adyton_owner {TO}": ["the role adyton_program may become adyton_owner, which owns the tables"],
+    f"GRANT postgres {TO}": [
+        "the role adyton_program may become postgres, which is above row-level security (SUPERUSER or BYPASSRLS)"],
+}  # fmt: skip
+#: What `db upgrade` leaves as it is: it was made by somebody who may do more.
+UNDONE = {
+    "CREATE POLICY open ON keys USING (true)": "DROP POLICY open ON keys",
+    "GRANT TRUNCATE ON events TO PUBLIC": "REVOKE TRUNCATE ON events FROM PUBLIC",
+    f"GRANT adyton_owner {TO}": "REVOKE adyton_owner FROM adyton_program",
+    f"GRANT postgres {TO}": "REVOKE postgres FROM adyton_program",
+}
+
+
+@pytest.mark.parametrize("statement", MISSING)
+def test_db_check_says_what_is_missing_and_what_is_too_much(shared, postgres, statement):
+    """A sentence for each thing that is not as `db upgrade` made it; and all is mended by that."""
     name = shared.owner.url.database
-    partition = "prediction_records_default"
-    for statement, sentence in {
-        "ALTER TABLE keys NO FORCE ROW LEVEL SECURITY": "the table keys has no forced row-level security",
-        f"ALTER TABLE {partition} DISABLE ROW LEVEL SECURITY": f"the table {partition} has no forced row-level security",
-        "DROP POLICY writer ON prediction_records": "the table prediction_records has no policy writer",
-        "DROP POLICY tenant ON events": "the table events has no policy tenant",
-        f"GRANT SELECT ON {partition} TO adyton_program": f"the program's role may read the partition {partition} by its name",
-        "GRANT DELETE ON prediction_records TO adyton_program": "the program's role may DELETE on prediction_records",
-        "CREATE POLICY open ON keys USING (true)": "the table keys has a policy open that is not ours",
-        "REVOKE INSERT ON events FROM adyton_program": "the program's role may not INSERT on events",
-    }.items():
-        postgres.execute(statement, name)
-        assert sentence in migrations.isolation_faults(shared.database)
+    assert migrations.isolation_faults(shared.database) == []
+    postgres.execute(statement, name)
+    try:
+        assert migrations.isolation_faults(shared.database) == MISSING[statement]
+    finally:
+        if statement in UNDONE:
+            postgres.execute(UNDONE[statement], name)
+        migrations.upgrade(shared.owner, role="adyton_program")
+    assert migrations.isolation_faults(shared.database) == []
+
+
+def test_db_check_names_a_role_that_nothing_holds(shared):
+    """A superuser, and the owner of the tables: one sentence each, without one for all that they may do."""
+    superuser = Database(shared.settings.database_url.replace("adyton_program", "postgres"))
+    assert migrations.isolation_faults(superuser) == [
+        "the role postgres is above row-level security (SUPERUSER or BYPASSRLS)"]  # fmt: skip
+    superuser.dispose()
+    assert migrations.isolation_faults(shared.owner) == ["the role adyton_owner owns the tables"]
+
+
+def test_db_check_on_the_command_line(shared, postgres):
+    """0 and nothing where all is as it should be, else 1 and where to read on; `db upgrade` mends it."""
+    assert run_cli(shared, "db", "check").returncode == 0
+    postgres.execute("DROP POLICY tenant ON events", shared.owner.url.database)
     checked = run_cli(shared, "db", "check")
     assert (checked.returncode, checked.stdout) == (1, "")
     assert "docs/operations.md" in checked.stderr
-    postgres.execute("DROP POLICY open ON keys", name)
     assert run_cli(shared, "db", "upgrade").returncode == 0
-    assert migrations.isolation_faults(shared.database) == []
+    assert run_cli(shared, "db", "check").returncode == 0
 
 
 def test_a_tenants_tables_are_all_named(shared):

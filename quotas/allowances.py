@@ -1,0 +1,30 @@
+"""What no limit of a tenant's counts, and what costs everybody something: allowed so often a minute, whoever asks.
+
+A token that is bought or ended is written, and makes every process forget something; a reading of the log is an event.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from quotas.memory import Meter
+
+
+class Allowance(NamedTuple):
+    """So many of these in any trailing window, for each key or person by itself."""
+
+    unit: str
+    amount: int
+    window_seconds: int
+
+    def of(self, subject: str) -> Meter:
+        """The meter of one subject, `key:ID` or `user:ID`; its policy is named LEVEL-UNIT-SECONDS like any other."""
+        level = subject.partition(":")[0]
+        return Meter(f"{level}-{self.unit}-{self.window_seconds}:{subject}", self.amount, self.window_seconds)
+
+
+TOKENS = Allowance("tokens", 60, 60)
+REVOCATIONS = Allowance("revocations", 60, 60)
+SEARCHES = Allowance("searches", 600, 60)
+#: Of one record by its id: somebody may look up each answer of a busy hour.
+READINGS = Allowance("readings", 6_000, 60)
