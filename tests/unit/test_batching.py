@@ -49,6 +49,13 @@ async def started(work):
     return task
 
 
+async def until(is_so):
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
 async def test_a_lone_caller_waits_for_nobody(compute):
     """A call starts at once when the version is idle, with these rows alone."""
     version = lane(compute)
@@ -73,6 +80,7 @@ async def test_without_gathering_each_call_is_computed_alone(compute):
     version = lane(compute, gathers=False)
     compute.may_go_on.clear()
     tasks = [await started(version.run([{"x": n}])) for n in range(5)]
+    await until(lambda: len(compute.sizes) == 2)
     await asyncio.sleep(0.05)
     assert compute.sizes == [1, 1]
     compute.may_go_on.set()
@@ -117,7 +125,7 @@ async def test_a_long_call_keeps_others_waiting_for_a_moment_only(compute, monke
     version = lane(compute)
     compute.may_go_on.clear()
     tasks = [await started(version.run([{"x": n}])) for n in range(4)]
-    await asyncio.sleep(0.1)
+    await until(lambda: len(compute.sizes) == 2)
     assert compute.sizes == [1, 3]
     compute.may_go_on.set()
     await asyncio.gather(*tasks)
@@ -136,24 +144,23 @@ async def test_a_version_whose_calls_hang_is_taken_out_and_comes_back(compute):
         await version.run([{"x": 1}])
     assert time.monotonic() - begun < 0.05
     compute.may_go_on.set()
-    await asyncio.sleep(0.1)
-    assert not version.is_out
+    await until(lambda: not version.is_out)
     assert (await version.run([{"x": 1}])).labels == [2]
 
 
 async def test_calls_that_hang_one_after_another_take_a_version_out_for_a_while(compute, monkeypatch):
     """Even where each ends at last: three in a row are enough, and afterwards one is tried at a time."""
-    monkeypatch.setattr(batching, "OUT_SECONDS", 0.3)
+    monkeypatch.setattr(batching, "OUT_SECONDS", 0.5)
     version = lane(compute, patience_seconds=0.05)
     for _ in range(3):
         compute.may_go_on.clear()
         with pytest.raises(TakenOut):
             await version.run([{"x": 1}])
         compute.may_go_on.set()
-        await asyncio.sleep(0.05)
+        await until(lambda: not version._runs)
     with pytest.raises(TakenOut):
         await version.run([{"x": 1}])
-    await asyncio.sleep(0.3)
+    await until(lambda: not version.is_out)
     assert (await version.run([{"x": 1}])).labels == [2]
 
 
@@ -168,6 +175,4 @@ async def test_what_hangs_takes_no_thread_from_other_versions():
     for n in range(20):
         assert (await other.run([{"x": n}])).labels == [2 * n]
     held.may_go_on.set()
-    await asyncio.sleep(0.1)
-    assert pool._given_up == 0
-    assert pool._started == 2
+    await until(lambda: (pool._given_up, pool._started) == (0, 2))
