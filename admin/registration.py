@@ -19,8 +19,9 @@ from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
 from inference import bundled
+from inference.apart import examine_apart
 from inference.artifacts import ArtifactStore
-from inference.examination import Examined, Order, RefusedModel, examine, examine_apart
+from inference.examination import Examined, Order, RefusedModel, examine
 from inference.listings import PRODUCTION, version_facts
 from inference.model_files import Format, RefusedFile, format_of
 from inference.samples import sample_bytes

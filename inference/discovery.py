@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from inference.encoders import Categories, attribute, encoded_by, plain
 from inference.features import row_core_schema
 from inference.graphs import feature_names, input_types
 from inference.onnx_files import OnnxModel
@@ -39,7 +38,7 @@ def discover(estimator: Any, sample: Any | None, target: str | None, given: Mapp
             raise RefusedSchema(f"the sample has no column {target}")
         sample = sample.drop(columns=[target])
     names, own_names = _names(estimator, sample, given)
-    encoded = _encoded(estimator, names)
+    encoded = encoded_by(estimator, names)
     properties = {}
     for place, name in enumerate(names):
         spec = _of_column(name, sample[name]) if sample is not None else {"type": "number"}
@@ -92,18 +91,11 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
 def _known_to(estimator: Any) -> list[str] | int | None:
     if isinstance(estimator, OnnxModel):
         return feature_names(estimator.content)
-    names = _attribute(estimator, "feature_names_in_")
+    names = attribute(estimator, "feature_names_in_")
     if names is not None:
         return [str(name) for name in names]
-    count = _attribute(estimator, "n_features_in_")
+    count = attribute(estimator, "n_features_in_")
     return None if count is None else int(count)
-
-
-def _attribute(estimator: Any, name: str) -> Any:
-    try:
-        return getattr(estimator, name, None)
-    except Exception:  # noqa: BLE001  a pipeline asks its first step, which may have an opinion
-        return None
 
 
 def _of_column(name: str, column: Any) -> dict[str, Any]:
@@ -112,7 +104,7 @@ def _of_column(name: str, column: Any) -> dict[str, Any]:
     kind = column.dtype.kind
     spec: dict[str, Any]
     if str(column.dtype) == "category":
-        categories = [_plain(each) for each in column.cat.categories]
+        categories = [plain(each) for each in column.cat.categories]
         texts = all(isinstance(each, str) for each in categories)
         spec = {"type": "string" if texts else "integer", "enum": categories, "x-dtype": "category"}
     elif kind == "b" or (kind == "O" and _all(column, bool)):
@@ -146,7 +138,7 @@ def _range(column: Any) -> dict[str, Any]:
     return {"x-observed": [min(values), max(values)]} if values else {}
 
 
-def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: _Categories | None) -> dict[str, Any]:
+def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: Categories | None) -> dict[str, Any]:
     """What the model adds: the categories that it knows, and whether it refuses any other."""
     if isinstance(estimator, OnnxModel):
         found = input_types(estimator.content).get(name)
@@ -168,76 +160,6 @@ def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: _Cate
 
 def _nullable(kind: str, spec: Mapping[str, Any]) -> Any:
     return [kind, "null"] if isinstance(spec["type"], list) else kind
-
-
-class _Categories:
-    """What a step of the model knows of a column: its categories, or that it is text."""
-
-    def __init__(self, values: Sequence[Any] = (), *, is_closed: bool = False, is_text: bool = False) -> None:
-        plain = [_plain(value) for value in values]
-        self.values = [value for value in plain if value is not None]
-        self.has_null = len(self.values) < len(plain)
-        self.is_closed = is_closed
-        self.is_text = is_text
-
-
-def _encoded(estimator: Any, names: Sequence[str]) -> dict[str, _Categories]:
-    """By the model's own name of a column, what its encoders have learnt of it."""
-    steps = _steps(estimator, list(names))
-    return {column: categories for step, columns in steps for column, categories in _learnt(step, columns)}
-
-
-def _steps(estimator: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
-    """The steps that see columns as they come, with the columns that each sees."""
-    if hasattr(estimator, "transformers_"):
-        own = _attribute(estimator, "feature_names_in_")
-        known = columns if own is None else [str(name) for name in own]
-        for _, step, chosen in estimator.transformers_:
-            yield from _steps(step, _chosen(chosen, known))
-    elif hasattr(estimator, "steps"):
-        for _, step in estimator.steps:
-            yield from _steps(step, columns)
-            if not _keeps_columns(step):
-                break
-    else:
-        for wrapped in ("best_estimator_", "estimator_"):
-            if hasattr(estimator, wrapped):
-                yield from _steps(getattr(estimator, wrapped), columns)
-                return
-        yield estimator, columns
-
-
-def _chosen(chosen: Any, known: list[str]) -> list[str]:
-    if isinstance(chosen, str):
-        return [chosen]
-    if isinstance(chosen, slice):
-        return known[chosen] if not isinstance(chosen.start, str) else known
-    values = np.asarray(chosen).ravel().tolist() if not callable(chosen) else []
-    if values and all(isinstance(value, bool) for value in values):
-        return [name for name, is_in in zip(known, values, strict=False) if is_in]
-    return [value if isinstance(value, str) else known[value] for value in values]
-
-
-def _keeps_columns(step: Any) -> bool:
-    """Whether what comes after it sees the same columns."""
-    return type(step).__name__ in {"SimpleImputer", "StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler"}
-
-
-def _learnt(step: Any, columns: list[str]) -> Iterator[tuple[str, _Categories]]:
-    if type(step).__name__.endswith("Vectorizer"):
-        yield from ((column, _Categories(is_text=True)) for column in columns)
-    learnt = _attribute(step, "categories_")
-    if learnt is None or len(learnt) != len(columns):
-        return
-    is_closed = getattr(step, "handle_unknown", "error") == "error" and not type(step).__name__.startswith("Target")
-    for column, values in zip(columns, learnt, strict=True):
-        yield column, _Categories(list(values), is_closed=is_closed)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def _check_given(given: Any) -> None:
