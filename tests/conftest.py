@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -45,10 +46,20 @@ def postgres():
     server.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres, tmp_path_factory):
+    """An installation on PostgreSQL with the bundled models, trained once for all tests; nobody is connected to it."""
+    site = Site(tmp_path_factory.mktemp("postgres-template") / "site", *postgres.new_isolated_database()).prepare()
+    site.close()
+    return site
+
+
 @pytest.fixture
-def postgres_site(postgres, tmp_path):
+def postgres_site(postgres, postgres_template, tmp_path):
     """An installation of the test's own, on PostgreSQL."""
-    site = Site(tmp_path / "postgres-site", *postgres.new_isolated_database()).prepare()
+    template = postgres_template.settings.database_url.rpartition("/")[2]
+    shutil.copytree(postgres_template.directory, tmp_path / "postgres-site")
+    site = Site(tmp_path / "postgres-site", *postgres.new_isolated_database(template))
     yield site
     site.close()
 

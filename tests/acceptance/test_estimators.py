@@ -25,7 +25,7 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
     trained = CATALOGUE[name]()
     site.register(
         name, f"{name}.joblib", dumped(trained.estimator), sample_name="sample.csv",
-        sample=trained.frame.to_csv(index=False).encode(), is_public=True,
+        sample=trained.frame.to_csv(index=False).encode(), is_public=True, is_apart=False,
     )  # fmt: skip
     # Before the program runs, whose event loop this test shares.
     asked = [(trained.given, rows_of(trained.frame))]

@@ -65,20 +65,23 @@ class Postgres:
         for pid in reversed(self._pids()):
             os.kill(pid, signal.SIGCONT)
 
-    def new_database(self, owner: str = "postgres") -> str:
+    def new_database(self, owner: str = "postgres", template: str = "template1") -> str:
         """A new database's URL, as its owner; that is a superuser unless it is told otherwise."""
         self._databases += 1
         name = f"test_{os.getpid()}_{self._databases}"
-        self.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        self.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}")
         return f"postgresql+psycopg://{owner}@127.0.0.1:{self.port}/{name}"
 
-    def new_isolated_database(self) -> tuple[str, str]:
-        """A new database's URLs: as the program's role, which owns nothing and is above nothing, and as the owner."""
+    def new_isolated_database(self, template: str = "template1") -> tuple[str, str]:
+        """A new database's URLs: as the program's role, which owns nothing and is above nothing, and as the owner.
+
+        `template` is the database that it is a copy of, to which nobody may be connected.
+        """
         if not self._has_roles:
             self.execute(f"CREATE ROLE {OWNER} LOGIN")
             self.execute(f"CREATE ROLE {PROGRAM} LOGIN")
             self._has_roles = True
-        url = self.new_database(OWNER)
+        url = self.new_database(OWNER, template)
         return url.replace(OWNER, PROGRAM), url
 
     def execute(self, statement: str, database: str = "postgres") -> None:
