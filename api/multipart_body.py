@@ -48,7 +48,7 @@ async def read_multipart(
             form = await parser.parse()
     except TimeoutError:
         raise BodyTooSlow from None
-    except (MultiPartException, KeyError, UnicodeDecodeError):
+    except (MultiPartException, KeyError, UnicodeError, LookupError):
         raise MalformedForm from None
     try:
         return await _sorted(form, files, fields)

@@ -19,7 +19,8 @@ MASK = "***"
 
 _SECRETS = re.compile(
     # Each begins only where a word begins, and is bounded: text of one kind of character must not cost its square.
-    r"ady_[0-9A-Za-z]{20,}|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer|basic)\s+[\w.~+/=-]+|(?<=://)[^/\s:@]+:[^@\s]+@"
+    r"ady_[0-9A-Za-z]{20,}|(?<![\w-])eyJ[\w-]{1,4096}\.[\w-]{1,4096}\.[\w-]*|(?i:bearer|basic)\s{1,8}[\w.~+/=-]+"
+    r"|(?<=://)[^/\s:@]{1,64}:[^@\s/]{1,128}@"
 )
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")

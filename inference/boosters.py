@@ -17,24 +17,34 @@ _UNNAMED = re.compile(r"Column_\d+")
 class NativeModel:
     """A booster of either library with scikit-learn's verbs; float rows of shape (rows, features)."""
 
-    def __init__(self, raw: Any, features: int, names: list[str] | None, classes: int) -> None:
+    def __init__(self, raw: Any, features: int, names: list[str] | None) -> None:
         self._raw = raw
         self.n_features_in_ = features
         if names and not all(map(_UNNAMED.fullmatch, names)):
             self.feature_names_in_ = np.array(names, dtype=object)
-        if classes:
-            self.classes_ = np.arange(classes)
-            self.predict_proba = self._predict_proba
 
     def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
-        if not hasattr(self, "classes_"):
-            return np.asarray(self._raw(rows))
+        return np.asarray(self._raw(rows))
+
+
+class NativeClassifier(NativeModel):
+    """One whose numbers are probabilities, of the second of two classes or of each of several."""
+
+    def __init__(self, raw: Any, features: int, names: list[str] | None, classes: int) -> None:
+        super().__init__(raw, features, names)
+        self.classes_ = np.arange(classes)
+
+    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
         scores = np.asarray(self._raw(rows))
         return (scores > 0.5).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
 
-    def _predict_proba(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def predict_proba(self, rows: NDArray[Any]) -> NDArray[Any]:
         scores = np.asarray(self._raw(rows))
         return np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
+
+
+def _native(raw: Any, features: int, names: list[str], classes: int) -> NativeModel:
+    return NativeClassifier(raw, features, names, classes) if classes else NativeModel(raw, features, names)
 
 
 def xgboost_model(content: bytes) -> NativeModel:
@@ -56,7 +66,7 @@ def xgboost_model(content: bytes) -> NativeModel:
             return booster.predict(xgboost.DMatrix(rows, feature_names=booster.feature_names))
         return booster.inplace_predict(rows, iteration_range=trees, validate_features=False)
 
-    return NativeModel(raw, booster.num_features(), list(booster.feature_names or ()), classes)
+    return _native(raw, booster.num_features(), list(booster.feature_names or ()), classes)
 
 
 def lightgbm_model(content: bytes) -> NativeModel:
@@ -73,4 +83,4 @@ def lightgbm_model(content: bytes) -> NativeModel:
     def raw(rows: NDArray[Any]) -> Any:
         return booster.predict(rows, num_threads=1)
 
-    return NativeModel(raw, booster.num_feature(), booster.feature_name(), classes)
+    return _native(raw, booster.num_feature(), booster.feature_name(), classes)

@@ -19,8 +19,8 @@ from inference.features import is_nullable, is_text
 from inference.graphs import Graph, GraphAnswer
 from inference.independence import is_independent_to_the_bit
 from inference.inputs import Kind
-from inference.onnx_files import with_float32_trees, with_float64_imputers
 from inference.outputs import Predictions
+from inference.rewriting import with_both_classes, with_float32_trees, with_float64_imputers
 from inference.trial_rows import Trials, is_of_numbers
 
 RELATIVE_TOLERANCE = 1e-5
@@ -133,7 +133,7 @@ def _convert(estimator: Any, kind: Kind, document: Mapping[str, Any], precision:
     for options in attempts:
         try:
             graph = to_onnx(estimator, initial_types=types, options=options, target_opset=OPSET)
-            return bytes(graph.SerializeToString())
+            return with_both_classes(graph.SerializeToString())
         except NameError:
             continue
     raise TypeError

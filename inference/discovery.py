@@ -19,6 +19,7 @@ _INSTANTS = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
     "date-time": re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?"),
 }
+_KINDS = {str: "string", int: "integer", bool: "boolean"}
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
 
@@ -147,12 +148,13 @@ def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: Categ
         return {}
     if encoded.is_text:
         return {"type": _nullable("string", spec)}
-    values = encoded.values
-    texts = all(isinstance(value, str) for value in values)
-    has_null = encoded.has_null or isinstance(spec["type"], list)
-    if not texts or not values:
+    values, has_null = encoded.values, encoded.has_null or isinstance(spec["type"], list)
+    name_of_kind = next(
+        (word for kind, word in _KINDS.items() if values and all(type(v) is kind for v in values)), None
+    )
+    if name_of_kind is None:
         return {}
-    kind: Any = ["string", "null"] if has_null else "string"
+    kind: Any = [name_of_kind, "null"] if has_null else name_of_kind
     if encoded.is_closed and len(values) <= MAX_CATEGORIES:
         return {"type": kind, "enum": values}
     return {"type": kind, "x-categories": values} if len(values) <= MAX_NOTED_CATEGORIES else {"type": kind}

@@ -133,6 +133,9 @@ class CompiledEngine:
 
     def _by_graph(self, rows: Sequence[Row]) -> tuple[Predictions, list[int]]:
         labels, scores = self._graph.predict(rows)
+        if scores is not None and self.class_names is not None:
+            # A sum of float32 shares may be a little more than all of them.
+            np.minimum(scores, 1.0, out=scores)
         if self._of_type is not None:
             labels = [self._of_type(label) for label in labels]
         ties = [] if scores is None or self._tie is None else self._tie.near(scores)

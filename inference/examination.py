@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import resource
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from inference.compilation import Compiled, as_trained, compile_tested
 from inference.discovery import RefusedSchema, discover, features_of
-from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine, use_one_thread
+from inference.engines import (
+    Engine,
+    GraphEngine,
+    TrainedEngine,
+    compiled_engine,
+    parts_of_estimator,
+    use_one_thread,
+)
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.graphs import Graph
 from inference.independence import is_independent, is_near
@@ -20,9 +30,11 @@ from inference.onnx_files import OnnxModel
 from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
 from inference.samples import RefusedSample, read_sample, rows_of
 from inference.schema import RowSchema
-from inference.trial_rows import trials_of
+from inference.trial_rows import SEED, random_rows, trials_of
 
 MEMORY_BYTES = 16 << 30
+#: What the answers to so many rows may take of memory beyond what the model takes itself.
+MAX_COMPUTED_BYTES = 512 << 20
 _ALONE_ROWS = 16
 _MANY_ROWS = 1_000
 
@@ -59,7 +71,8 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
             warnings.simplefilter("ignore")
             estimator = open_model(model, order.format, order.trusted)
             frame = None if sample is None else read_sample(sample, order.sample_name or "")
-            document = discover(estimator, frame, order.target, order.given)
+            # What was observed of sensitive features is gone before anything is tried with what is left.
+            document = without_personal_notes(discover(estimator, frame, order.target, order.given))
             rows = _sample_rows(frame, document)
             return _examine_opened(estimator, document, rows, frame, order)
     except (RefusedFile, RefusedSample, RefusedSchema, UnsupportedSchema) as refused:
@@ -71,7 +84,8 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
 
 def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], frame: Any, order: Order) -> Examined:
     schema = RowSchema(document, _MANY_ROWS)
-    asked, delicate = rows or [_example(schema)], list[Row]()
+    asked = rows or [_example(schema)]
+    others = random_rows(document["properties"], rows, np.random.default_rng(SEED))[:_ALONE_ROWS]
     if isinstance(estimator, OnnxModel):
         graph = Graph(estimator.content, schema.names)
         engine: Engine = GraphEngine(graph, _graph_classes(estimator, graph, asked))
@@ -80,6 +94,8 @@ def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], f
     else:
         if not hasattr(estimator, "predict"):
             raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
+        if any(getattr(part, "input", "content") != "content" for part in parts_of_estimator(estimator)):
+            raise NotServable("it takes texts for names of files, which callers would choose")
         use_one_thread(estimator)
         kind, names = _tried(estimator, document, asked, frame)
         trained = TrainedEngine(estimator, inputs_of(kind, document), names)
@@ -89,18 +105,18 @@ def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], f
             compiled = compile_tested(estimator, kind, document, trials, trained)
         if compiled.model is not None:
             engine = compiled_engine(compiled.model, schema.names, trained, compiled.report)
-        delicate = trials.near_ties
+        others = [*trials.random[:_ALONE_ROWS], *trials.near_ties]
     _require_answers(engine, asked)
     _require_example(engine, schema)
     report = {
         "format": order.format,
         "input": kind,
         "classes": engine.class_names,
-        "batches": is_independent(engine, [*asked[:_ALONE_ROWS], *delicate]),
+        "batches": _is_independent(engine, [*asked[:_ALONE_ROWS], *others]),
         "sample_rows": len(rows),
         **compiled.report,
     }
-    return Examined(without_personal_notes(document), report, compiled.model)
+    return Examined(document, report, compiled.model)
 
 
 def _sample_rows(frame: Any | None, document: Mapping[str, Any]) -> list[Row]:
@@ -175,8 +191,23 @@ def _directly(estimator: Any, document: Mapping[str, Any], frame: Any | None, ro
 def _require_answers(engine: Engine, rows: Sequence[Row]) -> None:
     """Few rows and many: a graph may make of many what fills the memory."""
     for some in (rows[:1], (list(rows) * _MANY_ROWS)[:_MANY_ROWS]):
+        before = _peak_bytes()
         predictions = engine.compute(some)
         json.dumps([predictions.labels, predictions.probabilities], allow_nan=False)
+        if _peak_bytes() - before > MAX_COMPUTED_BYTES:
+            raise NotServable(f"{len(some)} rows take more than {MAX_COMPUTED_BYTES >> 20} MiB of memory")
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _is_independent(engine: Engine, rows: Sequence[Row]) -> bool:
+    """As it says there; a model that fails on some of these rows is not gathered."""
+    try:
+        return is_independent(engine, rows)
+    except Exception:  # noqa: BLE001  a model may raise anything
+        return False
 
 
 def _require_example(engine: Engine, schema: RowSchema) -> None:

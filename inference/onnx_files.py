@@ -7,7 +7,7 @@ rows and the constants alone, so that what was computed once at registration bou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -119,63 +119,3 @@ def _drop_zipmaps(model: Any) -> None:
                 output.name = node.input[0]
                 output.ClearField("type")
                 output.type.tensor_type.elem_type = 1
-
-
-def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
-    """The same float64 graph, whose trees compare what scikit-learn's compare: rows rounded to float32.
-
-    With `widen`, what the trees answer is float64 again for what follows. An exporter leaves trees as they are, and
-    they would compare in a precision that they were not trained in.
-    """
-    import onnx  # noqa: PLC0415
-
-    model = onnx.ModelProto.FromString(content)
-    nodes: list[Any] = []
-    for place, node in enumerate(model.graph.node):
-        if not node.op_type.startswith("TreeEnsemble"):
-            nodes.append(node)
-            continue
-        rounded = f"adyton_rounded_{place}"
-        nodes.append(onnx.helper.make_node("Cast", [node.input[0]], [rounded], to=onnx.TensorProto.FLOAT))
-        node.input[0] = rounded
-        nodes.append(node)
-        if widen:
-            narrow, wide = f"adyton_narrow_{place}", node.output[-1]
-            node.output[-1] = narrow
-            nodes.append(onnx.helper.make_node("Cast", [narrow], [wide], to=onnx.TensorProto.DOUBLE))
-            _declare(model.graph.output, wide, onnx.TensorProto.DOUBLE)
-        else:
-            _declare(model.graph.output, node.output[-1], onnx.TensorProto.FLOAT)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return bytes(model.SerializeToString())
-
-
-def with_float64_imputers(content: bytes) -> bytes:
-    """The same float64 graph without Imputers, which ONNX Runtime has in float32 alone: a choice for each number."""
-    import onnx  # noqa: PLC0415
-
-    model = onnx.ModelProto.FromString(content)
-    if not any(node.op_type == "Imputer" for node in model.graph.node):
-        return content
-    nodes: list[Any] = []
-    for place, node in enumerate(model.graph.node):
-        if node.op_type != "Imputer":
-            nodes.append(node)
-            continue
-        values = next(each.floats for each in node.attribute if each.name == "imputed_value_floats")
-        value, missing = f"adyton_imputed_{place}", f"adyton_missing_{place}"
-        model.graph.initializer.append(
-            onnx.helper.make_tensor(value, onnx.TensorProto.DOUBLE, [1, len(values)], list(values))
-        )
-        nodes.append(onnx.helper.make_node("IsNaN", [node.input[0]], [missing]))
-        nodes.append(onnx.helper.make_node("Where", [missing, value, node.input[0]], [node.output[0]]))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return bytes(model.SerializeToString())
-
-
-def _declare(outputs: Sequence[Any], name: str, element: int) -> None:
-    for output in outputs:
-        if output.name == name:
-            output.type.tensor_type.elem_type = element

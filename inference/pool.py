@@ -9,7 +9,8 @@ from queue import Empty, SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
-THREADS = max(4, 2 * (os.cpu_count() or 1))
+#: Many more than processors: a version has two at most, so that few that hang do not stop the others.
+THREADS = max(16, 4 * (os.cpu_count() or 1))
 
 Work = Callable[[], None]
 

@@ -50,6 +50,8 @@ class Registry:
         self._lock = Lock()
         self._models: Models = {}
         self._now: dict[str, ModelListing] | None = None
+        #: Whether an alias names less than it should: what it was moved to could not be loaded yet.
+        self.is_behind = False
         #: By the version's id: what is loaded, when it was last asked for, and when it could not be loaded.
         self._loaded: dict[str, ServedVersion] = {}
         self._asked_at: dict[str, float] = {}
@@ -62,6 +64,7 @@ class Registry:
         before = self._models
         self._failed_at.clear()
         models = {listing.name: self._prepared(listing, before.get(listing.name)) for listing in listings}
+        self.is_behind = any(models[listing.name].aliases != listing.aliases for listing in listings)
         living = {version.id for model in models.values() for version in model.versions.values()}
         with self._lock:
             # Loading takes as long as it takes: who may use what may have been restricted meanwhile.
@@ -103,11 +106,18 @@ class Registry:
         """The models that tenant, or for None anybody, may use."""
         return [model for model in self._models.values() if model.is_for(tenant_id)]
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every version that an alias names could be loaded, and none hangs."""
-        loaded = list(self._loaded.values())
-        return not self._failed_at and not any(served.runner.lane.is_out for served in loaded)
+    def state(self, default: str) -> str:
+        """`ok`; `degraded` where a version could not be loaded or hangs; `unavailable` where the default model's does.
+
+        One model that fails is no reason to take the others' callers away.
+        """
+        out = {version_id for version_id, served in list(self._loaded.items()) if served.runner.lane.is_out}
+        failing = out | self._failed_at.keys()
+        model = self._models.get(default)
+        alias = model.aliases.get(PRODUCTION) if model else None
+        if model is not None and alias is not None and model.versions[alias.version].id in failing:
+            return "unavailable"
+        return "degraded" if failing or self.is_behind else "ok"
 
     @property
     def loaded_bytes(self) -> int:

@@ -141,10 +141,10 @@ class RowSchema:
         rows: list[Row] = []
         faults: list[list[RowError]] = []
         for number, document in enumerate(documents):
-            found = self._faults(document, place.format(number))
+            row, found = self._judged(document, place.format(number))
             if found:
                 faults.append(found)
-            rows.append(document)
+            rows.append(row)
             if len(faults) == MAX_ERRORS:
                 break
         if faults:
@@ -156,18 +156,20 @@ class RowSchema:
             raise InvalidRows([error for found in faults for error in found])
         return rows
 
-    def _faults(self, document: Any, at: str) -> list[RowError]:
+    def _judged(self, document: Any, at: str) -> tuple[Row, list[RowError]]:
+        """The row as the validator gives it, whichever way it came, or what is wrong with it."""
         if not isinstance(document, dict):
-            return [RowError(at, "type", "must be an object")]
+            return {}, [RowError(at, "type", "must be an object")]
         known = {name: document[name] for name in self.names if name in document}
         unknown = [RowError(at, "unknown", "has a member that the model does not know")]
         faults = unknown if len(known) < len(document) else []
+        row: Row = known
         try:
-            self._row.validate_python(known)
+            row = self._row.validate_python(known)
         except ValidationError as error:
             details = error.errors(include_url=False)
             faults = faults + [_row_error(detail, at) for detail in details]
-        return faults
+        return row, faults
 
 
 def _row_error(detail: ErrorDetails, at: str) -> RowError:

@@ -17,7 +17,12 @@ class BrokenJson(Exception):
 def parse_json(body: bytes) -> Any:
     """What the body says, by the letter: raises `BrokenJson` for a member twice, NaN, infinities, other encodings."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
+        document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
+        if b"\\u" in body:
+            # Half of a surrogate pair can only be written as an escape.
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BrokenJson("a text is not Unicode") from None
     except UnicodeDecodeError:
         raise BrokenJson("the body is not UTF-8") from None
     except RecursionError:
@@ -27,6 +32,7 @@ def parse_json(body: bytes) -> Any:
     except ValueError:
         # Python reads no integer of more than some thousand digits.
         raise BrokenJson("the body has a number of too many digits") from None
+    return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

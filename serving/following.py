@@ -14,7 +14,7 @@ from db.database import Database
 from db.reach import LOOKUP
 from db.tables import Change
 from inference.listings import ModelListing
-from inference.registry import Registry
+from inference.registry import RETRY_SECONDS, Registry
 
 POLL_SECONDS = 0.25
 
@@ -96,7 +96,8 @@ class Follower:
 
     def _load_for_ever(self) -> None:
         while not self._is_closing.is_set():
-            self._models_changed.wait()
+            # What could not be loaded may be there by now.
+            self._models_changed.wait(RETRY_SECONDS if self._registry.is_behind else None)
             self._models_changed.clear()
             if self._is_closing.is_set():
                 return

@@ -28,6 +28,8 @@ from serving.formats import Format, items
 
 #: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
 INLINE_BODY_BYTES = 32 << 10
+#: The same for searching texts for what must not be stored.
+INLINE_TEXT_BYTES = 2 << 10
 
 logger = logging.getLogger("adyton.serving")
 
@@ -80,13 +82,13 @@ class Predictor:
                 call.rows = len(rows)
                 if call.charge is not None:
                     call.charge.spend("rows", len(rows))
-                return await self._answer(call, principal, served, rows, form, hung_up)
+                return await self._answer(call, principal, served, rows, form, hung_up, len(body))
         except TimeoutError:
             raise (BodyTooSlow if is_reading else DeadlineExceeded) from None
 
     async def _answer(
         self, call: Call, principal: Partner, served: ServedVersion, rows: list[Row], form: Format,
-        hung_up: Callable[[], Awaitable[None]],
+        hung_up: Callable[[], Awaitable[None]], size: int,
     ) -> bytes:  # fmt: skip
         started = time.perf_counter()
         predictions = items(await _infer(served, rows, form, hung_up), served.class_names)
@@ -94,13 +96,20 @@ class Predictor:
         answer = form.render(call.request_id, served, predictions)
         record = _record(call, principal, ANSWERED, 200)
         record.inference_us = inference_us
-        record.inputs = self._redactor(served).inputs(rows, principal.fingerprint_key)
+        record.inputs = await self._redacted(served, rows, principal, size)
         record.outputs = orjson.dumps(predictions).decode()
         if len(rows) == 1:
             record.fingerprint = row_fingerprint(principal.fingerprint_key, served.model, rows[0])
         call.is_in_log = True
         await self._log.append(record)
         return answer
+
+    async def _redacted(self, served: ServedVersion, rows: list[Row], principal: Partner, size: int) -> str:
+        redact = self._redactor(served).inputs
+        if served.schema.has_text and size > INLINE_TEXT_BYTES:
+            # Text is searched by many patterns, at up to a microsecond a character.
+            return await asyncio.to_thread(redact, rows, principal.fingerprint_key)
+        return redact(rows, principal.fingerprint_key)
 
     def note_refusal(self, call: Call, principal: Partner, problem: str, status: int) -> None:
         """Has a known caller's refusal, or the service's own failure, written to the log without waiting for it."""

@@ -155,7 +155,7 @@ def _submission(files: dict[str, File], fields: dict[str, str]) -> Submission:
     ):
         raise InvalidValue("engine is auto or sklearn, and public is true or false")
     sample = files.get("sample")
-    schema = parse_json(fields["schema"].encode()) if "schema" in fields else None
+    schema = parse_json(fields["schema"].encode("utf-8", "surrogatepass")) if "schema" in fields else None
     return Submission(
         file_name=files["file"].name, content=files["file"].content, sample_name=sample.name if sample else None,
         sample=sample.content if sample else None, target=fields.get("target"), schema=schema,

@@ -17,10 +17,11 @@ from numpy.testing import assert_allclose
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
 from sklearn.cluster import DBSCAN
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sqlalchemy import select, update
 
 from admin.facts import InvalidValue, NameTaken
@@ -30,7 +31,7 @@ from tests.support.estimators import matrix, species, whole_bottles
 from tests.support.people import client_of, token_of
 from tests.support.server import cli_json, run_cli
 from tests.support.site import IRIS, dumped
-from tests.support.toy_models import Crashes, EatsMemory, HangsAtOnce, Raises, Says, WrongShape
+from tests.support.toy_models import Crashes, EatsMemory, HangsAtOnce, LooksAround, Raises, Says, WrongShape
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore")]
 
@@ -165,6 +166,13 @@ def untrusted(_):
     return "model.skops", skops.io.dumps(Says("1"))
 
 
+def opens_files():
+    from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415
+
+    texts = CountVectorizer(input="filename", vocabulary=["a", "b"])
+    return make_pipeline(texts, LinearRegression().fit([[0, 0], [1, 1]], [0.0, 1.0]))
+
+
 def toy(model):
     return lambda _: ("model.joblib", dumped(model))
 
@@ -192,6 +200,7 @@ BAD_FILES = {
     "a clusterer without predict": (toy(DBSCAN().fit([[0.0], [1.0]])), "has no predict"),
     "a model that raises": (toy(Raises(trigger=2.0)), "raises RuntimeError"),
     "a model of the wrong shape": (toy(WrongShape(trigger=2.0)), "answer once for each row"),
+    "a model that opens files": (lambda _: ("m.skops", skops.io.dumps(opens_files())), "names of files"),
     "a model that hangs": (toy(HangsAtOnce()), "did not end in 6 s"),
     "a model that fills the memory": (toy(EatsMemory()), "memory|MemoryError|raises _ArrayMemoryError"),
     "a model that crashes": (toy(Crashes()), "brought its examination down"),
@@ -281,7 +290,7 @@ async def test_the_schema_comes_from_sample_and_model_and_may_be_edited(site, tm
     """Names, types, categories, nullability and notes; the operator's own bounds, `pii` and words over them."""
     frame, target = whole_bottles()
     from sklearn.compose import ColumnTransformer  # noqa: PLC0415
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder  # noqa: PLC0415
+    from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415
 
     columns = ColumnTransformer([("o", OneHotEncoder(handle_unknown="ignore"), ["colour"]), ("c", OrdinalEncoder(), ["region"]),
                                  ("n", "passthrough", ["alcohol", "vintage", "is_dry"])])  # fmt: skip
@@ -493,3 +502,32 @@ async def test_predictions_go_on_while_a_file_is_examined(site):
             assert answer.status_code == 200, answer.text
         assert (await task).status_code == 201
     assert worst < 2.0
+
+
+async def test_a_text_is_what_it_says_however_it_is_written(site):
+    """Half a character is refused, and the same row in other letters has the same inputs and the same fingerprint."""
+    frame, target = whole_bottles()
+    model = make_pipeline(
+        make_column_transformer((OrdinalEncoder(), ["colour", "vintage"]), remainder="drop"), LinearRegression()
+    )
+    model.fit(frame[["colour", "vintage"]], target)
+    csv = frame[["colour", "vintage"]].to_csv(index=False).encode()
+    site.register("bottles", "b.joblib", dumped(model), sample_name="s.csv", sample=csv, is_public=True, is_apart=False)
+    headers = {"Content-Type": "application/json"}
+    async with site.client(site.key()) as client:
+        path = "/v1/models/bottles/predict"
+        for body in ('{"colour": "ros\\u00e9", "vintage": 2001}', '{"colour": "rosé", "vintage": 2001}'):
+            assert (await client.post(path, content=body.encode(), headers=headers)).status_code == 200
+        assert (
+            await client.post(path, content=b'{"colour": "\\ud800", "vintage": 2001}', headers=headers)
+        ).status_code == 400
+        unknown = await client.post(path, json={"colour": "red", "vintage": 1700})
+        assert (unknown.status_code, unknown.json()["errors"][0]["rule"]) == (422, "enum")
+        records = (await client.get("/audit/predictions?model=bottles&outcome=answered")).json()["records"]
+    assert len({(record["fingerprint"], str(record["inputs"])) for record in records}) == 1
+
+
+def test_a_model_without_a_sample_is_not_taken_for_independent(site):
+    """Whether rows influence each other is tried on rows of the schema, where there are no others."""
+    version = site.register("around", "a.joblib", dumped(LooksAround()), is_apart=False)
+    assert version.compilation["batches"] is False

@@ -1,0 +1,134 @@
+"""Graphs rewritten, where what a converter makes is less exact than it could be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+#: A leaf's share of less is what is left of rounding a nought.
+_NOUGHT = 1e-8
+
+
+def with_both_classes(content: bytes) -> bytes:
+    """The same graph, whose trees of two classes sum up both.
+
+    A converter gives leaves the second class's share alone, and ONNX Runtime answers one minus their sum for the
+    first: where the trained model says 0, that is what rounding has left. The label is the greater of both, as for more
+    classes; the one that ONNX Runtime would give with such leaves is another.
+    """
+    import onnx  # noqa: PLC0415
+
+    model = onnx.ModelProto.FromString(content)
+    nodes: list[Any] = []
+    for place, node in enumerate(model.graph.node):
+        nodes.append(node)
+        given = {each.name: each for each in node.attribute}
+        if node.op_type == "TreeEnsembleClassifier" and _sum_both(node, given):
+            labels, pick = f"adyton_labels_{place}", f"adyton_pick_{place}"
+            model.graph.initializer.append(_labels_of(given, labels))
+            nodes.append(onnx.helper.make_node("ArgMax", [node.output[1]], [pick], axis=1, keepdims=0))
+            nodes.append(onnx.helper.make_node("Gather", [labels, pick], [node.output[0]], axis=0))
+            node.output[0] = f"adyton_label_{place}"
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
+
+
+def _labels_of(given: dict[str, Any], name: str) -> Any:
+    import onnx  # noqa: PLC0415
+
+    if "classlabels_strings" in given:
+        return onnx.helper.make_tensor(name, onnx.TensorProto.STRING, [2], list(given["classlabels_strings"].strings))
+    return onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [2], list(given["classlabels_int64s"].ints))
+
+
+def _sum_both(node: Any, given: dict[str, Any]) -> bool:
+    """Whether the node's leaves were given both classes' shares."""
+    ids = list(given["class_ids"].ints)
+    labels = [each for name, each in given.items() if name.startswith("classlabels_")]
+    is_sum = given["post_transform"].s == b"NONE" if "post_transform" in given else True
+    if len(set(ids)) != 1 or not is_sum or "base_values" in given or len(labels[0].strings or labels[0].ints) != 2:
+        return False
+    trees, places = list(given["class_treeids"].ints), list(given["class_nodeids"].ints)
+    weights = list(given["class_weights"].floats)
+    whole = 1 / len(set(trees))
+    if max(weights) > whole + _NOUGHT or min(weights) < 0:
+        return False
+    del node.attribute[:]
+    node.attribute.extend(each for name, each in given.items() if not name.startswith("class_"))
+    leaves = [
+        leaf
+        for tree, place, weight in zip(trees, places, weights, strict=True)
+        for leaf in ((tree, place, 0, whole - weight if whole - weight > _NOUGHT else 0.0), (tree, place, 1, weight))
+    ]
+    _set(node, "class_treeids", [leaf[0] for leaf in leaves])
+    _set(node, "class_nodeids", [leaf[1] for leaf in leaves])
+    _set(node, "class_ids", [leaf[2] for leaf in leaves])
+    _set(node, "class_weights", [leaf[3] for leaf in leaves])
+    return True
+
+
+def _set(node: Any, name: str, values: list[Any]) -> None:
+    import onnx  # noqa: PLC0415
+
+    node.attribute.append(onnx.helper.make_attribute(name, values))
+
+
+def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
+    """The same float64 graph, whose trees compare what scikit-learn's compare: rows rounded to float32.
+
+    With `widen`, what the trees answer is float64 again for what follows. An exporter leaves trees as they are, and
+    they would compare in a precision that they were not trained in.
+    """
+    import onnx  # noqa: PLC0415
+
+    model = onnx.ModelProto.FromString(content)
+    nodes: list[Any] = []
+    for place, node in enumerate(model.graph.node):
+        if not node.op_type.startswith("TreeEnsemble"):
+            nodes.append(node)
+            continue
+        rounded = f"adyton_rounded_{place}"
+        nodes.append(onnx.helper.make_node("Cast", [node.input[0]], [rounded], to=onnx.TensorProto.FLOAT))
+        node.input[0] = rounded
+        nodes.append(node)
+        if widen:
+            narrow, wide = f"adyton_narrow_{place}", node.output[-1]
+            node.output[-1] = narrow
+            nodes.append(onnx.helper.make_node("Cast", [narrow], [wide], to=onnx.TensorProto.DOUBLE))
+            _declare(model.graph.output, wide, onnx.TensorProto.DOUBLE)
+        else:
+            _declare(model.graph.output, node.output[-1], onnx.TensorProto.FLOAT)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
+
+
+def with_float64_imputers(content: bytes) -> bytes:
+    """The same float64 graph without Imputers, which ONNX Runtime has in float32 alone: a choice for each number."""
+    import onnx  # noqa: PLC0415
+
+    model = onnx.ModelProto.FromString(content)
+    if not any(node.op_type == "Imputer" for node in model.graph.node):
+        return content
+    nodes: list[Any] = []
+    for place, node in enumerate(model.graph.node):
+        if node.op_type != "Imputer":
+            nodes.append(node)
+            continue
+        values = next(each.floats for each in node.attribute if each.name == "imputed_value_floats")
+        value, missing = f"adyton_imputed_{place}", f"adyton_missing_{place}"
+        model.graph.initializer.append(
+            onnx.helper.make_tensor(value, onnx.TensorProto.DOUBLE, [1, len(values)], list(values))
+        )
+        nodes.append(onnx.helper.make_node("IsNaN", [node.input[0]], [missing]))
+        nodes.append(onnx.helper.make_node("Where", [missing, value, node.input[0]], [node.output[0]]))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
+
+
+def _declare(outputs: Sequence[Any], name: str, element: int) -> None:
+    for output in outputs:
+        if output.name == name:
+            output.type.tensor_type.elem_type = element
