@@ -21,6 +21,7 @@ from db.tables import Alias, Model, Version
 from inference import bundled
 from inference.apart import examine_apart
 from inference.artifacts import ArtifactStore
+from inference.discovery import RefusedSchema, check_given, is_storable
 from inference.examination import Examined, Order, RefusedModel, examine
 from inference.listings import PRODUCTION, version_facts
 from inference.model_files import Format, RefusedFile, format_of
@@ -74,6 +75,7 @@ def register_version(
         raise InvalidValue(str(refused)) from None
     if formats is not None and kind not in formats:
         raise InvalidValue(f"this takes {' and '.join(formats)} files: others are registered on the command line")
+    _check_words(submission)
     with database.reading(EVERY_TENANT) as session:
         _check_names(session, name, submission)
     order = Order(
@@ -126,10 +128,20 @@ def _list(
     return row
 
 
+def _check_words(submission: Submission) -> None:
+    """Raises `InvalidValue` for what could not be stored, before a process is started for it."""
+    description = submission.description or ""
+    if len(description) > MAX_DESCRIPTION or not is_storable(description):
+        raise InvalidValue(f"a description has at most {MAX_DESCRIPTION} characters, of Unicode and without NUL")
+    try:
+        if submission.schema is not None:
+            check_given(submission.schema)
+    except RefusedSchema as refused:
+        raise InvalidValue(str(refused)) from None
+
+
 def _check_names(session: Session, name: str, submission: Submission) -> tuple[str, str | None]:
     """The version's name and the alias that it gets. Raises `InvalidValue` or `NameTaken`."""
-    if submission.description is not None and len(submission.description) > MAX_DESCRIPTION:
-        raise InvalidValue(f"a description has at most {MAX_DESCRIPTION} characters")
     model = find_model(session, name)
     taken = version_names_of(session, model_id=model.id) if model else set()
     aliases = {alias.name for alias in aliases_of(session, model_id=model.id)} if model else set()

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.encoders import Categories, attribute, encoded_by, plain
-from inference.features import row_core_schema
+from inference.features import MAX_INTEGER, row_core_schema
 from inference.graphs import feature_names, input_types
 from inference.onnx_files import OnnxModel
 
 MAX_NOTED_CATEGORIES = 100
 MAX_CATEGORIES = 10_000
+MAX_DEPTH = 8
+LARGEST_FLOAT = 1e300
 _TOP_WORDS = {"$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties"}
 _INSTANTS = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
@@ -33,7 +35,7 @@ def discover(estimator: Any, sample: Any | None, target: str | None, given: Mapp
     Raises `RefusedSchema` or `UnsupportedSchema`.
     """
     if given is not None:
-        _check_given(given)
+        check_given(given)
     if sample is not None and target is not None:
         if target not in sample.columns:
             raise RefusedSchema(f"the sample has no column {target}")
@@ -164,8 +166,10 @@ def _nullable(kind: str, spec: Mapping[str, Any]) -> Any:
     return [kind, "null"] if isinstance(spec["type"], list) else kind
 
 
-def _check_given(given: Any) -> None:
+def check_given(given: Any) -> None:
     """Raises `RefusedSchema` for a document of another form than an object of features."""
+    if not _is_plain(given, MAX_DEPTH):
+        raise RefusedSchema("the schema is nested too deeply, or has a number or a text that cannot be stored")
     if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
         raise RefusedSchema('the schema is a JSON object with "properties", one for each feature')
     if unknown := sorted(given.keys() - _TOP_WORDS):
@@ -177,3 +181,21 @@ def _check_given(given: Any) -> None:
     required = given.get("required", list(given["properties"]))
     if not isinstance(required, list) or sorted(map(str, required)) != sorted(given["properties"]):
         raise RefusedSchema("every feature is required; one that may be missing is nullable, and null")
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether it is JSON that databases and other readers of JSON take as well."""
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_plain(each, depth - 1) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
+    if isinstance(value, str):
+        return is_storable(value)
+    if isinstance(value, bool) or value is None:
+        return True
+    return bool(abs(value) <= (MAX_INTEGER if isinstance(value, int) else LARGEST_FLOAT))
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text has no NUL and no half of a character."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

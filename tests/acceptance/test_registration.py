@@ -363,6 +363,9 @@ BAD_SCHEMAS = {
     "bounds that leave nothing of the sample": {"properties": {"x": {"minimum": 100}}},
     "optional features": {"properties": {"x": {}}, "required": []},
     "more members": {"properties": {"x": {}}, "additionalProperties": True},
+    "a number that is too large": {"properties": {"x": {"maximum": 2**70}}},
+    "a nest": {"properties": {"x": {"examples": [[[[[[[[[1]]]]]]]]]}}},
+    "half a character": {"properties": {"x": {"title": "\ud800"}}},
     "a pattern that is none": {"properties": {"x": {"type": "string", "pattern": "("}}},
 }
 
