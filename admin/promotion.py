@@ -44,7 +44,8 @@ def promote_version(
         raise WrongState(f"version {version} cannot be loaded: {_words(error)}") from None
     with database.transaction(EVERY_TENANT) as session:
         model = named_model(session, name)
-        row = _active_version(session, model, version)
+        # Held, so that it is not retired while an alias is made to name it, nor named while it is retired.
+        row = _active_version(session, model, version, is_held=True)
         at = find_alias(session, model_id=model.id, name=alias)
         if at is None:
             at = _new_alias(session, model, alias, row, share, revision)
@@ -91,7 +92,7 @@ def retire_version(database: Database, *, actor: str, name: str, version: str) -
     """Takes a version out of use for good; its records stay. Raises `NotFound` or `WrongState`."""
     with database.transaction(EVERY_TENANT) as session:
         model = named_model(session, name)
-        row = _active_version(session, model, version)
+        row = _active_version(session, model, version, is_held=True)
         for alias in aliases_of(session, model_id=model.id):
             if row.id in (alias.version_id, alias.canary_version_id):
                 raise WrongState(f"{alias.name} names version {version}: promote another one first")
@@ -122,8 +123,8 @@ def _new_alias(
     return alias
 
 
-def _active_version(session: Session, model: Model, name: str) -> Version:
-    row = find_version(session, model_id=model.id, name=name)
+def _active_version(session: Session, model: Model, name: str, *, is_held: bool = False) -> Version:
+    row = find_version(session, model_id=model.id, name=name, is_held=is_held)
     if row is None or row.status != "active":
         raise NotFound(f"the model {model.name} has no version {name}")
     return row

@@ -51,8 +51,10 @@ def find_model(session: Session, name: str) -> Model | None:
     return session.scalar(select(Model).where(Model.name == name))
 
 
-def find_version(session: Session, *, model_id: str, name: str) -> Version | None:
-    return session.scalar(select(Version).where(Version.model_id == model_id, Version.name == name))
+def find_version(session: Session, *, model_id: str, name: str, is_held: bool = False) -> Version | None:
+    """A version, retired ones too. Held, nobody else changes it in this transaction (SQLite has one writer anyway)."""
+    found = select(Version).where(Version.model_id == model_id, Version.name == name)
+    return session.scalar(found.with_for_update() if is_held else found)
 
 
 def version_names_of(session: Session, *, model_id: str) -> set[str]:
