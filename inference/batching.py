@@ -26,6 +26,8 @@ logger = logging.getLogger("adyton.inference")
 PLACES = 2
 #: A call that runs for longer is no reason to wait for it: the next one starts beside it.
 GATHER_SECONDS = 0.05
+#: A call that runs for longer gets a thread of its own: other versions do not wait for it.
+LONG_SECONDS = 1.0
 #: So many calls that hang one after another take a version out, and for so long.
 HANGS_IN_A_ROW = 3
 OUT_SECONDS = 60.0
@@ -49,13 +51,15 @@ class _Item:
 class _Run:
     """One computation on the pool, for one caller or several."""
 
-    __slots__ = ("is_hung", "items", "patience", "started_at")
+    __slots__ = ("alarm", "is_hung", "is_replaced", "items", "started_at")
 
     def __init__(self, items: list[_Item], started_at: float) -> None:
         self.items = items
         self.started_at = started_at
+        self.is_replaced = False
         self.is_hung = False
-        self.patience: asyncio.TimerHandle | None = None
+        #: Rings when it has become long, and then when it hangs.
+        self.alarm: asyncio.TimerHandle | None = None
 
 
 class Lane:
@@ -100,7 +104,7 @@ class Lane:
         while self._waiting and self._has_place(loop.time()) and (items := self._take()):
             run = _Run(items, loop.time())
             self._runs.add(run)
-            run.patience = loop.call_later(self._patience_seconds, self._give_up, run)
+            run.alarm = loop.call_later(min(LONG_SECONDS, self._patience_seconds), self._grow_long, run)
             self._pool.submit(partial(self._work, run, loop))
         if self._waiting and self._alarm is None and len(self._runs) < PLACES:
             # Whoever waits for a call waits a moment only; a lone caller costs no alarm.
@@ -139,11 +143,12 @@ class Lane:
             loop.call_soon_threadsafe(self._finish, run, answers)
 
     def _finish(self, run: _Run, answers: list[Predictions | Exception]) -> None:
-        if run.patience is not None:
-            run.patience.cancel()
+        if run.alarm is not None:
+            run.alarm.cancel()
         self._runs.discard(run)
-        if run.is_hung:
+        if run.is_replaced:
             self._pool.take_back_one()
+        if run.is_hung:
             logger.warning("a call of %s that hung has ended", self._name)
         else:
             self._hangs_in_a_row = 0
@@ -156,12 +161,17 @@ class Lane:
                 item.future.set_result(answer)
         self._start()
 
+    def _grow_long(self, run: _Run) -> None:
+        run.is_replaced = self._pool.replace_one()
+        left = self._patience_seconds - LONG_SECONDS
+        run.alarm = asyncio.get_running_loop().call_later(max(0.0, left), self._give_up, run)
+
     def _give_up(self, run: _Run) -> None:
         """A call has taken longer than any request may: nobody waits for it any more, and it cannot be stopped."""
         run.is_hung = True
+        run.is_replaced = run.is_replaced or self._pool.replace_one(is_hung=True)
         self._hangs_in_a_row += 1
         self._out_until = time.monotonic() + OUT_SECONDS
-        self._pool.give_up_one()
         logger.error("a call of %s has not ended in %g s", self._name, self._patience_seconds)
         for item in run.items:
             if not item.future.done():

@@ -9,14 +9,13 @@ from queue import Empty, SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
-#: Many more than processors: a version has two at most, so that few that hang do not stop the others.
-THREADS = max(16, 4 * (os.cpu_count() or 1))
+THREADS = max(4, 2 * (os.cpu_count() or 1))
 
 Work = Callable[[], None]
 
 
 class Pool:
-    """So many computations at once. One that hangs is given up: another thread takes its place, until it ends.
+    """So many computations at once, and as many again of those that take long: others do not wait for them.
 
     The threads are daemons: a computation that never ends must not keep the process from ending.
     """
@@ -25,7 +24,7 @@ class Pool:
         self._threads = threads
         self._started = 0
         self._idle = 0
-        self._given_up = 0
+        self._replaced = 0
         #: Counted up when a library was loaded that may have brought threads of its own.
         self._generation = 0
         self._lock = threading.Lock()
@@ -37,19 +36,22 @@ class Pool:
             self._queue.put(work)
             if self._idle:
                 self._idle -= 1
-            elif self._started - self._given_up < self._threads:
+            elif self._started - self._replaced < self._threads:
                 self._start()
 
-    def give_up_one(self) -> None:
-        """Whatever hangs holds its thread and no longer a place: there is another thread instead."""
+    def replace_one(self, *, is_hung: bool = False) -> bool:
+        """Starts a thread instead of one that takes long; for one that hangs always, otherwise while there are few."""
         with self._lock:
-            self._given_up += 1
+            if self._replaced >= self._threads and not is_hung:
+                return False
+            self._replaced += 1
             self._start()
+        return True
 
     def take_back_one(self) -> None:
-        """What hung has ended after all: there is a thread too many."""
+        """What was replaced has ended: there is a thread too many."""
         with self._lock:
-            self._given_up -= 1
+            self._replaced -= 1
             self._queue.put(None)
 
     def libraries_changed(self) -> None:

@@ -14,7 +14,9 @@ from numpy.testing import assert_allclose
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from inference.batching import PLACES
 from inference.bundled import train
+from inference.pool import THREADS
 from tests.support.estimators import matrix
 from tests.support.site import IRIS
 from tests.support.toy_models import Burns, Hangs, LooksAround, Raises, WrongShape
@@ -33,13 +35,14 @@ def toy(site, name, model):
 @pytest.mark.alone
 def test_health_answers_while_everything_computes(site, serve):
     """A predict of 3 seconds, and a pool full of computations: `/health` within 50 ms, and other models answer."""
-    slow, busy = toy(site, "slow", Hangs(3)), toy(site, "busy", Burns(3))
+    slow = toy(site, "slow", Hangs(3))
+    # Four times as many computations as there are threads to begin with.
+    busy = [toy(site, f"busy-{number}", Burns(3)) for number in range(4 * THREADS // PLACES)]
     server, key = serve(site), site.key()
     worst, others = 0.0, []
     with httpx.Client(base_url=server.url, timeout=30, headers={"X-API-Key": key}) as client:
         client.post("/predict", json=IRIS)
-        bodies = [(slow, TRIGGER)] * 3 + [(busy, TRIGGER)] * 3
-        sockets = [ask(server.port, path, key, body) for path, body in bodies]
+        sockets = [ask(server.port, path, key, TRIGGER) for path in [slow, *busy] for _ in range(PLACES)]
         end = time.monotonic() + 3
         while time.monotonic() < end:
             begun = time.perf_counter()

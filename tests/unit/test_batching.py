@@ -164,6 +164,24 @@ async def test_calls_that_hang_one_after_another_take_a_version_out_for_a_while(
     assert (await version.run([{"x": 1}])).labels == [2]
 
 
+async def test_calls_that_take_long_keep_other_versions_waiting_for_a_moment_only(monkeypatch):
+    """However patient their own callers are; and as many threads as there are in addition, not more."""
+    monkeypatch.setattr(batching, "LONG_SECONDS", 0.05)
+    pool, held = Pool(2), Compute()
+    held.may_go_on.clear()
+    long = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=60) for n in range(3)]
+    tasks = [await started(version.run([{"x": 1}])) for version in long[:1] for _ in range(2)]
+    other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=60)
+    assert (await asyncio.wait_for(other.run([{"x": 4}]), 5)).labels == [8]
+    tasks += [await started(version.run([{"x": 1}])) for version in long[1:] for _ in range(2)]
+    await until(lambda: pool._started == 4)
+    await asyncio.sleep(0.2)
+    assert pool._started == 4
+    held.may_go_on.set()
+    await asyncio.gather(*tasks)
+    await until(lambda: (pool._replaced, pool._started) == (0, 2))
+
+
 async def test_what_hangs_takes_no_thread_from_other_versions():
     """However many hang, the pool has as many threads for the others as before."""
     pool, held = Pool(2), Compute()
@@ -175,4 +193,4 @@ async def test_what_hangs_takes_no_thread_from_other_versions():
     for n in range(20):
         assert (await other.run([{"x": n}])).labels == [2 * n]
     held.may_go_on.set()
-    await until(lambda: (pool._given_up, pool._started) == (0, 2))
+    await until(lambda: (pool._replaced, pool._started) == (0, 2))
