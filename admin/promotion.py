@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
 from inference.listings import PRODUCTION
+from inference.loading import reason_of
 
 MAX_HISTORY = 50
 
@@ -41,7 +41,7 @@ def promote_version(
     try:
         trial(model, candidate)
     except Exception as error:  # noqa: BLE001  a model may raise anything
-        raise WrongState(f"version {version} cannot be loaded: {_words(error)}") from None
+        raise WrongState(f"version {version} cannot be loaded: {reason_of(error)}") from None
     with database.transaction(EVERY_TENANT) as session:
         model = named_model(session, name)
         # Held, so that it is not retired while an alias is made to name it, nor named while it is retired.
@@ -133,10 +133,3 @@ def _active_version(session: Session, model: Model, name: str, *, is_held: bool 
 def _is_active(session: Session, version_id: str) -> bool:
     row = session.get(Version, version_id)
     return row is not None and row.status == "active"
-
-
-def _words(error: Exception) -> Any:
-    from inference.artifacts import AlteredArtifact  # noqa: PLC0415
-    from inference.model_files import RefusedFile  # noqa: PLC0415
-
-    return str(error) if isinstance(error, AlteredArtifact | RefusedFile) else type(error).__name__

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines import LABEL_TYPES, Tie, TrainedEngine, parts_of_estimator
+from inference.engines import LABEL_TYPES, Tie, TrainedEngine
+from inference.estimators import parts_of
 from inference.features import is_nullable, is_text
 from inference.graphs import Graph, GraphAnswer
 from inference.independence import is_independent_to_the_bit
@@ -87,13 +88,13 @@ def _why_not(
     """What a test on finitely many rows could not vouch for."""
     if not trials.random:
         return "the model raises an error on rows that its schema allows"
-    if any(type(part).__name__.endswith("Vectorizer") for part in parts_of_estimator(estimator)) or kind == "texts":
+    if any(type(part).__name__.endswith("Vectorizer") for part in parts_of(estimator)) or kind == "texts":
         return "text is taken apart by the trained model alone: no test covers every language"
     if any(is_text(spec) and is_nullable(spec) for spec in document["properties"].values()):
         return "a text that may be missing has no form in a compiled model"
     if trained.class_names and not isinstance(trained.class_names[0], str):
         return "classifiers of several outputs are served as trained"
-    if not type(estimator).__module__.startswith(("sklearn.", "imblearn.")):
+    if not type(estimator).__module__.startswith("sklearn."):
         return f"{type(estimator).__module__.partition('.')[0]} models are served as trained"
     return None
 
@@ -106,7 +107,7 @@ def _ways(estimator: Any, kind: Kind, document: Mapping[str, Any], *, may_round:
         return with_float64_imputers(_convert(estimator, kind, document, "float64"))
 
     yield "float64", exact
-    if any(hasattr(part, "tree_") for part in parts_of_estimator(estimator)):
+    if any(hasattr(part, "tree_") for part in parts_of(estimator)):
         yield "float64, trees in float32", lambda: with_float32_trees(exact(), widen=True)
         yield "float64, trees and what follows in float32", lambda: with_float32_trees(exact(), widen=False)
     if may_round:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.estimators import is_scikit_learns_own
 from inference.graphs import BeyondGraph, Graph, require_float32
 from inference.inputs import Inputs, Row
 from inference.outputs import ClassNames, Predictions, predict_with
@@ -188,47 +189,3 @@ class Tie(NamedTuple):
             return np.asarray(two[:, 1] - two[:, 0])
         two = np.partition(scores, -2, axis=1)
         return np.asarray(two[:, -1] - two[:, -2])
-
-
-def parts_of_estimator(estimator: Any) -> list[Any]:
-    """The estimator and every estimator that its parameters or its fitted steps hold."""
-    found: list[Any] = []
-    waiting = [estimator]
-    while waiting:
-        each = waiting.pop()
-        if any(each is known for known in found):
-            continue
-        found.append(each)
-        waiting.extend(_parts(each))
-    return found
-
-
-def _parts(estimator: Any) -> list[Any]:
-    """Those right below it: steps of a pipeline, transformers of columns, members of an ensemble, what it wraps."""
-    below: list[Any] = [step for _, step in getattr(estimator, "steps", ())]
-    below += [each[1] for each in getattr(estimator, "transformers_", ())]
-    below += [each[1] for each in getattr(estimator, "transformer_list", ())]
-    for name in ("estimator_", "best_estimator_", "final_estimator_", "regressor_", "transformer_"):
-        below.append(getattr(estimator, name, None))
-    members = getattr(estimator, "estimators_", None)
-    if members is not None:
-        below += list(np.ravel(np.asarray(members, dtype=object)))[:3]
-    return [each for each in below if hasattr(each, "get_params")]
-
-
-def is_scikit_learns_own(estimator: Any) -> bool:
-    """Whether no part of it is a function of somebody's own, which could take as long as it likes."""
-    return all(
-        type(part).__module__.startswith("sklearn.") and type(part).__name__ != "FunctionTransformer"
-        for part in parts_of_estimator(estimator)
-    )
-
-
-def use_one_thread(estimator: Any) -> None:
-    """Many callers keep the processors busy; starting threads for one row costs milliseconds."""
-    for part in parts_of_estimator(estimator):
-        is_booster = type(part).__module__.startswith(("xgboost.", "lightgbm."))
-        if is_booster or isinstance(getattr(part, "n_jobs", None), int):
-            part.n_jobs = 1
-        if is_booster and hasattr(part, "get_booster"):
-            part.get_booster().set_param({"nthread": 1})

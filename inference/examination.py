@@ -7,20 +7,14 @@ import resource
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from inference.compilation import Compiled, as_trained, compile_tested
 from inference.discovery import RefusedSchema, discover, features_of
-from inference.engines import (
-    Engine,
-    GraphEngine,
-    TrainedEngine,
-    compiled_engine,
-    parts_of_estimator,
-    use_one_thread,
-)
+from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
+from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.graphs import Graph
 from inference.independence import is_independent, is_near
@@ -32,7 +26,6 @@ from inference.samples import RefusedSample, read_sample, rows_of
 from inference.schema import RowSchema
 from inference.trial_rows import SEED, random_rows, trials_of
 
-MEMORY_BYTES = 16 << 30
 #: What the answers to so many rows may take of memory beyond what the model takes itself.
 MAX_COMPUTED_BYTES = 512 << 20
 _ALONE_ROWS = 16
@@ -73,8 +66,9 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
             frame = None if sample is None else read_sample(sample, order.sample_name or "")
             # What was observed of sensitive features is gone before anything is tried with what is left.
             document = without_personal_notes(discover(estimator, frame, order.target, order.given))
-            rows = _sample_rows(frame, document)
-            return _examine_opened(estimator, document, rows, frame, order)
+            schema = RowSchema(document, _MANY_ROWS)
+            rows = _sample_rows(frame, document, schema)
+            return _examine_opened(estimator, document, rows, schema, frame, order)
     except (RefusedFile, RefusedSample, RefusedSchema, UnsupportedSchema) as refused:
         raise RefusedModel(str(refused)) from None
     except (NotServable, NotComputable) as refused:
@@ -82,48 +76,68 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
         raise RefusedModel(f"the model cannot be served: {words}") from None
 
 
-def _examine_opened(estimator: Any, document: dict[str, Any], rows: list[Row], frame: Any, order: Order) -> Examined:
-    schema = RowSchema(document, _MANY_ROWS)
+def _examine_opened(
+    estimator: Any, document: dict[str, Any], rows: list[Row], schema: RowSchema, frame: Any, order: Order
+) -> Examined:
     asked = rows or [_example(schema)]
-    others = random_rows(document["properties"], rows, np.random.default_rng(SEED))[:_ALONE_ROWS]
     if isinstance(estimator, OnnxModel):
-        graph = Graph(estimator.content, schema.names)
-        engine: Engine = GraphEngine(graph, _graph_classes(estimator, graph, asked))
-        kind: Kind = "matrix"
-        compiled = Compiled(None, {"engine": "onnx", "reason": "registered as ONNX: it is the trained model"})
+        found = _of_graph(estimator, schema, asked)
     else:
-        if not hasattr(estimator, "predict"):
-            raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
-        if any(getattr(part, "input", "content") != "content" for part in parts_of_estimator(estimator)):
-            raise NotServable("it takes texts for names of files, which callers would choose")
-        use_one_thread(estimator)
-        kind, names = _tried(estimator, document, asked, frame)
-        trained = TrainedEngine(estimator, inputs_of(kind, document), names)
-        trials = trials_of(estimator, document["properties"], rows, trained)
-        engine, compiled = trained, as_trained("--engine sklearn")
-        if order.is_compiled:
-            compiled = compile_tested(estimator, kind, document, trials, trained)
-        if compiled.model is not None:
-            engine = compiled_engine(compiled.model, schema.names, trained, compiled.report)
-        others = [*trials.random[:_ALONE_ROWS], *trials.near_ties]
-    _require_answers(engine, asked)
-    _require_example(engine, schema)
+        found = _of_estimator(estimator, document, rows, asked, frame, is_compiled=order.is_compiled)
+    _require_answers(found.engine, asked)
+    _require_example(found.engine, schema)
     report = {
         "format": order.format,
-        "input": kind,
-        "classes": engine.class_names,
-        "batches": _is_independent(engine, [*asked[:_ALONE_ROWS], *others]),
+        "input": found.kind,
+        "classes": found.engine.class_names,
+        "batches": _is_independent(found.engine, [*asked[:_ALONE_ROWS], *found.telling]),
         "sample_rows": len(rows),
-        **compiled.report,
+        **found.compiled.report,
     }
-    return Examined(document, report, compiled.model)
+    return Examined(document, report, found.compiled.model)
 
 
-def _sample_rows(frame: Any | None, document: Mapping[str, Any]) -> list[Row]:
+class _Found(NamedTuple):
+    """What will serve; `telling` are rows that show whether an answer depends on the rows beside it."""
+
+    engine: Engine
+    kind: Kind
+    compiled: Compiled
+    telling: Sequence[Row]
+
+
+def _of_graph(model: OnnxModel, schema: RowSchema, asked: Sequence[Row]) -> _Found:
+    graph = Graph(model.content, schema.names)
+    engine = GraphEngine(graph, _graph_classes(model, graph, asked))
+    compiled = Compiled(None, {"engine": "onnx", "reason": "registered as ONNX: it is the trained model"})
+    drawn = random_rows(schema.document["properties"], asked, np.random.default_rng(SEED))
+    return _Found(engine, "matrix", compiled, drawn[:_ALONE_ROWS])
+
+
+def _of_estimator(
+    estimator: Any, document: dict[str, Any], rows: list[Row], asked: Sequence[Row], frame: Any, *, is_compiled: bool
+) -> _Found:
+    if not hasattr(estimator, "predict"):
+        raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
+    if reads_files(estimator):
+        raise NotServable("it takes texts for names of files, which callers would choose")
+    use_one_thread(estimator)
+    kind, trained = _tried(estimator, document, asked, frame)
+    trials = trials_of(estimator, document["properties"], rows, trained)
+    telling = [*trials.random[:_ALONE_ROWS], *trials.near_ties]
+    compiled = as_trained("--engine sklearn")
+    if is_compiled:
+        compiled = compile_tested(estimator, kind, document, trials, trained)
+    if compiled.model is None:
+        return _Found(trained, kind, compiled, telling)
+    engine = compiled_engine(compiled.model, list(document["properties"]), trained, compiled.report)
+    return _Found(engine, kind, compiled, telling)
+
+
+def _sample_rows(frame: Any | None, document: Mapping[str, Any], schema: RowSchema) -> list[Row]:
     """The sample's rows that the schema allows. Raises `RefusedSample` if it allows none."""
     if frame is None:
         return []
-    schema = RowSchema(document, _MANY_ROWS)
     rows: list[Row] = [row for row in rows_of(features_of(frame, document)) if schema.allows(row)]
     if not rows:
         raise RefusedSample("the schema refuses every row of the sample")
@@ -139,8 +153,8 @@ def _example(schema: RowSchema) -> Row:
 
 def _tried(
     estimator: Any, document: Mapping[str, Any], rows: Sequence[Row], frame: Any | None
-) -> tuple[Kind, ClassNames | None]:
-    """The form of input in which the model answers rows, and its classes. Raises `RefusedModel`.
+) -> tuple[Kind, TrainedEngine]:
+    """The form of input in which the model answers rows, and the engine that gives it that. Raises `RefusedModel`.
 
     It answers them in that form as it answers the sample itself, where there is one.
     """
@@ -149,14 +163,14 @@ def _tried(
     failure: Exception | None = None
     for kind in _kinds(document):
         try:
-            given = inputs_of(kind, document)(some)
-            names = class_names_of(estimator, given)
-            found = TrainedEngine(estimator, inputs_of(kind, document), names).compute(some)
+            inputs = inputs_of(kind, document)
+            engine = TrainedEngine(estimator, inputs, class_names_of(estimator, inputs(some)))
+            found = engine.compute(some)
         except Exception as error:  # noqa: BLE001  a model may raise anything
             failure = error
             continue
         if expected is None or is_near(found.labels, expected):
-            return kind, names
+            return kind, engine
         failure = failure or NotServable("rows that come as JSON are answered otherwise than the sample itself")
     if isinstance(failure, NotServable | NotComputable):
         raise failure

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inference.artifacts import AlteredArtifact, ArtifactStore
-from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine, use_one_thread
+from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
+from inference.estimators import use_one_thread
 from inference.graphs import Graph
 from inference.inputs import inputs_of
 from inference.listings import ModelListing, VersionListing
-from inference.model_files import open_model
+from inference.model_files import RefusedFile, open_model
 from inference.onnx_files import OnnxModel
 from inference.outputs import ClassNames
 from inference.pool import Pool
@@ -34,6 +35,11 @@ class ServedVersion:
     @property
     def class_names(self) -> ClassNames | None:
         return self.runner.engine.class_names
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a version could not be loaded: in our words, or by the kind of error, since a model's words may hold rows."""
+    return str(error) if isinstance(error, AlteredArtifact | RefusedFile) else type(error).__name__
 
 
 def _quieten() -> None:

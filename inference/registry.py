@@ -16,10 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
 
-from inference.artifacts import AlteredArtifact
 from inference.listings import PRODUCTION, AliasListing, ModelListing, VersionListing
-from inference.loading import Loader, ServedVersion
-from inference.model_files import RefusedFile
+from inference.loading import Loader, ServedVersion, reason_of
 
 #: A version that could not be loaded is not tried again for so long by those who ask for it.
 RETRY_SECONDS = 10.0
@@ -130,16 +128,21 @@ class Registry:
 
     def _prepared(self, listing: ModelListing, before: ModelListing | None) -> ModelListing:
         """The model with its aliases where they can be: moved if what they name is loaded, or else as they were."""
-        aliases: dict[str, AliasListing] = {}
-        for name, alias in listing.aliases.items():
-            failed = [each for each in alias.targets if not self._has(listing, listing.versions[each])]
-            was = before.aliases.get(name) if before is not None else None
-            if alias.version in failed:
-                is_there = was is not None and set(was.targets) <= listing.versions.keys()
-                aliases[name] = was if was is not None and is_there else alias
-            else:
-                aliases[name] = AliasListing(alias.version) if failed else alias
+        aliases = {
+            name: self._settled(listing, alias, before.aliases.get(name) if before is not None else None)
+            for name, alias in listing.aliases.items()
+        }
         return replace(listing, aliases=aliases)
+
+    def _settled(self, model: ModelListing, alias: AliasListing, before: AliasListing | None) -> AliasListing:
+        failed = [name for name in alias.targets if not self._has(model, model.versions[name])]
+        if not failed:
+            return alias
+        if alias.version not in failed:
+            # The canary alone is missing: its share is answered as everybody's.
+            return AliasListing(alias.version)
+        is_there = before is not None and set(before.targets) <= model.versions.keys()
+        return before if before is not None and is_there else alias
 
     def _has(self, model: ModelListing, version: VersionListing) -> bool:
         """Whether the version is loaded, or can be; past the bound it is loaded when somebody asks for it."""
@@ -189,9 +192,7 @@ class Registry:
 
     def _note_failure(self, model: ModelListing, version: VersionListing, error: BaseException) -> None:
         self._failed_at[version.id] = time.monotonic()
-        # A model's own words may hold rows; ours do not.
-        words = str(error) if isinstance(error, AlteredArtifact | RefusedFile) else type(error).__name__
-        logger.error("model %s version %s cannot be served: %s", model.name, version.name, words)
+        logger.error("model %s version %s cannot be served: %s", model.name, version.name, reason_of(error))
 
 
 def _restricted(models: Models, now: Mapping[str, ModelListing]) -> dict[str, ModelListing]:

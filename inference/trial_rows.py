@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines import TrainedEngine, parts_of_estimator
+from inference.engines import TrainedEngine
+from inference.estimators import parts_of
 from inference.features import example_of, is_nullable, is_text, is_valid, kind_of
 from inference.inputs import Row
 from inference.outputs import NotComputable, Predictions
@@ -185,10 +186,7 @@ def _bisected(
 
 def threshold_rows(estimator: Any, names: Sequence[str], rows: Sequence[Row], random: np.random.Generator) -> list[Row]:
     """Rows at the thresholds of trees that see the features themselves, and at the nearest numbers to either side."""
-    trees = [part.tree_ for part in parts_of_estimator(estimator) if hasattr(part, "tree_")]
-    members = getattr(estimator, "estimators_", None)
-    if members is not None:
-        trees = [each.tree_ for each in np.ravel(np.asarray(members, dtype=object)) if hasattr(each, "tree_")]
+    trees = [part.tree_ for part in parts_of(estimator) if hasattr(part, "tree_")]
     if not trees or hasattr(estimator, "steps") or any(tree.n_features != len(names) for tree in trees):
         return []
     splits = [(int(feature), float(threshold)) for tree in trees

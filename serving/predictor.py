@@ -8,6 +8,7 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import orjson
@@ -96,20 +97,16 @@ class Predictor:
         answer = form.render(call.request_id, served, predictions)
         record = _record(call, principal, ANSWERED, 200)
         record.inference_us = inference_us
-        record.inputs = await self._redacted(served, rows, principal, size)
+        redact = partial(self._redactor(served).inputs, rows, principal.fingerprint_key)
+        # Text is searched by many patterns, at up to a microsecond a character.
+        is_long = served.schema.has_text and size > INLINE_TEXT_BYTES
+        record.inputs = await asyncio.to_thread(redact) if is_long else redact()
         record.outputs = orjson.dumps(predictions).decode()
         if len(rows) == 1:
             record.fingerprint = row_fingerprint(principal.fingerprint_key, served.model, rows[0])
         call.is_in_log = True
         await self._log.append(record)
         return answer
-
-    async def _redacted(self, served: ServedVersion, rows: list[Row], principal: Partner, size: int) -> str:
-        redact = self._redactor(served).inputs
-        if served.schema.has_text and size > INLINE_TEXT_BYTES:
-            # Text is searched by many patterns, at up to a microsecond a character.
-            return await asyncio.to_thread(redact, rows, principal.fingerprint_key)
-        return redact(rows, principal.fingerprint_key)
 
     def note_refusal(self, call: Call, principal: Partner, problem: str, status: int) -> None:
         """Has a known caller's refusal, or the service's own failure, written to the log without waiting for it."""

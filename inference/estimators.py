@@ -1,0 +1,75 @@
+"""What an estimator is made of: steps, members, transformers and whatever else it holds, however it holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+_OURS = ("sklearn.", "numpy", "scipy.")
+
+
+def parts_of(estimator: Any) -> list[Any]:
+    """The estimator and every estimator within it, each once."""
+    found: dict[int, Any] = {}
+    waiting = [estimator]
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in found:
+            found[id(part)] = part
+            waiting += [value for value in _values_of(part) if hasattr(value, "get_params")]
+    return list(found.values())
+
+
+def is_scikit_learns_own(estimator: Any) -> bool:
+    """Whether no part of it is code of somebody's own, which could take as long as it likes."""
+    return all(
+        type(part).__module__.startswith("sklearn.") and not any(map(_is_foreign_function, _values_of(part)))
+        for part in parts_of(estimator)
+    )
+
+
+def reads_files(estimator: Any) -> bool:
+    """Whether some part of it takes texts for names of files (a vectorizer's `input`), which callers would choose."""
+    return any(getattr(part, "input", "content") != "content" for part in parts_of(estimator))
+
+
+def use_one_thread(estimator: Any) -> None:
+    """Many callers keep the processors busy; starting threads for one row costs milliseconds."""
+    for part in parts_of(estimator):
+        is_booster = type(part).__module__.startswith(("xgboost.", "lightgbm."))
+        if is_booster or isinstance(getattr(part, "n_jobs", None), int):
+            part.n_jobs = 1
+        if is_booster and hasattr(part, "get_booster"):
+            part.get_booster().set_param({"nthread": 1})
+
+
+def _values_of(part: Any) -> Iterator[Any]:
+    """What its attributes hold, and what is in their lists, tuples, dictionaries and arrays of objects."""
+    waiting, seen = [getattr(part, "__dict__", {})], set()
+    while waiting:
+        value = waiting.pop()
+        inside = _inside(value)
+        if inside is None:
+            yield value
+        elif id(value) not in seen:
+            seen.add(id(value))
+            waiting += inside
+
+
+def _inside(value: Any) -> list[Any] | None:
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        items: list[Any] = value.ravel().tolist()
+        return items
+    return None
+
+
+def _is_foreign_function(value: Any) -> bool:
+    if not callable(value) or isinstance(value, type | np.ufunc) or hasattr(value, "get_params"):
+        return False
+    return not (getattr(value, "__module__", None) or "").startswith(_OURS)
