@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
@@ -29,9 +30,9 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
     )  # fmt: skip
     # Before the program runs, whose event loop this test shares.
     asked = [(trained.given, rows_of(trained.frame))]
-    if trained.is_compiled and isinstance(trained.given, np.ndarray) and has_labels(trained):
-        placed = on_the_boundary(trained.estimator, trained.given)
-        asked.append((placed, [dict(zip(trained.frame.columns, row, strict=True)) for row in placed.tolist()]))
+    if trained.is_compiled and has_labels(trained):
+        placed = on_the_boundary(trained)
+        asked.append((placed if isinstance(trained.given, pd.DataFrame) else placed.to_numpy(), rows_of(placed)))
     async with site.client(site.key()) as client:
         (version,) = (await client.get(f"/v1/models/{name}")).json()["version_details"]
         example = await client.post(f"/v1/models/{name}/predict", json=version["example"])
@@ -91,23 +92,33 @@ def has_labels(trained):
     return not is_number(np.asarray(trained.estimator.predict(trained.given[:2])).tolist()[0])
 
 
-def on_the_boundary(estimator, given):
+def on_the_boundary(trained):
     """10,000 rows between which and their neighbours the label changes, found otherwise than the program finds them.
 
-    Each is moved along a random direction from a row until the label changes, and then by halves to the last bit.
+    The numbers of each are moved along a random direction from a row until the label changes, and then by halves to
+    the last bit.
     """
     random = np.random.default_rng(7)
-    spread = given.std(axis=0) + 1e-12
-    placed: list[np.ndarray] = []
+    numbers = [name for name in trained.frame.columns if trained.frame[name].dtype.kind == "f"]
+    spread = trained.frame[numbers].std().to_numpy() + 1e-12
+
+    def label(rows):
+        given = rows if isinstance(trained.given, pd.DataFrame) else rows.to_numpy()
+        return np.asarray(trained.estimator.predict(given))
+
+    placed = []
     while sum(map(len, placed)) < BOUNDARY_ROWS:
-        start = given[random.integers(0, len(given), 6000)]
-        end = start + random.normal(size=start.shape) * spread * random.choice([0.5, 2.0, 6.0], (len(start), 1))
-        changes = np.asarray(estimator.predict(start) != estimator.predict(end))
-        low, high = start[changes][:2500], end[changes][:2500]
-        label = estimator.predict(low)
+        low = trained.frame.iloc[random.integers(0, len(trained.frame), 6000)].reset_index(drop=True)
+        high = low.copy()
+        far = random.choice([0.5, 2.0, 6.0], (len(low), 1))
+        high[numbers] += random.normal(size=(len(low), len(numbers))) * spread * far
+        changes = label(low) != label(high)
+        low, high = (rows[changes][:2500].reset_index(drop=True) for rows in (low, high))
+        at, middle = label(low), low.copy()
         for _ in range(60):
-            middle = low + (high - low) / 2
-            same = np.asarray(estimator.predict(middle) == label)[:, None]
-            low, high = np.where(same, middle, low), np.where(same, high, middle)
+            middle[numbers] = low[numbers] + (high[numbers] - low[numbers]) / 2
+            same = (label(middle) == at)[:, None]
+            low[numbers] = np.where(same, middle[numbers], low[numbers])
+            high[numbers] = np.where(same, high[numbers], middle[numbers])
         placed += [low, high]
-    return np.vstack(placed)[:BOUNDARY_ROWS]
+    return pd.concat(placed, ignore_index=True)[:BOUNDARY_ROWS]

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from db.reach import EVERY_TENANT
-from tests.acceptance.test_administration import contents
+from tests.support.contents import contents
 from tests.support.people import client_of
 from tests.support.raw import exchange
 from tests.support.site import IRIS
