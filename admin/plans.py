@@ -14,10 +14,10 @@ from admin.shown import shown_plan
 from db.changes import announce
 from db.database import ChangedMeanwhile, Database
 from db.events import record_event
-from db.ids import uuid7
 from db.plans import find_plan
 from db.reach import EVERY_TENANT, NO_TENANT
 from db.tables import Plan
+from values.ids import uuid7
 
 MAX_CONCURRENCY = 1_000_000
 

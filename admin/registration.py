@@ -15,17 +15,17 @@ from admin.models import announce_model
 from admin.promotion import move_alias
 from db.catalogue import aliases_of, find_alias, find_model, read_catalogue, version_names_of
 from db.database import Database
-from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
-from inference import bundled
-from inference.apart import examine_apart
+from examination import bundled
+from examination.apart import examine_apart
+from examination.discovery import RefusedSchema, check_given, is_storable
+from examination.examine import Examined, Order, RefusedModel, examine
+from examination.samples import sample_bytes
 from inference.artifacts import ArtifactStore
-from inference.discovery import RefusedSchema, check_given, is_storable
-from inference.examination import Examined, Order, RefusedModel, examine
 from inference.listings import PRODUCTION, version_facts
 from inference.model_files import Format, RefusedFile, format_of
-from inference.samples import sample_bytes
+from values.ids import uuid7
 
 MAX_DESCRIPTION = 2_000
 #: What the admin API takes: files that run no code when they are opened.

@@ -17,7 +17,6 @@ from auth.keyring import Keyring
 from db.changes import announce
 from db.database import Database
 from db.events import record_event
-from db.ids import uuid7
 from db.keys import delete_keys
 from db.plans import DEFAULT_PLAN
 from db.prediction_log import erase_contents
@@ -26,6 +25,7 @@ from db.tables import Grant, Tenant
 from db.tenants import find_tenant, plan_of
 from db.users import delete_users
 from db.wrapped_secrets import destroy_wrapped
+from values.ids import uuid7
 
 #: Records erased in one transaction: the log's writer waits for no more than these.
 ERASED_AT_ONCE = 1000

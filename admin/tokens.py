@@ -11,15 +11,16 @@ from db.keys import find_key
 from db.reach import EVERY_TENANT
 from db.revoked_tokens import add_revoked
 from db.users import find_user
+from values.subjects import Subject
 
 
-def end_token(database: Database, *, subject: str, token_id: str, expires_at: datetime) -> None:
+def end_token(database: Database, *, subject: Subject, token_id: str, expires_at: datetime) -> None:
     """Ends a token that was verified; within a second nothing accepts it. Ending it twice changes nothing."""
     with database.transaction(EVERY_TENANT) as session:
         if not add_revoked(session, token_id, expires_at):
             return
-        kind, _, id_ = subject.partition(":")
-        found = (find_key if kind == "key" else find_user)(session, id_, tenant_id=EVERY_TENANT)
+        find = find_key if subject.kind == "key" else find_user
+        found = find(session, subject.id, tenant_id=EVERY_TENANT)
         tenant = found[1] if found else None
         record_event(
             session, actor=subject, verb="token.revoke", object_id=token_id, tenant_id=tenant.id if tenant else None

@@ -17,10 +17,11 @@ from auth.principal import Role
 from db.changes import announce
 from db.database import Database
 from db.events import record_event
-from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from db.tables import Tenant, User
 from db.users import find_user, find_user_by_email
+from values.ids import uuid7
+from values.subjects import Subject
 
 MAX_EMAIL = 254
 # What a mail server makes of the rest is its own affair; this keeps out what cannot be one.
@@ -96,7 +97,7 @@ def change_password(database: Database, *, user_id: str, password: str, generati
         user = _user_of(session, user_id, generation)
         revise(user, None)
         user.password_digest, user.must_change_password = digest, False
-        _end_tokens(session, f"user:{user.id}", "user.password", user)
+        _end_tokens(session, Subject.of_user(user.id), "user.password", user)
 
 
 def disable_user(database: Database, *, actor: str, user_id: str, revision: int | None = None) -> User:

@@ -1,12 +1,9 @@
-"""The composition root: makes each part once and joins them."""
+"""The program over HTTP: routes and documents over the assembled parts."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,13 +12,9 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import migrations
-from admin.listings import read_listings
 from api import documents, pages
-from api.direct_route import DirectRoutes
-from api.housekeeping import Housekeeping
-from api.middleware import Exchange
-from api.parts import Parts
+from api.http.direct_route import DirectRoutes
+from api.http.middleware import Exchange
 from api.routes import (
     audit,
     callers,
@@ -36,28 +29,10 @@ from api.routes import (
     users,
     versions,
 )
-from api.settings import Settings
-from audit.writer import LogWriter
-from auth.callers import Callers
-from auth.directory import Directory
-from auth.keyring import Keyring
-from auth.passwords import PasswordThreads
-from auth.sign_in import SignIns
-from auth.signing_keys import SigningKeys
-from auth.tokens import Tokens
-from db.database import Database
-from inference.artifacts import ArtifactStore
-from inference.loading import Loader
-from inference.pool import Pool
-from inference.registry import Registry
-from quotas.failures import FailureThrottle
-from quotas.limiter import Quotas
-from serving.following import Follower
-from serving.predictor import Predictor
+from program.assembly import assemble, running
+from program.parts import Parts
+from program.settings import Settings
 
-#: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
-CLOSE_SECONDS = 10.0
-SEARCHES_AT_ONCE = 4
 DESCRIPTION = "Predictions from models that you were given access to. Every answer is limited, and recorded first."
 
 
@@ -117,71 +92,10 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def assemble(settings: Settings) -> Parts:
-    """Each part, made once; nothing runs yet."""
-    database = Database(settings.database_url)
-    migrations.check(database)
-    # What every caller depends on has connections of its own: auditors' searches cannot use them up.
-    vital = Database(settings.database_url)
-    keyring = Keyring(vital, settings.secret_bytes(), settings.previous_secret_bytes())
-    signing_keys = SigningKeys(vital, keyring)
-    issuer = Tokens(signing_keys)
-    directory = Directory(Callers(vital, keyring, issuer, has_people=settings.password_login), keyring)
-    passwords = PasswordThreads()
-    store = ArtifactStore(settings.models_dir)
-    loader = Loader(
-        store, keyring.version_mac, Pool(), max_rows=settings.max_batch_rows, gathers=settings.batching,
-        patience_seconds=settings.request_timeout_seconds, trusted=settings.skops_trusted,
-    )  # fmt: skip
-    registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
-    read_anew = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital)
-    return Parts(
-        settings=settings,
-        database=database,
-        vital=vital,
-        keyring=keyring,
-        directory=directory,
-        tokens=issuer,
-        passwords=passwords,
-        sign_ins=SignIns(database, keyring, passwords),
-        store=store,
-        loader=loader,
-        registry=registry,
-        quotas=Quotas(),
-        failures=FailureThrottle(),
-        log=log,
-        follower=Follower(vital, directory, registry, partial(read_listings, vital), read_anew),
-        housekeeping=Housekeeping(database, directory),
-        predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
-        searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
-        registrations=asyncio.Semaphore(1),
-    )
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    parts: Parts = app.state.parts
-    loop = asyncio.get_running_loop()
-    parts.follower.start(loop)
-    parts.log.start(loop)
-    parts.housekeeping.start()
-    # Everything that lives as long as the process is loaded by now: a full collection over scikit-learn's objects
-    # would be a pause of 100 ms.
-    gc.collect()
-    gc.freeze()
-    try:
+    async with running(app.state.parts):
         yield
-    finally:
-        parts.follower.close()
-        await parts.housekeeping.close()
-        # The last groups wake their futures on this loop, which must go on meanwhile.
-        await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
-        parts.registry.close()
-        parts.directory.close()
-        parts.passwords.close()
-        parts.database.dispose()
-        parts.vital.dispose()
 
 
 def _version() -> str:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Security
 
-from api.parts import Parts
 from auth.principal import Person, Principal, Role, Scope
 from auth.security import BEARER_HEADER, KEY_HEADER, NotAuthenticated, current_principal
+from program.parts import Parts
 from quotas.allowances import Allowance
 from serving.call import Call
 

@@ -11,11 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
-from api.body import BodyTooLarge, UnsupportedMediaType
 from api.dependencies import NoSuchName, NotAcceptable, NotAllowed, PasswordChangeRequired, call_of, parts_of
-from api.direct_route import DuplicateParameter
-from api.json_body import InvalidBody
-from api.multipart_body import MalformedForm
+from api.http.body import BodyTooLarge, UnsupportedMediaType
+from api.http.direct_route import DuplicateParameter
+from api.http.json_body import InvalidBody
+from api.http.multipart_body import MalformedForm
 from api.problems import (
     BROKEN_JSON,
     CONFLICT,
@@ -55,10 +55,10 @@ from auth.sign_in import SignInRefused, TooManyFailedSignIns
 from db.database import ChangedMeanwhile, DatabaseUnavailable
 from inference.registry import ModelNotAvailable, ModelNotFound
 from inference.schema import InvalidRows
-from inference.strict_json import BrokenJson
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
 from serving.predictor import BodyTooSlow, ClientGone, DeadlineExceeded, ModelFailed
+from values.strict_json import BrokenJson
 
 QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 RETRY_SECONDS = 1

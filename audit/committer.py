@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from audit.record import ANSWERED, Record, SealedRecord, instant_text, seal, withdrawal_of
-from audit.seal import SealedBatch, next_batch, origin
+from audit.chain import SealedBatch, next_batch, origin
+from audit.record import ANSWERED, Record, SealedRecord, seal, withdrawal_of
 from db.database import Database, DatabaseUnavailable
-from db.ids import instant, now_ms, uuid7
 from db.log_store import COLUMNS, LogStore
+from values.ids import uuid7
+from values.instants import instant, instant_text, now_ms
 
 MAX_GROUP = 512
 MAX_OWED = 100_000

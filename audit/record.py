@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from db.ids import instant, now_ms, random_bytes
+from values.ids import random_bytes
+from values.instants import instant_text, now_ms
 
 ANSWERED = "answered"
 FAILED = "failed"
@@ -101,18 +101,6 @@ def salted_digest(salt: bytes, value: str | None) -> str | None:
 def client_digest(salt: bytes, address: str | None, client_request_id: str | None, fingerprint: str | None) -> str:
     """The salted digest of what came from the caller's side: SHA-256(salt || JSON array of the three)."""
     return hashlib.sha256(salt + orjson.dumps([address, client_request_id, fingerprint])).hexdigest()
-
-
-def instant_text(at_ms: int) -> str:
-    """`2026-11-23T10:15:00.123Z`: UTC with milliseconds, always of that length."""
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{_second_text(seconds)}.{ms:03}Z"
-
-
-@lru_cache(maxsize=8)
-def _second_text(seconds: int) -> str:
-    """Many records are of one second."""
-    return instant(seconds * 1000).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def withdrawal_of(record: Record) -> Record:

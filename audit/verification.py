@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
-from audit.record import client_digest, facts, instant_text, leaf, salted_digest
-from audit.seal import next_batch, origin
+from audit.chain import next_batch, origin
+from audit.record import client_digest, facts, leaf, salted_digest
 from db.database import Database
 from db.prediction_log import batches_of, chains, count_records, records_of_batch
 from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord
+from values.instants import instant_text, ms_of
 
 
 def faults(database: Database) -> Iterator[str]:
@@ -21,12 +21,12 @@ def faults(database: Database) -> Iterator[str]:
         cited = set()
         seen = 0
         for chain in chains(session):
-            head = origin(chain.id, instant_text(_ms(chain.started_at)), chain.cites)
+            head = origin(chain.id, instant_text(ms_of(chain.started_at)), chain.cites)
             cited.update(chain.cites)
             for number, batch in enumerate(batches_of(session, chain.id), start=1):
                 records = records_of_batch(session, chain.id, batch.number)
                 yield from _altered(records)
-                sealed_at_ms = _ms(batch.sealed_at)
+                sealed_at_ms = ms_of(batch.sealed_at)
                 expected = next_batch(number, head, [record.leaf for record in records], sealed_at_ms)
                 if (batch.number, batch.size, batch.root, batch.head) != _values(expected):
                     yield f"chain {chain.id}: batch {batch.number} does not follow from its records and the one before"
@@ -51,7 +51,7 @@ def _is_as_sealed(record: PredictionRecord) -> bool:
         "inputs_digest": record.inputs_digest,
         "outputs_digest": record.outputs_digest,
     }
-    return leaf(facts(record, _ms(record.at)) | digests) == record.leaf and _matches_digests(record)
+    return leaf(facts(record, ms_of(record.at)) | digests) == record.leaf and _matches_digests(record)
 
 
 def _matches_digests(record: PredictionRecord) -> bool:
@@ -69,7 +69,3 @@ def _matches_digests(record: PredictionRecord) -> bool:
 
 def _values(batch: Any) -> tuple[int, int, str, str]:
     return batch.number, batch.size, batch.root, batch.head
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

@@ -19,8 +19,8 @@ from audit.committer import MAX_GROUP, Committer
 from audit.record import ANSWERED, Record, SealedRecord, seal, withdrawal_of
 from audit.refusals import Refusals
 from db.database import Database, DatabaseUnavailable
-from db.ids import now_ms
 from db.log_store import LogStore
+from values.instants import now_ms
 
 GATHER_SECONDS = 0.002
 MAX_GROUP_CHARACTERS = 8 << 20

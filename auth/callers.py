@@ -20,6 +20,7 @@ from db.policies import Policy, policies_of, policies_that_bind
 from db.reach import EVERY_TENANT, LOOKUP
 from db.revoked_tokens import is_revoked
 from db.users import find_user
+from values.subjects import Subject
 
 MAX_SHARED = 10_000
 
@@ -58,16 +59,16 @@ class Callers:
             claims = self._tokens.verify(raw_token)
         except InvalidToken:
             return None
-        kind, _, id_ = claims.subject.partition(":")
         with self._database.reading(LOOKUP) as session:
             if is_revoked(session, claims.token_id):
                 return None
-            holder = self._key_holder(session, id_, claims) if kind == "key" else self._person(session, id_, claims)
+            find = self._key_holder if claims.subject.kind == "key" else self._person
+            holder = find(session, claims)
         expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
         return holder and holder.by_token(expires_at, claims.token_id, THE_KEYS)
 
-    def _key_holder(self, session: Session, key_id: str, claims: Claims) -> Partner | None:
-        for credential in credentials_of(session, key_id, tenant_id=EVERY_TENANT):
+    def _key_holder(self, session: Session, claims: Claims) -> Partner | None:
+        for credential in credentials_of(session, claims.subject.id, tenant_id=EVERY_TENANT):
             if credential_of_secret(credential.secret.created_at) == claims.credential:
                 named = claims.scope.split()
                 return self._partner(session, credential).narrowed(frozenset(s for s in Scope if s in named))
@@ -78,7 +79,7 @@ class Callers:
         policies = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id)
         expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
         return Partner(
-            subject=f"key:{key.id}",
+            subject=Subject.of_key(key.id),
             key_id=key.id,
             tenant_id=tenant.id,
             tenant=tenant.name,
@@ -100,8 +101,8 @@ class Callers:
             depends_on=(key.id, tenant.id),
         )
 
-    def _person(self, session: Session, user_id: str, claims: Claims) -> Person | None:
-        found = find_user(session, user_id, tenant_id=EVERY_TENANT)
+    def _person(self, session: Session, claims: Claims) -> Person | None:
+        found = find_user(session, claims.subject.id, tenant_id=EVERY_TENANT)
         plan = find_plan(session, DEFAULT_PLAN)
         if not self._has_people or found is None or plan is None or str(found[0].generation) != claims.credential:
             return None

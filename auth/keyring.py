@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session
 
 from auth.api_keys import Pepper
 from db.database import ChangedMeanwhile, Database
-from db.ids import uuid7
 from db.reach import EVERY_TENANT, NO_TENANT
 from db.tables import WrappedSecret
 from db.wrapped_secrets import all_wrapped, next_number, wrapped_of, wrapped_of_tenant
+from values.ids import uuid7
 
 PEPPER = "pepper"
 ARTIFACT_MAC = "artifact-mac"

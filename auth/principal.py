@@ -8,9 +8,10 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Self
 
-from db.addresses import parse_address
 from db.policies import Policy
 from db.reach import Reach
+from values.addresses import parse_address
+from values.subjects import Subject
 
 
 class Scope(StrEnum):
@@ -32,7 +33,7 @@ class Role(StrEnum):
 class Principal:
     """A caller whose credential was found, as it stood when it was read: a partner's program, or a person."""
 
-    subject: str
+    subject: Subject
     is_active: bool
     scopes: frozenset[Scope]
     #: Whose rows it may see.

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from auth.keyring import Keyring
 from auth.passwords import PasswordThreads
-from db.addresses import truncated
 from db.database import Database
 from db.events import record_event
 from db.reach import EVERY_TENANT, LOOKUP
 from db.tables import User
 from db.users import count_failure, failures_at, find_user, find_user_by_email, forget_failures, note_sign_in
+from values.addresses import truncated
+from values.subjects import Subject
 
 #: Failures in a row that cost nothing, and the longest wait after more: for one address, and for all of them together.
 #: A stranger can slow down whom he pretends to be from elsewhere, but hardly shut them out.
@@ -78,7 +79,7 @@ class SignIns:
                 raise SignInRefused
             forget_failures(session, list(places))
             note_sign_in(session, user.id, datetime.now(UTC), tenant_id=EVERY_TENANT)
-            actor = f"user:{user.id}"
+            actor = Subject.of_user(user.id)
             record_event(session, actor=actor, verb="user.sign-in", object_id=user.id, tenant_id=user.tenant_id)
         return user
 

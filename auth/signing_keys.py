@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from db.changes import announce
 from db.database import Database
 from db.reach import EVERY_TENANT, LOOKUP
 from db.wrapped_secrets import wrapped_of
+from values import base64url
 
 #: A new key signs only once every process has heard of it: they look four times a second, and stop after one.
 SIGNS_AFTER = timedelta(seconds=2)
@@ -107,14 +107,10 @@ def _signing_key(row: Any, der: bytes) -> SigningKey:
         raise TypeError("a signing key is an elliptic curve's")
     numbers = private.public_key().public_numbers()
     jwk = {"crv": "P-256", "kty": "EC", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
-    kid = _base64url(hashlib.sha256(json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()).digest())
+    kid = base64url.encoded(hashlib.sha256(json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()).digest())
     public = jwk | {"kid": kid, "alg": "ES256", "use": "sig"}
     return SigningKey(kid, public, private, row.number, row.created_at, row.retired_at)
 
 
 def _coordinate(number: int) -> str:
-    return _base64url(number.to_bytes(_COORDINATE_BYTES, "big"))
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64url.encoded(number.to_bytes(_COORDINATE_BYTES, "big"))

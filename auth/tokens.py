@@ -6,8 +6,6 @@ a member twice, white space, unused bits, a header with anything but `alg`, `kid
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 import time
@@ -19,7 +17,9 @@ from jose import jwk, jwt
 from jose.exceptions import JOSEError
 
 from auth.signing_keys import SigningKeys
-from db.ids import is_uuid7, uuid7
+from values import base64url
+from values.ids import is_uuid7, uuid7
+from values.subjects import Subject
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
@@ -45,7 +45,7 @@ class Claims:
     """What a token says: whose it is, bought with which credential, for which scopes, until when (since 1970)."""
 
     token_id: str
-    subject: str
+    subject: Subject
     credential: str
     scope: str
     expires_at: float
@@ -61,14 +61,13 @@ class Tokens:
     def __init__(self, keys: SigningKeys) -> None:
         self.keys = keys
 
-    def issue(self, *, subject: str, credential: str, scope: str, not_after: float) -> tuple[str, int]:
+    def issue(self, *, subject: Subject, credential: str, scope: str, not_after: float) -> tuple[str, int]:
         """A token and its life in seconds: 15 minutes, or less where what it was bought with ends at `not_after`.
 
         Raises `InvalidToken` where that is within a second.
         """
         now = int(time.time())
-        kind, _, id_ = subject.partition(":")
-        client_id = id_ if kind == "key" else BY_PASSWORD
+        client_id = subject.id if subject.kind == "key" else BY_PASSWORD
         life = int(min(LIFE_SECONDS, not_after - time.time()))
         if life < 1:
             raise InvalidToken
@@ -108,14 +107,12 @@ def credential_of_secret(created_at: datetime) -> str:
 
 
 def _decode(raw_token: bytes, key: Any) -> None:
+    text = raw_token.decode("ascii")
     try:
         # Signatures of 64 bytes leave unused bits in their last character, which must not make another token.
-        if _base64url(_bytes(raw_token.rpartition(b".")[2])) != raw_token.rpartition(b".")[2]:
-            raise InvalidToken
-        jwt.decode(
-            raw_token.decode("ascii"), key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED
-        )
-    except (JOSEError, binascii.Error):
+        base64url.decoded(text.rpartition(".")[2])
+        jwt.decode(text, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
+    except (JOSEError, ValueError):
         raise InvalidToken from None
 
 
@@ -127,29 +124,24 @@ def _checked(claims: dict[str, Any]) -> Claims:
     texts = ("iss", "aud", "sub", "client_id", "jti", "scope", "credential")
     if not all(isinstance(claims[name], str) for name in texts) or not is_uuid7(claims["jti"]):
         raise InvalidToken
-    kind, _, id_ = claims["sub"].partition(":")
-    if claims["client_id"] != {"key": id_, "user": BY_PASSWORD}.get(kind):
+    try:
+        subject = Subject.parse(claims["sub"])
+    except ValueError:
+        raise InvalidToken from None
+    if claims["client_id"] != (subject.id if subject.kind == "key" else BY_PASSWORD):
         raise InvalidToken
     if not now < claims["exp"] <= claims["iat"] + LIFE_SECONDS or claims["iat"] > now + SKEW_SECONDS:
         raise InvalidToken
-    return Claims(claims["jti"], claims["sub"], claims["credential"], claims["scope"], claims["exp"])
+    return Claims(claims["jti"], subject, claims["credential"], claims["scope"], claims["exp"])
 
 
 def _canonical(part: bytes) -> dict[str, Any]:
     """A part's members, if it is written as this program writes them. Raises `InvalidToken`."""
     try:
-        members = json.loads(_bytes(part))
+        members = json.loads(base64url.decoded(part.decode("ascii")))
         written = json.dumps(members, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
         raise InvalidToken from None
-    if not isinstance(members, dict) or _base64url(written) != part:
+    if not isinstance(members, dict) or base64url.encoded(written) != part.decode("ascii"):
         raise InvalidToken
     return members
-
-
-def _bytes(part: bytes) -> bytes:
-    return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")

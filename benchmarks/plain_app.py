@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import FastAPI
 from pydantic import BaseModel, create_model
 
-from inference.bundled import train
+from examination.bundled import train
 
 app = FastAPI()
 trained = {bundled.name: bundled for bundled in train()}

@@ -25,9 +25,9 @@ from auth.keyring import Keyring
 from benchmarks import load, servers
 from benchmarks.predictions import ROW
 from db.database import Database
-from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from db.tables import Key, KeySecret, Plan, PolicyRow, Tenant, WrappedSecret
+from values.ids import uuid7
 
 CONNECTIONS = 32
 AT_ONCE = 5000

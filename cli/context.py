@@ -7,10 +7,10 @@ import typing
 from functools import cached_property
 
 import migrations
-from api.settings import Settings, read_settings
 from auth.keyring import Keyring
 from db.database import Database
 from inference.artifacts import ArtifactStore
+from program.settings import Settings, read_settings
 
 if typing.TYPE_CHECKING:
     from inference.loading import Loader
@@ -41,13 +41,9 @@ class Context:
     @cached_property
     def loader(self) -> Loader:
         """What loads a version as a server would."""
-        from inference.loading import Loader  # noqa: PLC0415  scikit-learn and ONNX take a second
-        from inference.pool import Pool  # noqa: PLC0415
+        from program.assembly import loader_of  # noqa: PLC0415  scikit-learn and ONNX take a second
 
-        return Loader(
-            self.store, self.keyring.version_mac, Pool(), max_rows=self.settings.max_batch_rows,
-            patience_seconds=self.settings.request_timeout_seconds, trusted=self.settings.skops_trusted,
-        )  # fmt: skip
+        return loader_of(self.settings, self.keyring, self.store)
 
     @property
     def actor(self) -> str:

@@ -6,9 +6,9 @@ import typer
 
 import migrations
 from admin.facts import Refused
-from api.settings import Settings, read_settings
 from cli.output import Json, show
 from db.database import Database, translated
+from program.settings import Settings, read_settings
 
 app = typer.Typer(help="The schema of the database.", no_args_is_help=True)
 

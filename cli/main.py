@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import typer
 
 from admin.facts import Refused
-from api.settings import InvalidSettings, Settings, read_settings
 from auth.keyring import WrongSecret
 from cli import (
     database_commands,
@@ -29,6 +28,7 @@ from db.events import living_keys_made_by
 from db.reach import EVERY_TENANT
 from db.users import living_users_made_by
 from migrations import SchemaOutOfDate
+from program.settings import InvalidSettings, Settings, read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A secured, multi-tenant prediction API with rate limiting.")  # fmt: skip
@@ -48,7 +48,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on
 @app.command()
 def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """The quickstart: makes what a first hour needs, under ./var, and serves it."""
-    from api.server import is_free  # noqa: PLC0415  the web is a second's import that other commands need not wait for
+    from api.http.server import is_free  # noqa: PLC0415  the web is a second's import that other commands need not wait for
 
     settings, made = quickstart.prepare()
     if not is_free(host, port):
@@ -85,8 +85,8 @@ def _run(
     settings: Settings, host: str, port: int, greet: Callable[[], None], *, log_format: Literal["json", "console"]
 ) -> None:
     from api.app import create_app  # noqa: PLC0415  as above
-    from api.logs import configure_logs  # noqa: PLC0415
-    from api.server import serve as run_server  # noqa: PLC0415
+    from api.http.server import serve as run_server  # noqa: PLC0415
+    from program.log_output import configure_logs  # noqa: PLC0415
 
     configure_logs(log_format, settings.log_level)
     run_server(create_app(settings), settings, host=host, port=port, on_started=greet)

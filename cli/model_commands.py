@@ -178,7 +178,7 @@ def _read(path: Path) -> bytes:
 
 
 def _read_schema(path: Path | None) -> Any:
-    from inference.strict_json import BrokenJson, parse_json  # noqa: PLC0415
+    from values.strict_json import BrokenJson, parse_json  # noqa: PLC0415
 
     if path is None:
         return None

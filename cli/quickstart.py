@@ -12,7 +12,6 @@ import orjson
 from admin.keys import KeyTerms, issue_key
 from admin.tenants import create_tenant
 from admin.users import create_user
-from api.settings import DEFAULT_SECRET_FILE, Settings, read_settings
 from auth.principal import Role, Scope
 from cli.context import Context
 from cli.database_commands import upgrade_database
@@ -21,6 +20,7 @@ from db.paging import WHOLE
 from db.reach import EVERY_TENANT
 from db.tenants import find_tenant
 from db.users import page_of_users
+from program.settings import DEFAULT_SECRET_FILE, Settings, read_settings
 
 ACTOR = "adyton up"
 DEMO_TENANT = "demo"

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.ids import uuid7
 from db.paging import Cut, Page, read_page
 from db.reach import Reach, within
 from db.tables import Event, Key, Tenant
+from values.ids import uuid7
 
 
 def record_event(

@@ -9,9 +9,9 @@ from typing import Literal
 from sqlalchemy import ColumnElement, and_, delete, or_, select, true
 from sqlalchemy.orm import Session
 
-from db.ids import uuid7
 from db.reach import Reach, within
 from db.tables import Key, PolicyRow
+from values.ids import uuid7
 
 Level = Literal["key", "tenant", "plan"]
 Unit = Literal["requests", "rows"]

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import RowMapping, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from db.ids import instant_of
 from db.reach import Reach, within
 from db.tables import Batch, Chain, Model, PredictionRecord, Tenant, Version
+from values.ids import instant_of
 
 #: What of a record can go; see audit/record.py.
 ERASABLE = ("salt", "inputs", "outputs", "address", "client_request_id", "fingerprint")

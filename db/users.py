@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from db.ids import is_uuid7
 from db.paging import Cut, Page, read_page
 from db.reach import Reach, within
 from db.tables import Event, SignInFailures, Tenant, User
+from values.ids import is_uuid7
 
 #: Failures that are so long past count no more.
 FAILURES_LAST = timedelta(days=1)

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, core_s
 
 from inference.features import example_row, is_text, row_core_schema
 from inference.inputs import Row
-from inference.strict_json import parse_json
+from values.strict_json import parse_json
 
 MAX_ERRORS = 100
 #: A body may have so many values, and four times what the most rows need, before it is refused unread.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from quotas.memory import Meter
+from values.subjects import Subject
 
 
 class Allowance(NamedTuple):
@@ -17,10 +18,9 @@ class Allowance(NamedTuple):
     amount: int
     window_seconds: int
 
-    def of(self, subject: str) -> Meter:
-        """The meter of one subject, `key:ID` or `user:ID`; its policy is named LEVEL-UNIT-SECONDS like any other."""
-        level = subject.partition(":")[0]
-        return Meter(f"{level}-{self.unit}-{self.window_seconds}:{subject}", self.amount, self.window_seconds)
+    def of(self, subject: Subject) -> Meter:
+        """The meter of one subject; its policy is named LEVEL-UNIT-SECONDS like any other."""
+        return Meter(f"{subject.kind}-{self.unit}-{self.window_seconds}:{subject}", self.amount, self.window_seconds)
 
 
 TOKENS = Allowance("tokens", 60, 60)

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
-from db.addresses import place_of
 from quotas.window import NS, Window
+from values.addresses import place_of
 
 #: Failures of one address (IPv6: one /64) in any trailing minute. A key has 190 random bits: this is against noise,
 #: not against guessing, and so it leaves room for a misconfigured client behind a shared address.

@@ -21,6 +21,7 @@ from db.policies import Policy, Unit
 from quotas.allowances import Allowance
 from quotas.memory import SCHEME, STRATEGY, Meter, Refusal, WindowRateLimiter
 from quotas.window import NS
+from values.subjects import Subject
 
 
 class QuotaExceeded(Exception):
@@ -135,7 +136,7 @@ class Quotas:
         self._under_way[holder.pool_id] = under_way + 1
         return Charge(self, holder.pool_id, self.account(holder))
 
-    def charge_allowance(self, allowance: Allowance, subject: str) -> None:
+    def charge_allowance(self, allowance: Allowance, subject: Subject) -> None:
         """One of what the subject may do so often, whatever its limits say. Raises `QuotaExceeded`."""
         meter = allowance.of(subject)
         outcome = self.strategy.charge([meter], 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from auth.principal import Principal
-from db.ids import now_ms, uuid7
 from inference.loading import ServedVersion
 from quotas.limiter import Charge
+from values.ids import uuid7
+from values.instants import now_ms
 
 
 class Call:

@@ -17,7 +17,6 @@ from audit.record import ANSWERED, FAILED, REFUSED, Record
 from audit.redaction import Redactor
 from audit.writer import LogWriter
 from auth.principal import Partner
-from db.addresses import truncated
 from inference.batching import TakenOut
 from inference.inputs import Row
 from inference.loading import ServedVersion
@@ -25,7 +24,8 @@ from inference.outputs import NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.schema import MAX_ERRORS, InvalidRows, RowError
 from serving.call import Call
-from serving.formats import Format, items
+from serving.wire.native import Format, items
+from values.addresses import truncated
 
 #: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
 INLINE_BODY_BYTES = 32 << 10

@@ -13,18 +13,18 @@ from pydantic import AwareDatetime
 from sqlalchemy import RowMapping
 
 from api.dependencies import caller, parts_of
-from api.direct_route import JsonBytes
 from api.errors import InvalidParameter, RecordNotFound
+from api.http.direct_route import JsonBytes
 from api.lists import check_query, cursor_of, place_of
 from auth.principal import Principal, Role, Scope
 from db.database import Database
 from db.events import record_event
-from db.ids import is_uuid7
 from db.prediction_log import Filters, find_record, search
 from db.reach import Reach
 from db.tables import PredictionRecord
 from db.tenants import find_tenant
 from quotas.allowances import READINGS, SEARCHES
+from values.ids import is_uuid7
 
 router = APIRouter(tags=["audit"])
 

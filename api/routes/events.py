@@ -12,7 +12,7 @@ from api.errors import InvalidParameter
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.events import page_of_events
-from db.ids import is_uuid7
+from values.ids import is_uuid7
 
 router = APIRouter(tags=["admin: events"])
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from api.dependencies import parts_of
-from api.memory import has_memory
-from api.parts import Parts
+from program.memory import has_memory
+from program.parts import Parts
 
 router = APIRouter(tags=["operations"])
 

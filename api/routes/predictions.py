@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from api.body import hung_up, read_body
 from api.dependencies import call_of, caller, parts_of
-from api.direct_route import DirectRoute, JsonBytes
 from api.documents import BATCH_ANSWER, ROW_ANSWER
+from api.http.body import hung_up, read_body
+from api.http.direct_route import DirectRoute, JsonBytes
 from auth.principal import Partner, Scope
-from serving.formats import LIST, ROW, ROWS, Format
+from serving.wire.native import LIST, ROW, ROWS, Format
 
 router = APIRouter(route_class=DirectRoute, tags=["predictions"])
 

@@ -19,10 +19,10 @@ from admin.tenants import (
     set_tenant,
     suspend_tenant,
 )
-from api.conditional import change_at, expects_it, tagged
 from api.dependencies import parts_of, person
 from api.errors import PreconditionFailed
-from api.json_body import Form, json_body, takes
+from api.http.conditional import change_at, expects_it, tagged
+from api.http.json_body import Form, json_body, takes
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.plans import DEFAULT_PLAN, find_plan, page_of_plans

@@ -15,13 +15,14 @@ from admin.tokens import end_token
 from admin.users import change_password
 from api.dependencies import call_of, caller, parts_of
 from api.errors import TokenRequestRefused
-from api.form_body import read_form, takes_form
-from api.json_body import Form, json_body, takes
+from api.http.form_body import read_form, takes_form
+from api.http.json_body import Form, json_body, takes
 from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.principal import Partner, Person, Principal, Scope
 from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
 from auth.tokens import InvalidToken
 from quotas.allowances import REVOCATIONS, TOKENS
+from values.subjects import Subject
 
 router = APIRouter(tags=["tokens"])
 
@@ -133,7 +134,7 @@ async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
     parts = parts_of(request)
     user = await parts.sign_ins.sign_in(form["username"], form["password"], call_of(request).address)
     return _answer(
-        request, subject=f"user:{user.id}", scope=user.role, credential=str(user.generation),
+        request, subject=Subject.of_user(user.id), scope=user.role, credential=str(user.generation),
         not_after=float("inf"),
     )  # fmt: skip
 

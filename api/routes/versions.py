@@ -16,17 +16,17 @@ from admin.listings import trial_by
 from admin.promotion import promote_version, retire_version, rollback_alias
 from admin.registration import HARMLESS, Submission, register_version
 from admin.shown import shown_alias, shown_model, shown_version
-from api.conditional import change_at, tagged
 from api.dependencies import parts_of, person
-from api.json_body import Form, json_body, takes
-from api.multipart_body import File, read_multipart, takes_multipart
-from api.parts import Parts
+from api.http.conditional import change_at, tagged
+from api.http.json_body import Form, json_body, takes
+from api.http.multipart_body import File, read_multipart, takes_multipart
 from auth.principal import Person, Role
 from db.catalogue import CatalogueEntry, read_catalogue
 from db.reach import EVERY_TENANT
 from inference.listings import PRODUCTION
-from inference.strict_json import parse_json
+from program.parts import Parts
 from serving.predictor import DeadlineExceeded
+from values.strict_json import parse_json
 
 router = APIRouter(tags=["admin: models"])
 

@@ -15,6 +15,7 @@ from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens, credential_of_secret
 from db.keys import credentials_of
 from db.reach import EVERY_TENANT
+from values.subjects import Subject
 
 #: Kinds that are nobody: no operation may tell them apart.
 NOBODY = ("none", "malformed", "wrong checksum", "unknown", "revoked", "expired", "not yet valid", "suspended tenant",
@@ -182,7 +183,7 @@ def credential(made, kind: str, operation: str) -> str | None:
 def token_of_key(site, tokens, issued) -> str:
     with site.database.reading(EVERY_TENANT) as session:
         (secret,) = [each.secret for each in credentials_of(session, issued.key.id, tenant_id=EVERY_TENANT)]
-    return tokens.issue(subject=f"key:{issued.key.id}", credential=credential_of_secret(secret.created_at),
+    return tokens.issue(subject=Subject.of_key(issued.key.id), credential=credential_of_secret(secret.created_at),
                         scope=" ".join(issued.key.scopes), not_after=float("inf"))[0]  # fmt: skip
 
 
@@ -192,4 +193,4 @@ def token_of_person(site, tokens, kind: str, role: str, tenant: str | None) -> s
                        must_change_password="before" in kind).user  # fmt: skip
     if kind.startswith("disabled"):
         disable_user(site.database, actor="test", user_id=user.id)
-    return tokens.issue(subject=f"user:{user.id}", credential="1", scope=role, not_after=float("inf"))[0]
+    return tokens.issue(subject=Subject.of_user(user.id), credential="1", scope=role, not_after=float("inf"))[0]

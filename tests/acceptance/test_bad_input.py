@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from inference.bundled import train
+from examination.bundled import train
 from tests.support.site import IRIS
 
 pytestmark = pytest.mark.anyio

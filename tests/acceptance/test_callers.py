@@ -13,11 +13,11 @@ from sqlalchemy import event
 
 from auth import api_keys
 from auth.principal import Scope
-from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from db.tables import User
 from tests.acceptance.callers import BODIES, EXPECTED, FORMS, KINDS, NOBODY, credential, prepare
 from tests.support.site import IRIS
+from values.ids import uuid7
 
 pytestmark = pytest.mark.anyio
 

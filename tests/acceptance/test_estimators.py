@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from examination.samples import rows_of
 from inference.outputs import name_of
-from inference.samples import rows_of
 from tests.support.estimators import CATALOGUE
 from tests.support.site import dumped
 

@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from examination.bundled import train
 from inference.batching import PLACES
-from inference.bundled import train
 from inference.pool import THREADS
 from tests.support.estimators import matrix
 from tests.support.site import IRIS

@@ -9,9 +9,10 @@ from collections import Counter
 import httpx
 import pytest
 
-from db.ids import uuid7
 from quotas.allowances import READINGS, REVOCATIONS, SEARCHES, TOKENS
 from tests.support.site import IRIS
+from values.ids import uuid7
+from values.subjects import Subject
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def test_tokens_and_readings_of_the_log_run_out_too(site):
         assert reading == 404, "one record by its id is another allowance"
         parts = client.app.state.parts
         for _ in range(READINGS.amount - 1):
-            parts.quotas.charge_allowance(READINGS, f"key:{issued.key.id}")
+            parts.quotas.charge_allowance(READINGS, Subject.of_key(issued.key.id))
         assert (await client.get(f"/audit/predictions/{uuid7()}", headers=key)).status_code == 429
         assert (await client.get("/audit/predictions", headers={"X-API-Key": other})).status_code == 200
         assert (await client.post("/predict", json=IRIS, headers=key)).status_code == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from numpy.testing import assert_allclose
 
-from inference.bundled import train
+from examination.bundled import train
 from tests.support.site import IRIS
 
 pytestmark = pytest.mark.anyio

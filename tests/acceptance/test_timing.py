@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from db.ids import uuid7
 from tests.support.people import person, token_of
 from tests.support.site import IRIS
+from values.ids import uuid7
 
 pytestmark = [pytest.mark.anyio, pytest.mark.alone]
 

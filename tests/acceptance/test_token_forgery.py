@@ -19,10 +19,10 @@ from sqlalchemy import event
 from admin.signing_keys import rotate_signing_key
 from auth import api_keys
 from auth.signing_keys import SigningKeys
-from db.ids import uuid7
 from db.reach import EVERY_TENANT
 from tests.support.people import person, token_of
 from tests.support.site import ACTOR
+from values.ids import uuid7
 
 pytestmark = pytest.mark.anyio
 

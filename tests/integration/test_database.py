@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 import migrations
 from db.changes import KEPT, Kind, announce, forget_changes, latest, since
 from db.database import Database, DatabaseUnavailable
-from db.ids import instant, instant_of, now_ms, uuid7
 from db.reach import EVERY_TENANT, NO_TENANT
 from db.tables import Change, ChangeCounter
+from values.ids import instant_of, uuid7
+from values.instants import instant, now_ms
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from auth.tokens import LIFE_SECONDS, Tokens, credential_of_secret
 from db.keys import credentials_of
 from db.reach import EVERY_TENANT
 from db.tables import Change
+from values.subjects import Subject
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ class Remembering:
         with self.site.database.reading(EVERY_TENANT) as session:
             (found,) = credentials_of(session, issued.key.id, tenant_id=EVERY_TENANT)
         raw_token, _ = self.tokens.issue(
-            subject=f"key:{issued.key.id}", credential=credential_of_secret(found.secret.created_at), scope="predict",
+            subject=Subject.of_key(issued.key.id), credential=credential_of_secret(found.secret.created_at), scope="predict",
             not_after=float("inf"),
         )  # fmt: skip
         return raw_token.encode()

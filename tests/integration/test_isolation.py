@@ -22,13 +22,14 @@ import migrations
 from admin.users import create_user
 from audit.record import Record, seal
 from db.database import Database
-from db.ids import now_ms, uuid7
 from db.keys import page_of_keys
 from db.paging import WHOLE
 from db.reach import EVERY_TENANT, LOOKUP, NO_TENANT
 from db.tables import Base, Event, Grant, Key, KeySecret, PolicyRow, PredictionRecord, Tenant, User, WrappedSecret
 from migrations.isolation import TENANTS_ROWS
 from tests.support.server import run_cli
+from values.ids import uuid7
+from values.instants import now_ms
 
 OWNED = [Tenant, User, Key, KeySecret, PolicyRow, WrappedSecret, Grant, Event, PredictionRecord]
 ALTER_RECORD = "UPDATE prediction_records SET outcome = 'failed'"
@@ -65,7 +66,7 @@ def stored(tenant_id):
     digests = {
         name: getattr(sealed, name) for name in ("salt", "client_digest", "inputs_digest", "outputs_digest", "leaf")
     }
-    from db.ids import instant  # noqa: PLC0415
+    from values.instants import instant  # noqa: PLC0415
 
     return values | digests | {"at": instant(made.at_ms), "chain_id": uuid7(), "batch_number": 1, "leaf_index": 0}
 

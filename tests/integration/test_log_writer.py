@@ -13,11 +13,12 @@ from audit.record import ANSWERED, Record
 from audit.verification import faults
 from audit.writer import LogUnavailable, LogWriter
 from db.database import DatabaseUnavailable
-from db.ids import instant, now_ms, uuid7
 from db.log_store import LogStore
 from db.reach import EVERY_TENANT
 from tests.support.log import assert_holds
 from tests.support.site import IRIS
+from values.ids import uuid7
+from values.instants import instant, now_ms
 
 pytestmark = pytest.mark.anyio
 

@@ -19,14 +19,14 @@ from admin.plans import set_plan
 from admin.registration import Submission, register_bundled, register_version
 from admin.tenants import create_tenant, suspend_tenant
 from api.app import create_app
-from api.settings import Settings
 from auth.keyring import Keyring
 from auth.principal import Scope
 from cli.database_commands import upgrade_database
 from db.database import Database
 from db.reach import EVERY_TENANT
+from examination.samples import sample_bytes
 from inference.artifacts import ArtifactStore
-from inference.samples import sample_bytes
+from program.settings import Settings
 
 SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 
-from api.direct_route import DirectRoute
+from api.http.direct_route import DirectRoute
 from api.routes.predictions import router
 from auth.security import BEARER_HEADER, KEY_HEADER, current_principal
 

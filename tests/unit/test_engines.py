@@ -7,14 +7,14 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from inference.compilation import compile_tested
+from examination.compilation import compile_tested
+from examination.trial_rows import trials_of
 from inference.engines import CompiledEngine, Tie, TrainedEngine
 from inference.graphs import Graph
 from inference.inputs import matrix_of
 from inference.listings import ModelListing
 from inference.outputs import NotComputable
 from inference.registry import ModelNotFound, Registry
-from inference.trial_rows import trials_of
 
 NAMES = ("a", "b")
 ROWS = np.random.default_rng(0).normal(size=(60, 2))

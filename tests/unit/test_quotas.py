@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from api.http.limit_fields import rate_limit_fields
 from db.policies import Policy
 from quotas.allowances import REVOCATIONS, TOKENS
 from quotas.failures import MAX_FAILURES, FailureThrottle, TooManyFailures
-from quotas.headers import rate_limit_fields
 from quotas.limiter import ExceedsQuota, QuotaExceeded, Quotas, TooManyAtOnce
 from quotas.policies import InvalidLimit, parse_limit, parse_limits
 from quotas.window import NS
+from values.subjects import Subject
 
 
 class Clock:
@@ -70,21 +71,21 @@ def test_an_allowance_is_each_subjects_own_and_no_limits(quotas, clock):
     """So often in any trailing window, true in what it says of waiting, and charged to nothing else."""
     holder = Holder((KEY, TENANT))
     for _ in range(TOKENS.amount):
-        quotas.charge_allowance(TOKENS, "key:a")
+        quotas.charge_allowance(TOKENS, Subject.of_key("a"))
     with pytest.raises(QuotaExceeded) as refused:
-        quotas.charge_allowance(TOKENS, "key:a")
+        quotas.charge_allowance(TOKENS, Subject.of_key("a"))
     wait = refused.value.retry_after_seconds
     assert (refused.value.policies, wait) == (["key-tokens-60"], 61)
     assert refused.value.headers == {
         "RateLimit-Policy": '"key-tokens-60";q=60;w=60',
         "RateLimit": f'"key-tokens-60";r=0;t={wait}',
     }
-    quotas.charge_allowance(TOKENS, "key:b")
-    quotas.charge_allowance(REVOCATIONS, "key:a")
+    quotas.charge_allowance(TOKENS, Subject.of_key("b"))
+    quotas.charge_allowance(REVOCATIONS, Subject.of_key("a"))
     assert left(quotas, holder) == {"key-requests-60": 5, "tenant-requests-3600": 100}
     clock.pass_seconds(wait)
     for _ in range(TOKENS.amount):
-        quotas.charge_allowance(TOKENS, "key:a")
+        quotas.charge_allowance(TOKENS, Subject.of_key("a"))
 
 
 def test_a_refusal_at_step_one_is_free(quotas):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.logs import RedactingFormatter
 from audit.redaction import Redactor, scrub
 from auth import api_keys
+from program.log_output import RedactingFormatter
 
 KEY = b"k" * 32
 

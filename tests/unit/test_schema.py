@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.inputs import matrix_of
 from inference.schema import InvalidRows, RowSchema
-from inference.strict_json import BrokenJson
+from values.strict_json import BrokenJson
 
 DOCUMENT = {
     "type": "object",

@@ -8,8 +8,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.chain import merkle_root, next_batch, origin
 from audit.record import Record, facts, seal
-from audit.seal import merkle_root, next_batch, origin
 
 LEAVES = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=40)
 

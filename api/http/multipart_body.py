@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from admin.facts import InvalidValue
-from api.body import BodyTooLarge, UnsupportedMediaType
+from api.http.body import BodyTooLarge, UnsupportedMediaType
 from serving.predictor import BodyTooSlow, ClientGone
 
 MAX_FIELD_BYTES = 1 << 20

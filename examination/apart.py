@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inference.examination import Examined, Order, RefusedModel, examine
+from examination.examine import Examined, Order, RefusedModel, examine
 
 MEMORY_BYTES = 16 << 30
 
@@ -33,7 +33,7 @@ def examine_apart(model: bytes, sample: bytes | None, order: Order, *, limit_sec
         sha256 = hashlib.sha256(model).hexdigest()
         (folder / "order.json").write_text(json.dumps({**asdict(order), "sha256": sha256}))
         # Nothing of ours is in its environment: no secret, no address of a database.
-        command = [sys.executable, "-P", "-m", "inference.apart", str(folder)]
+        command = [sys.executable, "-P", "-m", "examination.apart", str(folder)]
         environment = {"PATH": "/usr/bin:/bin", "HOME": name, "TMPDIR": name, "PYTHONPATH": _import_path()}
         try:
             run = subprocess.run(  # noqa: S603  the command is ours

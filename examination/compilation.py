@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from examination.independence import is_independent_to_the_bit
+from examination.rewriting import with_both_classes, with_float32_trees, with_float64_imputers
+from examination.trial_rows import Trials, is_of_numbers
 from inference.engines import LABEL_TYPES, Tie, TrainedEngine
 from inference.estimators import parts_of
 from inference.features import is_nullable, is_text
 from inference.graphs import Graph, GraphAnswer
-from inference.independence import is_independent_to_the_bit
 from inference.inputs import Kind
 from inference.outputs import Predictions
-from inference.rewriting import with_both_classes, with_float32_trees, with_float64_imputers
-from inference.trial_rows import Trials, is_of_numbers
 
 RELATIVE_TOLERANCE = 1e-5
 #: Numbers that are nearer than this are the same: it is less than any answer means.

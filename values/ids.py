@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
+
+from values.instants import instant, now_ms
 
 
 class RandomBytes:
@@ -41,11 +42,6 @@ def random_bytes(count: int) -> bytes:
     return _random.take(count)
 
 
-def now_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
-
-
 def uuid7(at_ms: int | None = None) -> str:
     """A UUIDv7 in canonical text: 48 bits of time in ms, and 74 bits from the system's random source."""
     at_ms = now_ms() if at_ms is None else at_ms
@@ -68,9 +64,3 @@ def is_uuid7(text: str) -> bool:
 def instant_of(request_id: str) -> datetime:
     """The millisecond that a UUIDv7 was made in."""
     return instant(int(request_id.replace("-", "")[:12], 16))
-
-
-def instant(at_ms: int) -> datetime:
-    """An aware UTC instant from milliseconds since 1970, exactly."""
-    seconds, ms = divmod(at_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)

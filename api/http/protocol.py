@@ -16,9 +16,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.errors import problem_body
-from api.middleware import SECURITY_HEADERS
+from api.http.middleware import SECURITY_HEADERS
 from api.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
-from db.ids import uuid7
+from values.ids import uuid7
 
 HEAD_SECONDS = 10.0
 #: For a client to read a refusal, or to send the rest of what was answered already.

@@ -11,20 +11,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inference.compilation import Compiled, as_trained, compile_tested
-from inference.discovery import RefusedSchema, discover, features_of
+from examination.compilation import Compiled, as_trained, compile_tested
+from examination.discovery import RefusedSchema, discover, features_of
+from examination.independence import is_independent, is_near
+from examination.samples import RefusedSample, read_sample, rows_of
+from examination.trial_rows import SEED, random_rows, trials_of
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.graphs import Graph
-from inference.independence import is_independent, is_near
 from inference.inputs import Kind, Row, inputs_of
 from inference.model_files import Format, RefusedFile, open_model
 from inference.onnx_files import OnnxModel
 from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
-from inference.samples import RefusedSample, read_sample, rows_of
 from inference.schema import RowSchema
-from inference.trial_rows import SEED, random_rows, trials_of
 
 #: What the answers to so many rows may take of memory beyond what the model takes itself.
 MAX_COMPUTED_BYTES = 512 << 20

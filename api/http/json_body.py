@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.body import read_body
 from api.dependencies import parts_of
-from inference.strict_json import BrokenJson, parse_json
+from api.http.body import read_body
 from serving.predictor import BodyTooSlow
+from values.strict_json import BrokenJson, parse_json
 
 MAX_ERRORS = 100
 #: As it is written in JSON; after an even number of backslashes, which write each other.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from api.housekeeping import Housekeeping
-from api.settings import Settings
 from audit.writer import LogWriter
 from auth.directory import Directory
 from auth.keyring import Keyring
@@ -17,9 +15,11 @@ from db.database import Database
 from inference.artifacts import ArtifactStore
 from inference.loading import Loader
 from inference.registry import Registry
+from program.following import Follower
+from program.settings import Settings
+from program.upkeep import Housekeeping
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
-from serving.following import Follower
 from serving.predictor import Predictor
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from inference.encoders import Categories, attribute, encoded_by, plain
+from examination.encoders import Categories, attribute, encoded_by, plain
 from inference.features import MAX_INTEGER, row_core_schema
 from inference.graphs import feature_names, input_types
 from inference.onnx_files import OnnxModel

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, problem_of
-from api.parts import Parts
+from api.http.limit_fields import rate_limit_fields
 from api.problems import INTERNAL
-from quotas.headers import rate_limit_fields
+from program.parts import Parts
 from serving.call import Call
 
 Headers = Sequence[tuple[bytes, bytes]]

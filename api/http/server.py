@@ -8,8 +8,8 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
-from api.protocol import bounded_protocol
-from api.settings import Settings
+from api.http.protocol import bounded_protocol
+from program.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048

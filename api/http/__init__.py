@@ -1,0 +1,1 @@
+"""HTTP itself: the connection, the server, the middleware, direct routes, bodies."""

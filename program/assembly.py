@@ -1,0 +1,116 @@
+"""The composition root: makes each part of a process once, joins them, starts and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import migrations
+from admin.listings import read_listings
+from audit.writer import LogWriter
+from auth.callers import Callers
+from auth.directory import Directory
+from auth.keyring import Keyring
+from auth.passwords import PasswordThreads
+from auth.sign_in import SignIns
+from auth.signing_keys import SigningKeys
+from auth.tokens import Tokens
+from db.database import Database
+from inference.artifacts import ArtifactStore
+from inference.loading import Loader
+from inference.pool import Pool
+from inference.registry import Registry
+from program.following import Follower
+from program.parts import Parts
+from program.settings import Settings
+from program.upkeep import Housekeeping
+from quotas.failures import FailureThrottle
+from quotas.limiter import Quotas
+from serving.predictor import Predictor
+
+#: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
+CLOSE_SECONDS = 10.0
+SEARCHES_AT_ONCE = 4
+
+
+def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loader:
+    """Loads versions of models, for a server or for a command that tries one."""
+    return Loader(
+        store,
+        keyring.version_mac,
+        Pool(),
+        max_rows=settings.max_batch_rows,
+        gathers=settings.batching,
+        patience_seconds=settings.request_timeout_seconds,
+        trusted=settings.skops_trusted,
+    )
+
+
+def assemble(settings: Settings) -> Parts:
+    """Each part, made once; nothing runs yet.
+
+    Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`.
+    """
+    database = Database(settings.database_url)
+    migrations.check(database)
+    # What every caller depends on has connections of its own: auditors' searches cannot use them up.
+    vital = Database(settings.database_url)
+    keyring = Keyring(vital, settings.secret_bytes(), settings.previous_secret_bytes())
+    signing_keys = SigningKeys(vital, keyring)
+    issuer = Tokens(signing_keys)
+    directory = Directory(Callers(vital, keyring, issuer, has_people=settings.password_login), keyring)
+    passwords = PasswordThreads()
+    store = ArtifactStore(settings.models_dir)
+    loader = loader_of(settings, keyring, store)
+    registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
+    read_anew = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
+    log = LogWriter(vital)
+    return Parts(
+        settings=settings,
+        database=database,
+        vital=vital,
+        keyring=keyring,
+        directory=directory,
+        tokens=issuer,
+        passwords=passwords,
+        sign_ins=SignIns(database, keyring, passwords),
+        store=store,
+        loader=loader,
+        registry=registry,
+        quotas=Quotas(),
+        failures=FailureThrottle(),
+        log=log,
+        follower=Follower(vital, directory, registry, partial(read_listings, vital), read_anew),
+        housekeeping=Housekeeping(database, directory),
+        predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
+        searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
+        registrations=asyncio.Semaphore(1),
+    )
+
+
+@asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[None]:
+    """The parts at work, from the first read of the catalogue to the log's last commit."""
+    loop = asyncio.get_running_loop()
+    parts.follower.start(loop)
+    parts.log.start(loop)
+    parts.housekeeping.start()
+    # Everything that lives as long as the process is loaded by now: a full collection over scikit-learn's objects
+    # would be a pause of 100 ms.
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        parts.follower.close()
+        await parts.housekeeping.close()
+        # The last groups wake their futures on this loop, which must go on meanwhile.
+        await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
+        parts.registry.close()
+        parts.directory.close()
+        parts.passwords.close()
+        parts.database.dispose()
+        parts.vital.dispose()
