@@ -45,7 +45,6 @@ class Application(FastAPI):
     def __init__(self, parts: Parts, **options: Any) -> None:
         super().__init__(**options)
         self.state.parts = parts
-        self.state.directory = parts.directory
         self.state.documents = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,16 +8,22 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
-from api.dependencies import parts_of, visitor
-from api.routes.models import production_of, usable_models
-from inference.features import example_row
+from api.dependencies import admitted, visitor
+from api.http.security import parts_of
+from auth.principal import Principal
+from inference.features import example_row, with_default_lengths
 from inference.listings import ModelListing, VersionListing
+from quotas.allowances import DESCRIPTIONS
+from serving.admission import Need
+from serving.catalogue import production_of
 
 router = APIRouter(include_in_schema=False)
 
 MAX_REMEMBERED = 64
+READS_DESCRIPTIONS = Need(allowance=DESCRIPTIONS)
 _PREDICTION = {
     "prediction": {"description": "The class label in its own JSON type, a number, or a list of either."},
     "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
@@ -47,9 +53,19 @@ BATCH_ANSWER = _answer(
 async def openapi(request: Request) -> Response:
     """Public models for anybody; with a credential, those that the caller may use."""
     principal = await visitor(request)
+    if principal is None:
+        return await _document_for(request, None)
+    async with admitted(request, principal, READS_DESCRIPTIONS):
+        return await _document_for(request, principal)
+
+
+async def _document_for(request: Request, principal: Principal | None) -> Response:
     parts = parts_of(request)
-    models = usable_models(request, principal)
-    document = _remembered(request.app, models, parts.settings.default_model, parts.settings.max_batch_rows)
+    models, settings = parts.catalogue.usable(principal), parts.settings
+    # In a thread: making a document that was not made before takes its time.
+    document = await run_in_threadpool(
+        _remembered, request.app, models, settings.default_model, settings.max_batch_rows
+    )
     return Response(document, media_type="application/json")
 
 
@@ -74,7 +90,7 @@ def _document(app: FastAPI, served: dict[str, VersionListing], default: str, max
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
     for name, version in served.items():
-        schemas[f"Row.{name}"] = version.row_schema
+        schemas[f"Row.{name}"] = with_default_lengths(version.row_schema)
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["responses"].pop("422", None)

@@ -1,8 +1,8 @@
-"""What a refusal looks like: one table from facts to problems, and the answer made of them."""
+"""What a refusal looks like over HTTP: a problem document (RFC 9457), made of a fact."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,132 +11,42 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
-from api.dependencies import NoSuchName, NotAcceptable, NotAllowed, PasswordChangeRequired, call_of, parts_of
-from api.http.body import BodyTooLarge, UnsupportedMediaType
 from api.http.direct_route import DuplicateParameter
 from api.http.json_body import InvalidBody
+from api.http.limit_fields import limit_fields
 from api.http.multipart_body import MalformedForm
-from api.problems import (
-    BROKEN_JSON,
-    CONFLICT,
-    DATABASE_UNAVAILABLE,
-    DEADLINE,
-    DIRECTORY_UNAVAILABLE,
-    EXCEEDS_QUOTA,
-    FORBIDDEN,
-    INTERNAL,
-    INVALID_BODY,
-    INVALID_PARAMETER,
-    INVALID_ROWS,
-    LOG_UNAVAILABLE,
-    MALFORMED_REQUEST,
-    METHOD_NOT_ALLOWED,
-    MODEL_NOT_AVAILABLE,
-    NOT_ACCEPTABLE,
-    NOT_FOUND,
-    OVERLOADED,
-    PASSWORD_CHANGE_REQUIRED,
-    PRECONDITION_FAILED,
-    QUOTA_EXCEEDED,
-    TOO_LARGE,
-    TOO_MANY_AT_ONCE,
-    TOO_MANY_FAILURES,
-    TOO_MANY_SIGN_INS,
-    UNAUTHORIZED,
-    UNSUPPORTED_MEDIA_TYPE,
-    Problem,
-)
-from audit.writer import LogUnavailable
-from auth.directory import DirectoryUnavailable
-from auth.passwords import TooManySignIns
-from auth.principal import Partner
-from auth.security import AmbiguousCredential, NotAuthenticated
+from api.http.refusals import InvalidParameter, TokenRequestRefused
+from api.http.security import call_of, parts_of
+from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.sign_in import SignInRefused, TooManyFailedSignIns
-from db.database import ChangedMeanwhile, DatabaseUnavailable
-from inference.registry import ModelNotAvailable, ModelNotFound
+from db.database import ChangedMeanwhile
 from inference.schema import InvalidRows
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
-from serving.predictor import BodyTooSlow, ClientGone, DeadlineExceeded, ModelFailed
+from serving import outcomes, problems
+from serving.facts import BodyTooSlow, ClientGone, ModelFailed, NotAllowed
+from serving.problems import Problem
+from values.json_pointer import Violation, counted
 from values.strict_json import BrokenJson
 
 QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 RETRY_SECONDS = 1
 
-
-class RecordNotFound(Exception):
-    """No record of that id that this caller may see."""
-
-
-class PreconditionFailed(Exception):
-    """The thing is at another revision than `If-Match` says."""
-
-
-class TokenRequestRefused(Exception):
-    """A request for a token that cannot be one, by its OAuth 2.0 name (RFC 6749, section 5.2) and in words."""
-
-    def __init__(self, error: str, words: str) -> None:
-        super().__init__()
-        self.error = error
-        self.words = words
-
-
-class InvalidParameter(Exception):
-    """A query or path parameter is not what the route takes."""
-
-    def __init__(self, name: str, rule: str) -> None:
-        super().__init__()
-        self.name = name
-        self.rule = rule
-
-
-#: From a fact to its problem; a subclass may stand for itself.
+#: Facts of changes and of FastAPI; those of predictions, which are recorded, stand in serving/outcomes.py.
 TABLE: dict[type[Exception], Problem] = {
-    BrokenJson: BROKEN_JSON,
-    AmbiguousCredential: MALFORMED_REQUEST,
-    DuplicateParameter: MALFORMED_REQUEST,
-    ClientGone: MALFORMED_REQUEST,
-    MalformedForm: MALFORMED_REQUEST,
-    BodyTooSlow: MALFORMED_REQUEST,
-    NotAuthenticated: UNAUTHORIZED,
-    SignInRefused: UNAUTHORIZED,
-    NotAllowed: FORBIDDEN,
-    PasswordChangeRequired: PASSWORD_CHANGE_REQUIRED,
-    NoSuchName: NOT_FOUND,
-    NotFound: NOT_FOUND,
-    NameTaken: CONFLICT,
-    WrongState: CONFLICT,
-    ChangedMeanwhile: CONFLICT,
-    PreconditionFailed: PRECONDITION_FAILED,
-    TokenRequestRefused: MALFORMED_REQUEST,
-    ModelNotFound: NOT_FOUND,
-    RecordNotFound: NOT_FOUND,
-    NotAcceptable: NOT_ACCEPTABLE,
-    BodyTooLarge: TOO_LARGE,
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE,
-    InvalidRows: INVALID_ROWS,
-    InvalidBody: INVALID_BODY,
-    InvalidValue: INVALID_BODY,
-    InvalidParameter: INVALID_PARAMETER,
-    RequestValidationError: INVALID_PARAMETER,
-    ExceedsQuota: EXCEEDS_QUOTA,
-    QuotaExceeded: QUOTA_EXCEEDED,
-    TooManyAtOnce: TOO_MANY_AT_ONCE,
-    TooManyFailures: TOO_MANY_FAILURES,
-    TooManyFailedSignIns: TOO_MANY_SIGN_INS,
-    TooManySignIns: OVERLOADED,
-    LogUnavailable: LOG_UNAVAILABLE,
-    DirectoryUnavailable: DIRECTORY_UNAVAILABLE,
-    DatabaseUnavailable: DATABASE_UNAVAILABLE,
-    ModelNotAvailable: MODEL_NOT_AVAILABLE,
-    ModelFailed: MODEL_NOT_AVAILABLE,
-    DeadlineExceeded: DEADLINE,
+    NotFound: problems.NOT_FOUND,
+    NameTaken: problems.CONFLICT,
+    WrongState: problems.CONFLICT,
+    ChangedMeanwhile: problems.CONFLICT,
+    InvalidValue: problems.INVALID_BODY,
+    RequestValidationError: problems.INVALID_PARAMETER,
 }
 
-_STATUSES = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
+_STATUSES = {404: problems.NOT_FOUND, 405: problems.METHOD_NOT_ALLOWED}
 
+Members = dict[str, Any]
 #: What this very refusal adds to its problem: the words of `detail`, and further members.
-_DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
+_DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
     BrokenJson: lambda e: (e.reason, {}),
     AmbiguousCredential: lambda _: ("more than one credential was sent: send one", {}),
     DuplicateParameter: lambda _: ("a query parameter was given more than once", {}),
@@ -148,50 +58,59 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     WrongState: lambda e: (str(e), {}),
     ChangedMeanwhile: lambda e: (str(e), {}),
     InvalidValue: lambda e: (str(e), {}),
-    InvalidBody: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
+    InvalidBody: lambda e: (counted(e.errors), _errors(e.errors)),
     TokenRequestRefused: lambda e: (e.words, {"error": e.error}),
-    InvalidRows: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
+    InvalidRows: lambda e: (counted(e.errors), _errors(e.errors)),
+    ModelFailed: lambda e: _failed_row(e.at),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
     RequestValidationError: lambda e: (_parameters(e), {}),
     ExceedsQuota: lambda e: (f"more rows than {', '.join(e.policies)} could ever allow", _violated(e.policies)),
     QuotaExceeded: lambda e: (f"{', '.join(e.policies)}: wait {e.retry_after_seconds} s", _violated(e.policies)),
     TooManyAtOnce: lambda e: (f"at most {e.concurrency} requests at once", {}),
-}  # fmt: skip
+}
 
 
 def answer_problem(request: Request, error: Exception) -> Response:
-    """The response to a fact; counts failures by address, and has a known caller's refusal recorded."""
+    """The response to a fact; counts failures by address."""
     try:
         _count_failure(request, error)
     except TooManyFailures as throttled:
         error = throttled
     problem = problem_of(error)
-    call = call_of(request)
-    if call.is_prediction and isinstance(call.principal, Partner):
-        parts_of(request).predictor.note_refusal(call, call.principal, problem.name, problem.status)
     describe = _DETAILS.get(type(error))
     detail, members = describe(error) if describe else (problem.explanation, {})
-    headers = dict(getattr(error, "headers", None) or {})
-    if problem.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="adyton"'
-    if problem.status in (429, 503):
-        headers["Retry-After"] = str(getattr(error, "retry_after_seconds", RETRY_SECONDS))
-    body = problem_body(problem, detail, call.request_id, members)
+    headers = _headers(problem, error)
+    body = problem_body(problem, detail, call_of(request).request_id, members)
     return Response(body, problem.status, headers, media_type="application/problem+json")
 
 
 def problem_of(error: Exception) -> Problem:
     """The problem that a fact is; `INTERNAL` for what nobody expected."""
     if isinstance(error, HTTPException):
-        return _STATUSES.get(error.status_code, MALFORMED_REQUEST if error.status_code < 500 else INTERNAL)
-    return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), INTERNAL)
+        unknown = problems.MALFORMED_REQUEST if error.status_code < 500 else problems.INTERNAL
+        return _STATUSES.get(error.status_code, unknown)
+    known = outcomes.problem_of(error)
+    if known is not None:
+        return known
+    return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), problems.INTERNAL)
 
 
-def problem_body(problem: Problem, detail: str, request_id: str, members: dict[str, Any]) -> bytes:
+def problem_body(problem: Problem, detail: str, request_id: str, members: Members) -> bytes:
     """The body of a problem. The detail never holds anything that came from the caller."""
-    kind = QUOTA_EXCEEDED_TYPE if problem is QUOTA_EXCEEDED else f"/problems/{problem.name}"
+    kind = QUOTA_EXCEEDED_TYPE if problem is problems.QUOTA_EXCEEDED else f"/problems/{problem.name}"
     document = {"type": kind, "title": problem.title, "status": problem.status, "detail": detail}
     return orjson.dumps(document | {"request_id": request_id} | members)
+
+
+def _headers(problem: Problem, error: Exception) -> Mapping[str, str]:
+    headers = dict(getattr(error, "headers", None) or {})
+    if isinstance(error, QuotaExceeded):
+        headers |= {name.decode(): value.decode() for name, value in limit_fields(error.states)}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="adyton"'
+    if problem.status in (429, 503):
+        headers["Retry-After"] = str(getattr(error, "retry_after_seconds", RETRY_SECONDS))
+    return headers
 
 
 def _count_failure(request: Request, error: Exception) -> None:
@@ -201,8 +120,14 @@ def _count_failure(request: Request, error: Exception) -> None:
         parts_of(request).failures.count(call_of(request).address)
 
 
-def _errors(errors: Sequence[Any]) -> list[dict[str, str]]:
-    return [{"at": error.at, "rule": error.rule, "message": error.message} for error in errors]
+def _errors(errors: Sequence[Violation]) -> Members:
+    return {"errors": [error._asdict() for error in errors]}
+
+
+def _failed_row(at: str | None) -> tuple[str, Members]:
+    if at is None:
+        return "the model raised an error", {}
+    return "the model raised an error on this row", _errors([Violation(at, "model", "makes the model raise an error")])
 
 
 def _parameters(error: RequestValidationError) -> str:
@@ -210,5 +135,5 @@ def _parameters(error: RequestValidationError) -> str:
     return "wrong: " + ", ".join(sorted({str(each["loc"][-1]) for each in error.errors()}))
 
 
-def _violated(policies: Sequence[str]) -> dict[str, Any]:
+def _violated(policies: Sequence[str]) -> Members:
     return {"violated-policies": list(policies)}

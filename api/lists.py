@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
-from api.errors import InvalidParameter
 from api.http.direct_route import DuplicateParameter
+from api.http.refusals import InvalidParameter
 from db.paging import Cut, Page
 from values import base64url
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from api.problems import PROBLEMS
+from serving.problems import PROBLEMS
 
 STATIC = StaticFiles(directory=Path(__file__).parent / "static")
 # Both pages write styles into the document; ReDoc searches in a worker made from a blob.

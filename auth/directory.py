@@ -9,6 +9,7 @@ import heapq
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from auth.api_keys import key_id_of
 from auth.callers import Callers
@@ -31,7 +32,7 @@ class DirectoryUnavailable(Exception):
     """It cannot be known who is calling: the database has not answered for a second."""
 
 
-#: What a place (the digest of a key or of a token) led to, with the place that it is remembered under.
+#: A handle (the digest of a key or of a token) with the caller that it leads to; None where it leads to nobody.
 Found = tuple[str, Principal] | None
 
 
@@ -47,10 +48,10 @@ class Directory:
         self._clock, self._now = clock, now
         self._max_remembered = max_remembered
         self._remembered: dict[str, Principal] = {}
-        #: When each token that is remembered ends, and its place: the first to end comes first.
+        #: When each token that is remembered ends, and its handle: the first to end comes first.
         self._token_ends: list[tuple[float, str]] = []
-        #: Places by the ids of what their principals depend on: a change names those.
-        self._places: dict[str, set[str]] = {}
+        #: Handles by the ids of what their principals depend on: a change names those.
+        self._handles: dict[str, set[str]] = {}
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
         self._used: set[str] = set()
         # Its own: what keeps other threads busy, such as large bodies, must not keep callers from being known.
@@ -63,6 +64,10 @@ class Directory:
     def is_fresh(self) -> bool:
         """Whether the change counter was read within the last second."""
         return self._clock() - self._read_at < STALE_AFTER_SECONDS
+
+    def is_current(self, principal: Principal) -> bool:
+        """Whether it is known, to within a second, that nothing has changed this caller since it was remembered."""
+        return self.is_fresh and self._remembered.get(principal.handle) is principal
 
     async def find_key(self, raw_key: bytes) -> Principal | None:
         """The caller whose key this is, or None. Raises `MalformedKey` (without a query) or `DirectoryUnavailable`."""
@@ -81,15 +86,15 @@ class Directory:
         if not self.is_fresh:
             raise DirectoryUnavailable
         check_form(raw_token)
-        place = hashlib.sha256(raw_token).hexdigest()
-        if (remembered := self._remembered.get(place)) is not None:
+        handle = hashlib.sha256(raw_token).hexdigest()
+        if (remembered := self._remembered.get(handle)) is not None:
             return remembered
 
         def read() -> Found:
             principal = self._callers.by_token(raw_token)
-            return None if principal is None else (place, principal)
+            return None if principal is None else (handle, principal)
 
-        return await self._load_once(place, read)
+        return await self._load_once(handle, read)
 
     def note_use(self, principal: Principal) -> None:
         """Remembers that the caller's key was used, for whoever writes it down."""
@@ -116,24 +121,24 @@ class Directory:
             return
         if change.kind == "plan":
             self._remembered.clear()
-            self._places.clear()
+            self._handles.clear()
             self._token_ends.clear()
             return
-        for place in list(self._places.get(change.object_id, ())):
-            self._drop(place)
+        for handle in list(self._handles.get(change.object_id, ())):
+            self._drop(handle)
 
-    def _drop(self, place: str) -> None:
-        for owner in self._remembered.pop(place).depends_on:
-            self._places[owner].discard(place)
-            if not self._places[owner]:
-                del self._places[owner]
+    def _drop(self, handle: str) -> None:
+        for owner in self._remembered.pop(handle).depends_on:
+            self._handles[owner].discard(handle)
+            if not self._handles[owner]:
+                del self._handles[owner]
 
-    async def _load_once(self, place: str, read: Callable[[], Found]) -> Principal | None:
+    async def _load_once(self, handle: str, read: Callable[[], Found]) -> Principal | None:
         """Reads a caller from the database; many requests with one new credential share one query."""
-        task = self._loading.get(place)
+        task = self._loading.get(handle)
         if task is None:
-            task = self._loading[place] = asyncio.ensure_future(self._load(read))
-            task.add_done_callback(lambda _: self._loading.pop(place, None))
+            task = self._loading[handle] = asyncio.ensure_future(self._load(read))
+            task.add_done_callback(lambda _: self._loading.pop(handle, None))
         return await asyncio.shield(task)
 
     async def _load(self, read: Callable[[], Found]) -> Principal | None:
@@ -153,14 +158,15 @@ class Directory:
         if found is None:
             return None
         self._make_room()
-        place, principal = found
+        handle = found[0]
+        principal = replace(found[1], handle=handle)
         if THE_KEYS in principal.depends_on:
-            heapq.heappush(self._token_ends, (principal.valid_until, place))
-        if place in self._remembered:
-            self._drop(place)
-        self._remembered[place] = principal
+            heapq.heappush(self._token_ends, (principal.valid_until, handle))
+        if handle in self._remembered:
+            self._drop(handle)
+        self._remembered[handle] = principal
         for owner in principal.depends_on:
-            self._places.setdefault(owner, set()).add(place)
+            self._handles.setdefault(owner, set()).add(handle)
         self._freeze()
         return principal
 
@@ -171,9 +177,9 @@ class Directory:
         """
         ends = self._token_ends
         while ends and (ends[0][0] <= self._now() or len(self._remembered) >= self._max_remembered):
-            _, place = heapq.heappop(ends)
-            if place in self._remembered:
-                self._drop(place)
+            _, handle = heapq.heappop(ends)
+            if handle in self._remembered:
+                self._drop(handle)
         while len(self._remembered) >= self._max_remembered:
             self._drop(next(iter(self._remembered)))
 

@@ -50,6 +50,8 @@ class Principal:
     pool_id: str
     #: The ids of whatever makes this principal obsolete by changing: key, tenant, user, token.
     depends_on: tuple[str, ...]
+    #: The digest of the credential, under which the directory remembers this caller.
+    handle: str = field(default="", repr=False)
 
     def may_call_at(self, now: float) -> bool:
         """Whether it is active and `now`, in seconds since 1970, lies within its life."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from examination.encoders import Categories, attribute, encoded_by, plain
-from inference.features import MAX_INTEGER, row_core_schema
+from inference.features import MAX_INTEGER, row_fields
 from inference.graphs import feature_names, input_types
 from inference.onnx_files import OnnxModel
 
@@ -50,7 +50,7 @@ def discover(estimator: Any, sample: Any | None, target: str | None, given: Mapp
     for name, words in ((given or {}).get("properties") or {}).items():
         properties[name] = {**properties[name], **words}
     document = {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
-    row_core_schema(properties)
+    row_fields(properties)
     return document
 
 

@@ -25,20 +25,21 @@ KINDS = ("number", "integer", "boolean", "string")
 MAX_INTEGER = 2**53
 MAX_FEATURES = 10_000
 MAX_NAME_CHARACTERS = 200
+#: A text has at most so many characters unless the schema says otherwise: it is searched for personal data.
+MAX_TEXT_CHARACTERS = 10_000
 
 
 class UnsupportedSchema(ValueError):
     """The document says something that rows cannot be validated by; says what."""
 
 
-def row_core_schema(properties: Mapping[str, Mapping[str, Any]]) -> CoreSchema:
-    """What a row is validated by. Raises `UnsupportedSchema`."""
+def row_fields(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, core_schema.TypedDictField]:
+    """The validator of each feature of a row. Raises `UnsupportedSchema`."""
     if not properties:
         raise UnsupportedSchema("a row needs at least one feature")
     if len(properties) > MAX_FEATURES:
         raise UnsupportedSchema(f"a row has at most {MAX_FEATURES} features")
-    fields = {name: core_schema.typed_dict_field(_feature_schema(name, spec)) for name, spec in properties.items()}
-    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True, total=True)
+    return {name: core_schema.typed_dict_field(_feature_schema(name, spec)) for name, spec in properties.items()}
 
 
 def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
@@ -53,7 +54,7 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
     elif kind == "boolean":
         schema = core_schema.bool_schema(strict=True)
     else:
-        schema = core_schema.str_schema(strict=True, **_given(spec, LENGTHS))
+        schema = core_schema.str_schema(strict=True, **_given({**spec, **_default_length(spec)}, LENGTHS))
         if "format" in spec:
             schema = core_schema.no_info_after_validator_function(_INSTANTS[spec["format"]], schema)
     try:
@@ -117,6 +118,17 @@ def _instant(parse: Callable[[str], Any]) -> Callable[[str], str]:
 
 
 _INSTANTS = {"date": _instant(date.fromisoformat), "date-time": _instant(datetime.fromisoformat)}
+
+
+def _default_length(spec: Mapping[str, Any]) -> dict[str, Any]:
+    is_bounded = "maxLength" in spec or "enum" in spec or not is_text(spec)
+    return {} if is_bounded else {"maxLength": max(MAX_TEXT_CHARACTERS, int(spec.get("minLength", 0)))}
+
+
+def with_default_lengths(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with the length that a text may have where it names none, as callers are shown it."""
+    properties = {name: {**spec, **_default_length(spec)} for name, spec in document["properties"].items()}
+    return {**document, "properties": properties}
 
 
 def _given(spec: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:

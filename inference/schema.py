@@ -1,211 +1,168 @@
 """The features a model takes, as a JSON Schema document, and the validators made from it.
 
-Rows are validated strictly and straight from the request's bytes: a number is not `"5.1"` and not `true`, an integer
-is a fine float, nothing is missing and nothing is unknown.
+Rows are validated strictly: a number is not `"5.1"` and not `true`, an integer is a fine float, nothing is missing and
+nothing is unknown. A wire format hands in JSON text, parsed documents or columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, core_schema
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from inference.features import example_row, is_text, row_core_schema
+from inference.features import example_row, is_text, row_fields
 from inference.inputs import Row
+from inference.violations import violation_of
+from values.json_pointer import Violation
 from values.strict_json import parse_json
 
 MAX_ERRORS = 100
 #: A body may have so many values, and four times what the most rows need, before it is refused unread.
 MIN_VALUES = 10_000
+#: Rows at fault are validated so many features at a time: naming every fault of 10,000 features costs milliseconds.
+GROUP_FEATURES = 64
 
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """Where (a JSON Pointer, RFC 6901), which rule, and in words; never the value, nor a name the caller made up."""
-
-    at: str
-    rule: str
-    message: str
+At = Callable[[int], str]
 
 
 class InvalidRows(Exception):
-    """The body is JSON and its rows are not the model's."""
+    """The body is well-formed and its rows are not the model's; says where and why."""
 
-    def __init__(self, errors: Sequence[RowError]) -> None:
+    def __init__(self, errors: Sequence[Violation]) -> None:
         super().__init__()
         self.errors = errors
 
 
 class RowSchema:
-    """A model's features in order, and the three shapes a body can have: a row, rows in an object, a list of rows."""
+    """A model's features in order. `max_rows` bounds a batch."""
 
     def __init__(self, document: Mapping[str, Any], max_rows: int) -> None:
         self.document = document
+        self.max_rows = max_rows
         self.names: tuple[str, ...] = tuple(document["properties"])
         self.pii = {name: feature.get("pii", "no") for name, feature in document["properties"].items()}
-        self._texts = [name for name, feature in document["properties"].items() if is_text(feature)]
-        #: Whether a value can be text, which has to be searched before it is stored.
-        self.has_text = bool(self._texts)
-        self._max_rows = max_rows
-        row = row_core_schema(document["properties"])
+        #: The features whose values can be text, which has to be searched before it is stored.
+        self.texts = tuple(name for name, feature in document["properties"].items() if is_text(feature))
+        self._known = frozenset(self.names)
+        fields = row_fields(document["properties"])
+        row = _row_schema(fields)
         # Where a row is wrong, all are looked at again one by one; here the first is enough.
         rows = core_schema.list_schema(row, min_length=1, max_length=max_rows, fail_fast=True)
-        wrapped = {"rows": core_schema.typed_dict_field(rows)}
         self._row = SchemaValidator(row)
-        self._list = SchemaValidator(rows)
-        self._wrapped = SchemaValidator(core_schema.typed_dict_schema(wrapped, extra_behavior="forbid", strict=True))
+        self._rows = SchemaValidator(rows)
+        self._groups = [
+            (names, SchemaValidator(_row_schema({name: fields[name] for name in names})))
+            for names in _grouped(self.names)
+        ]
 
-    def row(self, body: bytes) -> list[Row]:
-        """The one row of `{"feature": ...}`. Raises `BrokenJson` or `InvalidRows`, as all three do."""
-        row: Row | None = self._fast(self._row, body, 1)
-        if row is not None and self._is_each_member_once(body, [row], 0):
-            return [row]
-        return self._checked([self._parsed(body)], "")
+    @property
+    def has_text(self) -> bool:
+        """Whether a value can be text."""
+        return bool(self.texts)
 
-    def rows(self, body: bytes) -> list[Row]:
-        """The rows of `{"rows": [...]}`."""
-        wrapper = self._fast(self._wrapped, body, self._max_rows)
-        if wrapper is not None and self._is_each_member_once(body, wrapper["rows"], 1):
-            rows: list[Row] = wrapper["rows"]
-            return rows
-        document = self._parsed(body)
-        if not isinstance(document, dict):
-            raise InvalidRows([RowError("", "type", "must be an object")])
-        if document.keys() - {"rows"}:
-            raise InvalidRows([RowError("", "unknown", "has a member other than rows")])
-        if "rows" not in document:
-            raise InvalidRows([RowError("/rows", "required", "is required")])
-        return self._checked(self._counted(document["rows"], "/rows"), "/rows/{}")
+    def row_of(self, text: bytes) -> Row | None:
+        """The row that a JSON text says, or None where it has to be looked at again, with `parsed` and `checked`."""
+        row: Row | None = self._validated(self._row, text, 1)
+        return row if row is not None and self._is_each_member_once(text, [row]) else None
 
-    def bare_rows(self, body: bytes) -> list[Row]:
-        """The rows of `[...]`."""
-        rows: list[Row] | None = self._fast(self._list, body, self._max_rows)
-        if rows is not None and self._is_each_member_once(body, rows, 0):
-            return rows
-        return self._checked(self._counted(self._parsed(body), ""), "/{}")
+    def rows_of(self, text: bytes) -> list[Row] | None:
+        """The rows of a JSON list, or None as in `row_of`."""
+        rows: list[Row] | None = self._validated(self._rows, text, self.max_rows)
+        return rows if rows is not None and self._is_each_member_once(text, rows) else None
+
+    def parsed(self, text: bytes) -> Any:
+        """The document that a JSON text says, by the letter. Raises `BrokenJson` or `InvalidRows`."""
+        if self._has_too_many_values(text):
+            raise InvalidRows([Violation("", "too_many", "has far more values than the model has features")])
+        return parse_json(text)
+
+    def checked(self, documents: Sequence[Any], at: At) -> list[Row]:
+        """The rows of parsed documents; `at` is the JSON Pointer to each.
+
+        Raises `InvalidRows` with every bad row up to a hundred; each is named once before any is named twice.
+        """
+        rows: list[Row] = []
+        bad: list[int] = []
+        for number, document in enumerate(documents):
+            row: dict[str, Any] = {}
+            if next(self._violations(document, at(number), row), None) is None:
+                rows.append(row)
+                continue
+            bad.append(number)
+            if len(bad) == MAX_ERRORS:
+                break
+        if bad:
+            raise InvalidRows(list(self._named(documents, bad, at)))
+        return rows
+
+    def of_columns(self, columns: Mapping[str, Sequence[Any]], at: At) -> list[Row]:
+        """The rows of columns of one length, for formats that send features and not rows. Raises as `checked` does."""
+        names = list(columns)
+        documents = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return self.checked(documents, at)
 
     def allows(self, row: Row) -> bool:
         """Whether the schema takes that row."""
-        try:
-            self._row.validate_python(row)
-        except ValidationError:
-            return False
-        return True
+        return next(self._violations(row, "", {}), None) is None
 
     def example(self) -> dict[str, Any]:
         """A synthetic row from the middle of what is known of each feature."""
         return example_row(self.document)
 
-    def _fast(self, validator: SchemaValidator, body: bytes, rows: int) -> Any:
-        """What the validator makes of the bytes, or None where that has to be looked at again.
+    def _validated(self, validator: SchemaValidator, text: bytes, rows: int) -> Any:
+        """What the validator makes of the text, or None where that has to be looked at again.
 
-        A good body's only quotation marks are two for each member and two for each text in which none is escaped. A
-        body with more of them has members that nobody knows, or one twice, of which the validator would silently keep
-        the last.
+        The only quotation marks of a good text are two for each member and two for each text in which none is escaped.
+        A text with more of them has unknown members, or one twice, of which the validator would silently keep the
+        last.
         """
-        most = rows * (len(self.names) + len(self._texts)) + 1
-        if body.count(b'"') > 2 * most or self._has_too_many_values(body) or (self._texts and b"\\" in body):
+        most = rows * (len(self.names) + len(self.texts))
+        if text.count(b'"') > 2 * most or self._has_too_many_values(text) or (self.texts and b"\\" in text):
             return None
         try:
-            return validator.validate_json(body)
+            return validator.validate_json(text)
         except ValidationError:
             return None
 
-    def _is_each_member_once(self, body: bytes, rows: Sequence[Row], others: int) -> bool:
-        quoted = others + sum(map(len, rows))
-        for name in self._texts:
+    def _is_each_member_once(self, text: bytes, rows: Sequence[Row]) -> bool:
+        quoted = sum(map(len, rows))
+        for name in self.texts:
             quoted += sum(row[name] is not None for row in rows)
-        return body.count(b'"') == 2 * quoted
+        return text.count(b'"') == 2 * quoted
 
-    def _parsed(self, body: bytes) -> Any:
-        if self._has_too_many_values(body):
-            raise InvalidRows([RowError("", "too_many", "has far more values than the model has features")])
-        return parse_json(body)
-
-    def _has_too_many_values(self, body: bytes) -> bool:
+    def _has_too_many_values(self, text: bytes) -> bool:
         """A parser holds the interpreter for as long as it works: half a million values are 50 ms for everybody."""
-        return body.count(b",") > MIN_VALUES + 4 * self._max_rows * (len(self.names) + 1)
+        return text.count(b",") > MIN_VALUES + 4 * self.max_rows * (len(self.names) + 1)
 
-    def _counted(self, rows: Any, at: str) -> list[Any]:
-        if not isinstance(rows, list):
-            raise InvalidRows([RowError(at, "type", "must be a list")])
-        if not 1 <= len(rows) <= self._max_rows:
-            few = RowError(at, "too_few", "must have at least one row")
-            raise InvalidRows([RowError(at, "too_many", f"must have at most {self._max_rows} rows") if rows else few])
-        return rows
+    def _named(self, documents: Sequence[Any], bad: Sequence[int], at: At) -> Iterator[Violation]:
+        """The first violation of each bad row, and further ones of the first rows while there is room."""
+        room = MAX_ERRORS - len(bad)
+        for number in bad:
+            found = list(islice(self._violations(documents[number], at(number), {}), 1 + room))
+            room -= len(found) - 1
+            yield from found
 
-    def _checked(self, documents: list[Any], place: str) -> list[Row]:
-        """The rows, or every bad one of them up to a hundred; each is named before any is named twice."""
-        rows: list[Row] = []
-        faults: list[list[RowError]] = []
-        for number, document in enumerate(documents):
-            row, found = self._judged(document, place.format(number))
-            if found:
-                faults.append(found)
-            rows.append(row)
-            if len(faults) == MAX_ERRORS:
-                break
-        if faults:
-            room = MAX_ERRORS - len(faults)
-            for found in faults:
-                kept = 1 + max(0, min(room, len(found) - 1))
-                room -= kept - 1
-                del found[kept:]
-            raise InvalidRows([error for found in faults for error in found])
-        return rows
-
-    def _judged(self, document: Any, at: str) -> tuple[Row, list[RowError]]:
-        """The row as the validator gives it, whichever way it came, or what is wrong with it."""
+    def _violations(self, document: Any, at: str, row: dict[str, Any]) -> Iterator[Violation]:
+        """Finds what is wrong with a row as far as it is asked, and fills `row` with the values that are right."""
         if not isinstance(document, dict):
-            return {}, [RowError(at, "type", "must be an object")]
-        known = {name: document[name] for name in self.names if name in document}
-        unknown = [RowError(at, "unknown", "has a member that the model does not know")]
-        faults = unknown if len(known) < len(document) else []
-        row: Row = known
-        try:
-            row = self._row.validate_python(known)
-        except ValidationError as error:
-            details = error.errors(include_url=False)
-            faults = faults + [_row_error(detail, at) for detail in details]
-        return row, faults
+            yield Violation(at, "type", "must be an object")
+            return
+        if len(document) > len(self.names) or not document.keys() <= self._known:
+            yield Violation(at, "unknown", "has a member that the model does not know")
+        for names, validator in self._groups:
+            present = {name: document[name] for name in names if name in document}
+            try:
+                row |= validator.validate_python(present)
+            except ValidationError as error:
+                yield from (violation_of(detail, at) for detail in error.errors(include_url=False))
 
 
-def _row_error(detail: ErrorDetails, at: str) -> RowError:
-    context = detail.get("ctx", {})
-    # An integer that no float can hold is told from what is no number at all; the value itself goes no further.
-    is_huge = detail["type"] == "float_type" and type(detail["input"]) is int
-    rule, message = _RULES.get("finite_number" if is_huge else detail["type"], ("invalid", "is not valid"))
-    words = message.format(**{name: _plain(context.get(name)) for name in _CONTEXT})
-    return RowError(at + _pointer(detail["loc"]), rule, words)
+def _row_schema(fields: dict[str, core_schema.TypedDictField]) -> CoreSchema:
+    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True, total=True)
 
 
-def _plain(bound: Any) -> Any:
-    return f"{bound:g}" if isinstance(bound, float) else bound
-
-
-def _pointer(place: Sequence[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
-
-
-_CONTEXT = ("gt", "ge", "lt", "le", "min_length", "max_length")
-_RULES = {
-    "missing": ("required", "is required"),
-    "float_type": ("type", "must be a number"),
-    "int_type": ("type", "must be an integer"),
-    "int_from_float": ("type", "must be an integer"),
-    "bool_type": ("type", "must be true or false"),
-    "string_type": ("type", "must be a text"),
-    "string_unicode": ("text", "is not Unicode"),
-    "string_too_short": ("too_short", "must have at least {min_length} characters"),
-    "string_too_long": ("too_long", "must have at most {max_length} characters"),
-    "string_pattern_mismatch": ("pattern", "must match the schema's pattern"),
-    "instant": ("format", "must be an instant in the schema's format"),
-    "literal_error": ("enum", "must be one of the values that the schema lists"),
-    "finite_number": ("range", "is too large for a number"),
-    "greater_than": ("greater_than", "must be greater than {gt}"),
-    "greater_than_equal": ("greater_than_equal", "must be at least {ge}"),
-    "less_than": ("less_than", "must be less than {lt}"),
-    "less_than_equal": ("less_than_equal", "must be at most {le}"),
-}
+def _grouped(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), GROUP_FEATURES):
+        yield names[start : start + GROUP_FEATURES]

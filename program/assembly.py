@@ -12,6 +12,7 @@ import migrations
 from admin.listings import read_listings
 from audit.writer import LogWriter
 from auth.callers import Callers
+from auth.credentials import Credentials
 from auth.directory import Directory
 from auth.keyring import Keyring
 from auth.passwords import PasswordThreads
@@ -29,6 +30,8 @@ from program.settings import Settings
 from program.upkeep import Housekeeping
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
+from serving.admission import Admissions
+from serving.catalogue import Catalogue
 from serving.predictor import Predictor
 
 #: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
@@ -68,6 +71,7 @@ def assemble(settings: Settings) -> Parts:
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     read_anew = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = LogWriter(vital)
+    quotas, credentials = Quotas(), Credentials(directory)
     return Parts(
         settings=settings,
         database=database,
@@ -80,12 +84,15 @@ def assemble(settings: Settings) -> Parts:
         store=store,
         loader=loader,
         registry=registry,
-        quotas=Quotas(),
+        quotas=quotas,
         failures=FailureThrottle(),
         log=log,
         follower=Follower(vital, directory, registry, partial(read_listings, vital), read_anew),
         housekeeping=Housekeeping(database, directory),
-        predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
+        credentials=credentials,
+        admissions=Admissions(quotas, log, credentials, timeout_seconds=settings.request_timeout_seconds),
+        predictor=Predictor(registry),
+        catalogue=Catalogue(registry),
         searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
         registrations=asyncio.Semaphore(1),
     )
@@ -110,6 +117,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         # The last groups wake their futures on this loop, which must go on meanwhile.
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
         parts.registry.close()
+        parts.predictor.close()
         parts.directory.close()
         parts.passwords.close()
         parts.database.dispose()

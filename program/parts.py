@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from audit.writer import LogWriter
+from auth.credentials import Credentials
 from auth.directory import Directory
 from auth.keyring import Keyring
 from auth.passwords import PasswordThreads
@@ -20,6 +21,8 @@ from program.settings import Settings
 from program.upkeep import Housekeeping
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
+from serving.admission import Admissions
+from serving.catalogue import Catalogue
 from serving.predictor import Predictor
 
 
@@ -41,7 +44,10 @@ class Parts:
     log: LogWriter
     follower: Follower
     housekeeping: Housekeeping
+    credentials: Credentials
+    admissions: Admissions
     predictor: Predictor
+    catalogue: Catalogue
     #: So many searches of the log at once; the others wait, and nobody else does.
     searches: asyncio.Semaphore
     #: One model is examined at a time: it takes a processor.

@@ -1,6 +1,7 @@
-"""What no limit of a tenant's counts, and what costs everybody something: allowed so often a minute, whoever asks.
+"""Allowances: how often a minute each caller may do what no limit of its tenant counts, and what costs everybody.
 
-A token that is bought or ended is written, and makes every process forget something; a reading of the log is an event.
+A token that is bought or ended is written, and makes every process forget something; a reading of the log is an event;
+a description of a model may be a megabyte.
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ REVOCATIONS = Allowance("revocations", 60, 60)
 SEARCHES = Allowance("searches", 600, 60)
 #: Of one record by its id: somebody may look up each answer of a busy hour.
 READINGS = Allowance("readings", 6_000, 60)
+#: Of models, and of the OpenAPI document as this caller may see it.
+DESCRIPTIONS = Allowance("descriptions", 600, 60)
+#: Of what the caller itself is and has: everything else that is not charged.
+STATUS = Allowance("status", 6_000, 60)

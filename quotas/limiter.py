@@ -8,18 +8,15 @@ caller's meters.
 from __future__ import annotations
 
 import math
-import os
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
-
-import slowapi
+from typing import NamedTuple, Protocol
 
 from db.policies import Policy, Unit
 from quotas.allowances import Allowance
-from quotas.memory import SCHEME, STRATEGY, Meter, Refusal, WindowRateLimiter
+from quotas.memory import Meter, Refusal
+from quotas.strategy import sub_window_strategy
 from quotas.window import NS
 from values.subjects import Subject
 
@@ -27,16 +24,14 @@ from values.subjects import Subject
 class QuotaExceeded(Exception):
     """A limit is spent; after `retry_after_seconds` the named policies could take the same charge.
 
-    `headers` are what the answer says of policies that are not the caller's own.
+    `states` are those of policies that are not the caller's own, which `Quotas.states` does not show.
     """
 
-    def __init__(
-        self, policies: Sequence[str], retry_after_seconds: int, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, policies: Sequence[str], retry_after_seconds: int, states: Sequence[PolicyState] = ()) -> None:
         super().__init__()
         self.policies = policies
         self.retry_after_seconds = retry_after_seconds
-        self.headers = headers
+        self.states = states
 
 
 class ExceedsQuota(Exception):
@@ -71,8 +66,10 @@ class Holder(Protocol):
 class PolicyState(NamedTuple):
     """A policy as its holder may see it. `grows_in_seconds` is 0 while nothing is spent."""
 
-    policy: Policy
     name: str
+    unit: str
+    amount: int
+    window_seconds: int
     left: int
     grows_in_seconds: int
 
@@ -87,34 +84,17 @@ class Account(NamedTuple):
     rows: list[Meter]
 
 
-class SlowapiLimiter(slowapi.Limiter):
-    """slowapi's Limiter, deaf to the environment: it would take `RATELIMIT_ENABLED=false` from there or from `.env`."""
-
-    def get_app_config(self, key: str, default_value: Any = None) -> Any:  # noqa: ARG002
-        return default_value
-
-
 _LEFT = attrgetter("left")
 #: Accounts are only prepared meters: forgetting them loses nothing that was spent.
 MAX_ACCOUNTS = 250_000
+_PROBE = Meter("probe", 1_000, 60)
 
 
 class Quotas:
-    """Every limit of one process, through slowapi's Limiter, which owns the storage and the strategy."""
+    """Every limit of one process."""
 
     def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        with warnings.catch_warnings():
-            # It warns that the null device is no configuration file, which is why it is named.
-            warnings.simplefilter("ignore", UserWarning)
-            self.limiter = SlowapiLimiter(
-                key_func=_no_key, storage_uri=f"{SCHEME}://", strategy=STRATEGY, storage_options={"clock": clock},  # type: ignore[dict-item]
-
-                config_filename=os.devnull,
-            )  # fmt: skip
-        strategy = self.limiter.limiter
-        if not isinstance(strategy, WindowRateLimiter) or not self.limiter.enabled:
-            raise RuntimeError("the limiter is not the one that was asked for")
-        self.strategy = strategy
+        self.strategy = sub_window_strategy(clock)
         self._accounts: dict[tuple[str, str], Account] = {}
         self._under_way: dict[str, int] = {}
 
@@ -136,6 +116,20 @@ class Quotas:
         self._under_way[holder.pool_id] = under_way + 1
         return Charge(self, holder.pool_id, self.account(holder))
 
+    def check(self) -> bool:
+        """Whether the store counts: a charge on a meter of its own is seen, and gone once it is given back."""
+        before = self.strategy.states([_PROBE])
+        spent_at = self.strategy.charge([_PROBE], 1)
+        if isinstance(spent_at, Refusal) or self.strategy.states([_PROBE]) == before:
+            return False
+        self.strategy.give_back([_PROBE], 1, spent_at)
+        return self.strategy.states([_PROBE])[0][0] == before[0][0]
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way, of all holders."""
+        return sum(self._under_way.values())
+
     def charge_allowance(self, allowance: Allowance, subject: Subject) -> None:
         """One of what the subject may do so often, whatever its limits say. Raises `QuotaExceeded`."""
         meter = allowance.of(subject)
@@ -143,15 +137,15 @@ class Quotas:
         if isinstance(outcome, Refusal):
             seconds = max(1, math.ceil(outcome.wait_ns / NS))
             (name,) = _policy_names([meter.name])
-            policy = f'"{name}";q={meter.amount};w={meter.window_seconds}'
-            fields = {"RateLimit-Policy": policy, "RateLimit": f'"{name}";r=0;t={seconds}'}
-            raise QuotaExceeded([name], seconds, fields)
+            raise QuotaExceeded(
+                [name], seconds, [PolicyState(name, allowance.unit, meter.amount, meter.window_seconds, 0, seconds)]
+            )
 
     def states(self, holder: Holder) -> list[PolicyState]:
         """Every policy of the holder with what is left of it, the one with the least left first."""
         account = self.account(holder)
         states = [
-            PolicyState(policy, name, left, -(-wait_ns // NS))
+            PolicyState(name, policy.unit, policy.amount, policy.window_seconds, left, -(-wait_ns // NS))
             for policy, name, (left, wait_ns) in zip(
                 account.policies, account.names, self.strategy.states(account.meters), strict=True
             )
@@ -234,8 +228,3 @@ def _owner(holder: Holder, policy: Policy) -> str:
 
 def _policy_names(meter_names: Sequence[str]) -> list[str]:
     return [name.partition(":")[0] for name in meter_names]
-
-
-def _no_key(*_: object) -> str:
-    # slowapi asks for a key function, for its decorator alone; an empty key would skip a limit silently.
-    raise RuntimeError("charges are made by the security dependency, never by slowapi's decorator")

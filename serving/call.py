@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
+from auth.credentials import Presented
 from auth.principal import Principal
-from inference.loading import ServedVersion
-from quotas.limiter import Charge
 from values.ids import uuid7
 from values.instants import now_ms
 
+if TYPE_CHECKING:
+    from serving.admission import Admission
+
 
 class Call:
-    """Who asked, when and from where, and what came of it so far. Filled in as the request goes down."""
+    """When and from where somebody asked, and who. A transport makes it, and fills it in on the way down."""
 
     __slots__ = (
-        "address", "at_ms", "charge", "client_request_id", "is_in_log", "is_limited", "is_prediction", "principal",
-        "request_id", "route", "rows", "started", "version",
-    )  # fmt: skip
+        "address",
+        "admission",
+        "at_ms",
+        "client_request_id",
+        "presented",
+        "principal",
+        "request_id",
+        "route",
+        "shows_limits",
+        "started",
+    )
 
     def __init__(self, address: str, client_request_id: str | None = None) -> None:
         self.started = time.perf_counter()
@@ -26,14 +37,11 @@ class Call:
         self.client_request_id = client_request_id
         self.address = address
         self.route = ""
-        self.is_prediction = False
-        self.is_limited = False
-        #: Whether its record was handed to the log, which from then on answers for what is written of it.
-        self.is_in_log = False
+        self.presented: Presented | None = None
         self.principal: Principal | None = None
-        self.charge: Charge | None = None
-        self.version: ServedVersion | None = None
-        self.rows = 0
+        self.admission: Admission | None = None
+        #: Whether the answer tells the caller what is left of their limits.
+        self.shows_limits = False
 
     def latency_us(self) -> int:
         """Microseconds since the request's head was complete."""

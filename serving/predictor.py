@@ -1,121 +1,161 @@
-"""One prediction: version, rows, second charge, inference, record, answer."""
+"""One prediction, from the admitted request to its answer: version, rows, row charge, inference, record."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
-import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from audit.record import ANSWERED, FAILED, REFUSED, Record
+from audit.record import ANSWERED, Record
 from audit.redaction import Redactor
-from audit.writer import LogWriter
 from auth.principal import Partner
 from inference.batching import TakenOut
 from inference.inputs import Row
 from inference.loading import ServedVersion
 from inference.outputs import NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
-from inference.schema import MAX_ERRORS, InvalidRows, RowError
-from serving.call import Call
-from serving.wire.native import Format, items
-from values.addresses import truncated
+from inference.schema import MAX_ERRORS, InvalidRows
+from quotas.turns import Turns
+from serving.admission import Admission, Stage
+from serving.facts import ClientGone, ModelFailed
+from serving.failing_models import FailingModels
+from serving.wire.format import Item, WireFormat, items_of
+from values.json_pointer import Violation
 
 #: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
 INLINE_BODY_BYTES = 32 << 10
-#: The same for searching texts for what must not be stored.
+#: The same for making the record of so many values, and for searching texts of so many bytes.
+INLINE_VALUES = 4_000
 INLINE_TEXT_BYTES = 2 << 10
+#: Long bodies and texts at once: for one tenant, and for all. Each holds the interpreter for milliseconds at a time.
+LONG_OF_ONE_TENANT = 1
+LONG_OF_ALL = 2
 
-logger = logging.getLogger("adyton.serving")
-
-
-class ModelFailed(Exception):
-    """The model raised an error, or answered in a form that is not a prediction for each row."""
-
-
-class ClientGone(Exception):
-    """The caller hung up before the answer was there; nobody will read it."""
+T = TypeVar("T")
 
 
-class BodyTooSlow(Exception):
-    """The caller did not send the whole body in time."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a transport asks for: the model, a version or an alias, and how it reads and writes.
 
+    `read_body` gives the body's bytes. `hung_up` returns when the caller is gone; it is asked only while a computation
+    takes its time.
+    """
 
-class DeadlineExceeded(Exception):
-    """The request took longer than it may; nothing was answered."""
+    model: str
+    version: str | None
+    wire: WireFormat
+    read_body: Callable[[], Awaitable[bytes]]
+    hung_up: Callable[[], Awaitable[None]]
 
 
 class Predictor:
-    """What every prediction needs: the models, the log, and how long a request may take in seconds."""
+    """Answers admitted requests from the versions that the registry has loaded."""
 
-    def __init__(self, registry: Registry, log: LogWriter, *, timeout_seconds: float) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._log = log
-        self._timeout_seconds = timeout_seconds
         self._redactors: dict[str, Redactor] = {}
+        self._failing = FailingModels()
+        self._turns = Turns(each=LONG_OF_ONE_TENANT, total=LONG_OF_ALL)
+        self._threads = ThreadPoolExecutor(LONG_OF_ALL, thread_name_prefix="long-rows")
 
-    async def predict(
-        self, call: Call, principal: Partner, *, model: str, version: str | None, form: Format,
-        read_body: Callable[[], Awaitable[bytes]], hung_up: Callable[[], Awaitable[None]],
-    ) -> bytes:  # fmt: skip
-        """The answer's bytes, once its record is durable. Raises what the refusal is, as a fact.
-
-        `hung_up` returns when the caller is gone; it is asked only while a computation takes its time.
-        """
-        if not principal.may_use(model):
-            raise ModelNotFound
-        is_reading = False
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                served = call.version = await self._registry.find(
-                    model, version, tenant_id=principal.tenant_id, key_id=principal.key_id
-                )
-                is_reading = True
-                body = await read_body()
-                is_reading = False
-                rows = await _rows(served, form, body)
-                call.rows = len(rows)
-                if call.charge is not None:
-                    call.charge.spend("rows", len(rows))
-                return await self._answer(call, principal, served, rows, form, hung_up, len(body))
-        except TimeoutError:
-            raise (BodyTooSlow if is_reading else DeadlineExceeded) from None
-
-    async def _answer(
-        self, call: Call, principal: Partner, served: ServedVersion, rows: list[Row], form: Format,
-        hung_up: Callable[[], Awaitable[None]], size: int,
-    ) -> bytes:  # fmt: skip
+    async def predict(self, admission: Admission, question: Question) -> bytes:
+        """The answer's bytes, once its record is durable. Raises each refusal as a fact."""
+        admission.version = await self._find(admission, question)
+        body = await admission.read(question.read_body)
+        # The sender may have taken their time: a caller whose authority ended meanwhile gets nothing more.
+        await admission.look_again()
+        served = admission.version = await self._find(admission, question)
+        rows = await self._rows(admission, served, question.wire, body)
+        admission.charge_rows(len(rows))
+        admission.stage = Stage.COMPUTATION
         started = time.perf_counter()
-        predictions = items(await _infer(served, rows, form, hung_up), served.class_names)
+        predictions = await self._infer(served, rows, question)
+        items = items_of(predictions, served.class_names)
         inference_us = round((time.perf_counter() - started) * 1e6)
-        answer = form.render(call.request_id, served, predictions)
-        record = _record(call, principal, ANSWERED, 200)
+        await admission.look_again()
+        answer = question.wire.answer(admission.call.request_id, served, items)
+        record = admission.record(ANSWERED, 200)
         record.inference_us = inference_us
-        redact = partial(self._redactor(served).inputs, rows, principal.fingerprint_key)
-        # Text is searched by many patterns, at up to a microsecond a character.
-        is_long = served.schema.has_text and size > INLINE_TEXT_BYTES
-        record.inputs = await asyncio.to_thread(redact) if is_long else redact()
-        record.outputs = orjson.dumps(predictions).decode()
-        if len(rows) == 1:
-            record.fingerprint = row_fingerprint(principal.fingerprint_key, served.model, rows[0])
-        call.is_in_log = True
-        await self._log.append(record)
+        await self._describe(record, admission, served, rows, items, len(body))
+        admission.stage = Stage.SERVICE
+        await admission.append(record)
         return answer
 
-    def note_refusal(self, call: Call, principal: Partner, problem: str, status: int) -> None:
-        """Has a known caller's refusal, or the service's own failure, written to the log without waiting for it."""
-        if call.is_in_log:
-            return
-        outcome = FAILED if status >= 500 else REFUSED + problem
-        record = _record(call, principal, outcome, status)
-        record.latency_us = call.latency_us()
-        self._log.note(record)
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _find(self, admission: Admission, question: Question) -> ServedVersion:
+        """The version that answers this caller now. Raises `ModelNotFound` or `ModelNotAvailable`."""
+        partner = _partner(admission)
+        if not partner.may_use(question.model):
+            raise ModelNotFound
+        return await self._registry.find(
+            question.model, question.version, tenant_id=partner.tenant_id, key_id=partner.key_id
+        )
+
+    async def _rows(self, admission: Admission, served: ServedVersion, wire: WireFormat, body: bytes) -> Sequence[Row]:
+        if len(body) <= INLINE_BODY_BYTES:
+            return wire.rows(served.schema, body)
+        return await self._in_thread(admission, partial(wire.rows, served.schema, body))
+
+    async def _infer(self, served: ServedVersion, rows: Sequence[Row], question: Question) -> Predictions:
+        try:
+            predictions = served.runner.at_once(rows)
+            if predictions is None:
+                predictions = await _unless(question.hung_up(), served.runner.lane.run(rows))
+        except NotComputable as error:
+            places = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
+            raise InvalidRows([Violation(at, "range", "is too large for the model") for at in places]) from None
+        except ClientGone:
+            raise
+        except TakenOut:
+            raise ModelNotAvailable from None
+        except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold the rows
+            self._failing.note(served, type(error).__name__)
+            raise ModelFailed(None) from None
+        if len(predictions.labels) != len(rows):
+            self._failing.note(served, "NotServable")
+            raise ModelFailed(None)
+        return predictions
+
+    async def _describe(
+        self,
+        record: Record,
+        admission: Admission,
+        served: ServedVersion,
+        rows: Sequence[Row],
+        items: list[Item],
+        size: int,
+    ) -> None:
+        """Writes into the record what may be stored of the rows and of their answers."""
+        describe = partial(self._described, record, _partner(admission), served, rows, items)
+        is_long = len(rows) * len(served.schema.names) > INLINE_VALUES
+        # Text is searched by many patterns, at up to a microsecond a character.
+        if is_long or (served.schema.has_text and size > INLINE_TEXT_BYTES):
+            await self._in_thread(admission, describe)
+        else:
+            describe()
+
+    def _described(
+        self, record: Record, partner: Partner, served: ServedVersion, rows: Sequence[Row], items: list[Item]
+    ) -> None:
+        record.inputs = self._redactor(served).inputs(rows, partner.fingerprint_key)
+        record.outputs = orjson.dumps(items).decode()
+        if len(rows) == 1:
+            record.fingerprint = row_fingerprint(partner.fingerprint_key, served.model, rows[0])
+
+    async def _in_thread(self, admission: Admission, work: Callable[[], T]) -> T:
+        async with self._turns.of(_partner(admission).tenant_id):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _redactor(self, served: ServedVersion) -> Redactor:
         redactor = self._redactors.get(served.listing.id)
@@ -124,36 +164,8 @@ class Predictor:
         return redactor
 
 
-async def _rows(served: ServedVersion, form: Format, body: bytes) -> list[Row]:
-    if len(body) <= INLINE_BODY_BYTES:
-        return form.parse(served.schema, body)
-    return await asyncio.to_thread(form.parse, served.schema, body)
-
-
-async def _infer(
-    served: ServedVersion, rows: list[Row], form: Format, hung_up: Callable[[], Awaitable[None]]
-) -> Predictions:
-    try:
-        predictions = served.runner.at_once(rows)
-        if predictions is None:
-            predictions = await _unless(hung_up(), served.runner.lane.run(rows))
-    except NotComputable as error:
-        places = [form.place.format(row) for row in error.rows[:MAX_ERRORS]]
-        raise InvalidRows([RowError(at, "range", "is too large for the model") for at in places]) from None
-    except ClientGone:
-        raise
-    except TakenOut:
-        raise ModelNotAvailable from None
-    except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold the rows
-        logger.error("model %s failed: %s", served.listing.id, type(error).__name__)  # noqa: TRY400
-        raise ModelFailed from None
-    if len(predictions.labels) != len(rows):
-        raise ModelFailed
-    return predictions
-
-
 async def _unless(hung_up: Awaitable[None], work: Coroutine[Any, Any, Predictions]) -> Predictions:
-    """What the work gives. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
+    """The result of the work. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
     working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
     try:
         await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
@@ -165,28 +177,14 @@ async def _unless(hung_up: Awaitable[None], work: Coroutine[Any, Any, Prediction
         listening.cancel()
 
 
+def _partner(admission: Admission) -> Partner:
+    principal = admission.principal
+    if not isinstance(principal, Partner):
+        raise TypeError("predictions are for partners' programs")
+    return principal
+
+
 def row_fingerprint(key: bytes, model: str, row: Row) -> str:
     """HMAC-SHA-256 under the tenant's key of a model's name and a row; says whether this row was ever predicted."""
     # `hmac.digest` would give the interpreter lock away, and getting it back costs more than the digest.
     return hmac.new(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()
-
-
-def _record(call: Call, principal: Partner, outcome: str, status: int) -> Record:
-    version = call.version
-    return Record(
-        request_id=call.request_id,
-        at_ms=call.at_ms,
-        tenant_id=principal.tenant_id,
-        subject=principal.subject,
-        key_id=principal.key_id,
-        route=call.route,
-        outcome=outcome,
-        status=status,
-        started=call.started,
-        client_request_id=call.client_request_id,
-        address=truncated(call.address),
-        model_id=version.model_id if version else None,
-        version_id=version.listing.id if version else None,
-        artifact_sha256=version.listing.artifact_sha256 if version else None,
-        rows=call.rows,
-    )

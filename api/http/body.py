@@ -1,20 +1,54 @@
-"""A request's body as bytes: of a type that is served, and bounded while it arrives."""
+"""A request's body as bytes: of a type that is served, bounded while it arrives, and in time."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
 from fastapi import Request
 
-from serving.predictor import ClientGone
+from api.http.security import call_of, parts_of
+from serving import problems
+from serving.facts import BodyTooSlow, ClientGone, TransportRefusal
+
+T = TypeVar("T")
 
 JSON = b"application/json"
 
 
-class UnsupportedMediaType(Exception):
+class UnsupportedMediaType(TransportRefusal):
     """The body is of a type that the route does not take, or is encoded."""
 
+    problem = problems.UNSUPPORTED_MEDIA_TYPE
 
-class BodyTooLarge(Exception):
+
+class BodyTooLarge(TransportRefusal):
     """The body is longer than `MAX_BODY_BYTES`."""
+
+    problem = problems.TOO_LARGE
+
+
+async def in_time(request: Request, reading: Awaitable[T]) -> T:
+    """The result of reading a body, for a route that is no prediction.
+
+    The sender may have taken their time over it: a caller who is known is looked at again. Raises `BodyTooSlow`, what
+    `reading` raises, or what says that the caller does not stand any more.
+    """
+    try:
+        async with asyncio.timeout(parts_of(request).settings.request_timeout_seconds):
+            body = await reading
+    except TimeoutError:
+        raise BodyTooSlow from None
+    await look_again(request)
+    return body
+
+
+async def look_again(request: Request) -> None:
+    """Raises unless the caller, if one is known, still stands: for whoever has waited and is about to act."""
+    admission = call_of(request).admission
+    if admission is not None:
+        await admission.look_again()
 
 
 async def read_body(request: Request, max_bytes: int, media_type: bytes = JSON) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
-from api.errors import PreconditionFailed
+from api.http.refusals import PreconditionFailed
 from db.database import ChangedMeanwhile
 
 T = TypeVar("T")

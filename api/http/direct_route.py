@@ -18,13 +18,18 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving import problems
+from serving.facts import TransportRefusal
+
 MAX_QUERY_FIELDS = 50
 
 Solver = Callable[[Request], Awaitable[Any]]
 
 
-class DuplicateParameter(Exception):
+class DuplicateParameter(TransportRefusal):
     """A query parameter was given more than once, or there are more of them than any route takes."""
+
+    problem = problems.MALFORMED_REQUEST
 
 
 class DirectRoute(APIRoute):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from api.dependencies import parts_of
-from api.errors import TokenRequestRefused
-from api.http.body import read_body
-from serving.predictor import BodyTooSlow
+from api.http.body import in_time, read_body
+from api.http.refusals import TokenRequestRefused
+from api.http.security import parts_of
 
 MAX_BYTES = 16 << 10
 MAX_FIELDS = 10
@@ -21,11 +19,8 @@ TYPE = b"application/x-www-form-urlencoded"
 async def read_form(request: Request, known: dict[str, str]) -> dict[str, str]:
     """The form's fields. Raises `TokenRequestRefused` for what is not one, has one twice, or one that is not known."""
     settings = parts_of(request).settings
-    try:
-        async with asyncio.timeout(settings.request_timeout_seconds):
-            body = await read_body(request, min(MAX_BYTES, settings.max_body_bytes), media_type=TYPE)
-    except TimeoutError:
-        raise BodyTooSlow from None
+    reading = read_body(request, min(MAX_BYTES, settings.max_body_bytes), media_type=TYPE)
+    body = await in_time(request, reading)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict",
                           max_num_fields=MAX_FIELDS)  # fmt: skip

@@ -5,18 +5,19 @@ FastAPI would read and judge a body before any dependency runs, and repeat its v
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.dependencies import parts_of
-from api.http.body import read_body
-from serving.predictor import BodyTooSlow
+from api.http.body import in_time, read_body
+from api.http.security import parts_of
+from serving import problems
+from serving.facts import TransportRefusal
+from values.json_pointer import Violation, pointer
 from values.strict_json import BrokenJson, parse_json
 
 MAX_ERRORS = 100
@@ -30,18 +31,12 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, frozen=True)
 
 
-class BodyError(NamedTuple):
-    """Where (a JSON Pointer, RFC 6901), which rule, and in words; never the value, nor a name the caller made up."""
-
-    at: str
-    rule: str
-    message: str
-
-
-class InvalidBody(Exception):
+class InvalidBody(TransportRefusal):
     """The body is JSON and not of the form that is asked for."""
 
-    def __init__(self, errors: Sequence[BodyError]) -> None:
+    problem = problems.INVALID_BODY
+
+    def __init__(self, errors: Sequence[Violation]) -> None:
         super().__init__()
         self.errors = errors
 
@@ -51,11 +46,7 @@ def json_body(form: type[Form]) -> Any:
 
     async def read(request: Request) -> Form:
         settings = parts_of(request).settings
-        try:
-            async with asyncio.timeout(settings.request_timeout_seconds):
-                raw = await read_body(request, settings.max_body_bytes)
-        except TimeoutError:
-            raise BodyTooSlow from None
+        raw = await in_time(request, read_body(request, settings.max_body_bytes))
         document = parse_json(raw)
         _check_texts(document)
         return validated(form, document)
@@ -81,7 +72,7 @@ def _check_texts(document: Any) -> None:
         # Half of a surrogate pair, which is no character.
         raise BrokenJson("a text is not Unicode") from None
     if _NUL.search(written):
-        raise InvalidBody([BodyError("", "no_nul", "has a text with a NUL in it")])
+        raise InvalidBody([Violation("", "no_nul", "has a text with a NUL in it")])
 
 
 def takes(form: type[Form]) -> dict[str, Any]:
@@ -90,9 +81,8 @@ def takes(form: type[Form]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def _body_error(error: Any) -> BodyError:
+def _body_error(error: Any) -> Violation:
     # A member we do not know is placed at its object: its name is the caller's.
     known = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
-    at = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in known)
     message = "has a member that is not known" if error["type"] == "extra_forbidden" else error["msg"]
-    return BodyError(at, error["type"], message)
+    return Violation(pointer(known), error["type"], message)

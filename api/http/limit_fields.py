@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from quotas.limiter import PolicyState
 
 
-def rate_limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]]:
+def limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]]:
     """Both fields, in the order of `states`: the policy that leaves the least comes first."""
     if not states:
         return []
     policies, limits = [], []
-    for policy, name, left, grows_in_seconds in states:
-        policies.append(f'"{name}";q={policy.amount};w={policy.window_seconds}')
+    for name, _, amount, window_seconds, left, grows_in_seconds in states:
+        policies.append(f'"{name}";q={amount};w={window_seconds}')
         limits.append(f'"{name}";r={left};t={grows_in_seconds}')
     return [
         (b"ratelimit-policy", ", ".join(policies).encode("ascii")),

@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, problem_of
-from api.http.limit_fields import rate_limit_fields
-from api.problems import INTERNAL
+from api.http.limit_fields import limit_fields
 from program.parts import Parts
 from serving.call import Call
+from serving.problems import INTERNAL
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -62,20 +62,13 @@ class Exchange:
             if has_started:
                 raise
             await answer_problem(Request(scope), error)(scope, receive, send_dressed)
-        finally:
-            if call.charge is not None:
-                call.charge.finish()
 
     def _dress(self, call: Call, message: Message) -> None:
         headers = [*message["headers"], (b"x-request-id", call.request_id.encode("ascii")), *SECURITY_HEADERS]
         if not any(name == b"content-security-policy" for name, _ in message["headers"]):
             headers.append(_API_POLICY)
-        status = message["status"]
-        if status >= 500 and call.charge is not None:
-            # What the service itself failed to answer is given back.
-            call.charge.give_back()
-        if call.is_limited and call.principal is not None and status in (200, 429):
-            headers += rate_limit_fields(self._parts.quotas.states(call.principal))
+        if call.shows_limits and call.principal is not None and message["status"] in (200, 429):
+            headers += limit_fields(self._parts.quotas.states(call.principal))
         message["headers"] = headers
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, NamedTuple
 
@@ -11,14 +10,17 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from admin.facts import InvalidValue
-from api.http.body import BodyTooLarge, UnsupportedMediaType
-from serving.predictor import BodyTooSlow, ClientGone
+from api.http.body import BodyTooLarge, UnsupportedMediaType, in_time
+from serving import problems
+from serving.facts import ClientGone, TransportRefusal
 
 MAX_FIELD_BYTES = 1 << 20
 
 
-class MalformedForm(Exception):
+class MalformedForm(TransportRefusal):
     """The body is not the multipart form that its content type says."""
+
+    problem = problems.MALFORMED_REQUEST
 
 
 class File(NamedTuple):
@@ -29,7 +31,7 @@ class File(NamedTuple):
 
 
 async def read_multipart(
-    request: Request, *, files: Mapping[str, str], fields: Mapping[str, str], max_bytes: int, timeout_seconds: float
+    request: Request, *, files: Mapping[str, str], fields: Mapping[str, str], max_bytes: int
 ) -> tuple[dict[str, File], dict[str, str]]:
     """The files and the fields of the names that are known, each at most once.
 
@@ -44,10 +46,7 @@ async def read_multipart(
         max_fields=len(fields), max_part_size=MAX_FIELD_BYTES,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(timeout_seconds):
-            form = await parser.parse()
-    except TimeoutError:
-        raise BodyTooSlow from None
+        form = await in_time(request, parser.parse())
     except (MultiPartException, KeyError, UnicodeError, LookupError):
         raise MalformedForm from None
     try:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.errors import problem_body
 from api.http.middleware import SECURITY_HEADERS
-from api.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
+from serving.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
 from values.ids import uuid7
 
 HEAD_SECONDS = 10.0

@@ -12,9 +12,10 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 from sqlalchemy import RowMapping
 
-from api.dependencies import caller, parts_of
-from api.errors import InvalidParameter, RecordNotFound
+from api.dependencies import caller
 from api.http.direct_route import JsonBytes
+from api.http.refusals import InvalidParameter, RecordNotFound
+from api.http.security import parts_of
 from api.lists import check_query, cursor_of, place_of
 from auth.principal import Principal, Role, Scope
 from db.database import Database
@@ -28,8 +29,8 @@ from values.ids import is_uuid7
 
 router = APIRouter(tags=["audit"])
 
-Searcher = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, reading=SEARCHES)]
-Reader = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, reading=READINGS)]
+Searcher = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=SEARCHES, takes_place=True)]
+Reader = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=READINGS, takes_place=True)]
 Place = tuple[datetime, str]
 #: A page ends early rather than hold more than this of inputs and outputs.
 MAX_PAGE_CHARACTERS = 8 << 20

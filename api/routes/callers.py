@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
-from api.dependencies import caller, parts_of
-from api.routes.models import usable_models
+from api.dependencies import caller
+from api.http.security import parts_of
 from auth.principal import Partner, Person
 
 router = APIRouter(tags=["callers"])
@@ -27,7 +27,7 @@ async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
         "tenant": caller.tenant,
         "key_id": caller.key_id,
         "scopes": sorted(caller.scopes),
-        "models": [model.name for model in usable_models(request, caller)],
+        "models": [model.name for model in parts_of(request).catalogue.usable(caller)],
         **life,
     }
 
@@ -38,14 +38,14 @@ async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
     return {
         "policies": [
             {
-                "name": name,
-                "unit": policy.unit,
-                "quota": policy.amount,
-                "window_seconds": policy.window_seconds,
-                "used": policy.amount - left,
-                "left": left,
-                "more_in_seconds": grows_in_seconds,
+                "name": state.name,
+                "unit": state.unit,
+                "quota": state.amount,
+                "window_seconds": state.window_seconds,
+                "used": state.amount - state.left,
+                "left": state.left,
+                "more_in_seconds": state.grows_in_seconds,
             }
-            for policy, name, left, grows_in_seconds in parts_of(request).quotas.states(caller)
+            for state in parts_of(request).quotas.states(caller)
         ]
     }

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 
 from admin.shown import shown_event
-from api.dependencies import parts_of, person
-from api.errors import InvalidParameter
+from api.dependencies import person
+from api.http.refusals import InvalidParameter
+from api.http.security import parts_of
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.events import page_of_events

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 
 from admin.models import grant_model, ungrant_model
 from admin.shown import shown_model
-from api.dependencies import parts_of, person
+from api.dependencies import person
+from api.http.security import parts_of
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.catalogue import read_catalogue

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from api.dependencies import parts_of
+from api.http.security import parts_of
 from program.memory import has_memory
 from program.parts import Parts
 
@@ -41,7 +41,7 @@ async def _checks(parts: Parts) -> dict[str, Any]:
     checks = {
         "log": await parts.log.probe(),
         "database": parts.directory.is_fresh,
-        "limits": parts.quotas.strategy.storage.check(),
+        "limits": parts.quotas.check(),
         "memory": has_memory(),
     }
     said = {name: "ok" if is_ok else "unavailable" for name, is_ok in checks.items()}

@@ -20,9 +20,10 @@ from admin.keys import (
 from admin.shown import shown_key
 from admin.tenants import named_tenant
 from admin.words import ago, duration, instant
-from api.dependencies import parts_of, person
+from api.dependencies import person
 from api.http.conditional import change_at, tagged
 from api.http.json_body import Form, json_body, takes
+from api.http.security import parts_of
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.keys import page_of_keys

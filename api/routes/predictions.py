@@ -5,18 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, Security
 
-from api.dependencies import call_of, caller, parts_of
+from api.dependencies import admitted
 from api.documents import BATCH_ANSWER, ROW_ANSWER
+from api.http.accept import require_json
 from api.http.body import hung_up, read_body
 from api.http.direct_route import DirectRoute, JsonBytes
-from auth.principal import Partner, Scope
-from serving.wire.native import LIST, ROW, ROWS, Format
+from api.http.security import current_principal, parts_of
+from auth.principal import Principal
+from serving.admission import PREDICTION
+from serving.predictor import Question
+from serving.wire.format import WireFormat
+from serving.wire.native import LIST, ROW, ROWS
 
 router = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
-Caller = Annotated[Partner, caller(Scope.PREDICT, is_prediction=True)]
+Caller = Annotated[Principal, Security(current_principal)]
 
 
 @router.post("/v1/models/{model}/predict", responses=ROW_ANSWER, summary="Predict one row")
@@ -43,11 +48,10 @@ async def predict_batch_default(request: Request, caller: Caller) -> Response:
     return await _answer(request, caller, parts_of(request).settings.default_model, None, LIST)
 
 
-async def _answer(request: Request, caller: Partner, model: str, version: str | None, form: Format) -> Response:
+async def _answer(request: Request, caller: Principal, model: str, version: str | None, wire: WireFormat) -> Response:
     parts = parts_of(request)
-    body = partial(read_body, request, parts.settings.max_body_bytes)
-    answer = await parts.predictor.predict(
-        call_of(request), caller, model=model, version=version, form=form, read_body=body,
-        hung_up=partial(hung_up, request),
-    )  # fmt: skip
-    return JsonBytes(answer)
+    async with admitted(request, caller, PREDICTION) as admission:
+        require_json(request)
+        body = partial(read_body, request, parts.settings.max_body_bytes)
+        question = Question(model, version, wire, body, partial(hung_up, request))
+        return JsonBytes(await parts.predictor.predict(admission, question))

@@ -19,10 +19,11 @@ from admin.tenants import (
     set_tenant,
     suspend_tenant,
 )
-from api.dependencies import parts_of, person
-from api.errors import PreconditionFailed
+from api.dependencies import person
 from api.http.conditional import change_at, expects_it, tagged
 from api.http.json_body import Form, json_body, takes
+from api.http.refusals import PreconditionFailed
+from api.http.security import parts_of
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.plans import DEFAULT_PLAN, find_plan, page_of_plans

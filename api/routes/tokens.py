@@ -13,18 +13,22 @@ from fastapi.concurrency import run_in_threadpool
 
 from admin.tokens import end_token
 from admin.users import change_password
-from api.dependencies import call_of, caller, parts_of
-from api.errors import TokenRequestRefused
+from api.dependencies import admitted, caller
 from api.http.form_body import read_form, takes_form
 from api.http.json_body import Form, json_body, takes
+from api.http.refusals import TokenRequestRefused
+from api.http.security import call_of, holder_of, parts_of
 from auth.api_keys import PREFIX, MalformedKey, key_id_of
+from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.principal import Partner, Person, Principal, Scope
-from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
 from auth.tokens import InvalidToken
 from quotas.allowances import REVOCATIONS, TOKENS
+from serving.admission import Need
 from values.subjects import Subject
 
 router = APIRouter(tags=["tokens"])
+
+BUYS_A_TOKEN = Need(allowance=TOKENS, takes_place=True)
 
 _TOKEN_FORM = {
     "grant_type": "client_credentials, or password for people",
@@ -117,15 +121,16 @@ async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:
     partner = await holder_of(request, raw_key, is_key=True)
     if not isinstance(partner, Partner):
         raise NotAuthenticated(was_presented=True)
-    parts, call = parts_of(request), call_of(request)
-    call.principal, call.charge = partner, parts.quotas.take_place(partner)
-    parts.quotas.charge_allowance(TOKENS, partner.subject)
-    asked = form.get("scope")
-    scopes = partner.scopes if asked is None else _scopes(asked, partner)
-    return _answer(
-        request, subject=partner.subject, scope=" ".join(sorted(scopes)),
-        credential=partner.credential, not_after=partner.valid_until,
-    )  # fmt: skip
+    async with admitted(request, partner, BUYS_A_TOKEN):
+        asked = form.get("scope")
+        scopes = partner.scopes if asked is None else _scopes(asked, partner)
+        return _answer(
+            request,
+            subject=partner.subject,
+            scope=" ".join(sorted(scopes)),
+            credential=partner.credential,
+            not_after=partner.valid_until,
+        )
 
 
 async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
@@ -134,9 +139,12 @@ async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
     parts = parts_of(request)
     user = await parts.sign_ins.sign_in(form["username"], form["password"], call_of(request).address)
     return _answer(
-        request, subject=Subject.of_user(user.id), scope=user.role, credential=str(user.generation),
+        request,
+        subject=Subject.of_user(user.id),
+        scope=user.role,
+        credential=str(user.generation),
         not_after=float("inf"),
-    )  # fmt: skip
+    )
 
 
 def _answer(request: Request, **claims: Any) -> dict[str, Any]:

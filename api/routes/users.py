@@ -9,9 +9,10 @@ from pydantic import Field
 
 from admin.shown import shown_user
 from admin.users import SetPassword, create_user, describe_user, disable_user, enable_user, reset_password
-from api.dependencies import parts_of, person
+from api.dependencies import person
 from api.http.conditional import change_at, tagged
 from api.http.json_body import Form, json_body, takes
+from api.http.security import parts_of
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
 from db.reach import EVERY_TENANT

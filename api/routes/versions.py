@@ -16,16 +16,18 @@ from admin.listings import trial_by
 from admin.promotion import promote_version, retire_version, rollback_alias
 from admin.registration import HARMLESS, Submission, register_version
 from admin.shown import shown_alias, shown_model, shown_version
-from api.dependencies import parts_of, person
+from api.dependencies import person
+from api.http.body import look_again
 from api.http.conditional import change_at, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.multipart_body import File, read_multipart, takes_multipart
+from api.http.security import parts_of
 from auth.principal import Person, Role
 from db.catalogue import CatalogueEntry, read_catalogue
 from db.reach import EVERY_TENANT
 from inference.listings import PRODUCTION
 from program.parts import Parts
-from serving.predictor import DeadlineExceeded
+from serving.facts import DeadlineExceeded
 from values.strict_json import parse_json
 
 router = APIRouter(tags=["admin: models"])
@@ -77,16 +79,15 @@ async def register(request: Request, name: str, caller: Admin) -> dict[str, Any]
     """Examines the file in a process of its own, and lists what can be served; a model that is new is made with it."""
     parts = parts_of(request)
     started, seconds = time.monotonic(), parts.settings.request_timeout_seconds
-    files, fields = await read_multipart(
-        request, files=FILES, fields=FIELDS, max_bytes=parts.settings.max_model_bytes, timeout_seconds=seconds
-    )
+    files, fields = await read_multipart(request, files=FILES, fields=FIELDS, max_bytes=parts.settings.max_model_bytes)
     submission = _submission(files, fields)
     try:
         async with asyncio.timeout(seconds - (time.monotonic() - started)):
             await parts.registrations.acquire()
     except TimeoutError:
-        raise DeadlineExceeded from None
+        raise DeadlineExceeded(is_callers=False) from None
     try:
+        await look_again(request)
         left = max(0.1, seconds - (time.monotonic() - started))
         return await run_in_threadpool(_register, parts, caller, name, submission, left)
     finally:

@@ -1,1 +1,1 @@
-"""One file per wire format: bytes to rows, predictions to bytes."""
+"""Wire formats, one file each: the bytes of a body to rows, predictions to the bytes of an answer."""

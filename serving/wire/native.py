@@ -1,61 +1,101 @@
-"""How a body becomes rows, and predictions an answer. Another wire format is another pair of functions here."""
+"""Adyton's own JSON: a row, rows in an object, or a list of rows (see docs/request-flow.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import re
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
 from inference.inputs import Row
 from inference.loading import ServedVersion
-from inference.outputs import ClassNames, Predictions
-from inference.schema import RowSchema
+from inference.schema import InvalidRows, RowSchema
+from serving.wire.format import Item, WireFormat
+from values.json_pointer import Violation
 
-Item = dict[str, Any]
-
-
-class Format(NamedTuple):
-    """`parse` takes the body's bytes; `render` gives the answer's; `place` is the JSON Pointer of a row in the body."""
-
-    parse: Callable[[RowSchema, bytes], list[Row]]
-    render: Callable[[str, ServedVersion, list[Item]], bytes]
-    place: str
+_OPENING = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"rows"[ \t\n\r]*:')
+_CLOSING = re.compile(rb"\}[ \t\n\r]*\Z")
+#: The closing brace, and at most so much white space behind it.
+_TAIL_BYTES = 64
 
 
-def items(predictions: Predictions, class_names: ClassNames | None) -> list[Item]:
-    """One `{"prediction", "probabilities"}` for each row; without probabilities where the model has none."""
-    labels, probabilities = predictions
-    if probabilities is None or not class_names:
-        return [{"prediction": label} for label in labels]
-    pairs = zip(labels, probabilities, strict=True)
-    if isinstance(class_names[0], str):
-        return [
-            {"prediction": label, "probabilities": dict(zip(class_names, each, strict=True))} for label, each in pairs
-        ]
-    # Several outputs, each with classes of its own.
-    return [
-        {
-            "prediction": label,
-            "probabilities": [dict(zip(names, one, strict=True)) for names, one in zip(class_names, each, strict=True)],
-        }
-        for label, each in pairs
-    ]
+class _OneRow:
+    """The body is the row: `{"feature": ...}`."""
+
+    def rows(self, schema: RowSchema, body: bytes) -> list[Row]:
+        row = schema.row_of(body)
+        return [row] if row is not None else schema.checked([schema.parsed(body)], self.at)
+
+    def at(self, row: int) -> str:  # noqa: ARG002  the one row is the body
+        return ""
+
+    def answer(self, request_id: str, version: ServedVersion, items: list[Item]) -> bytes:
+        return orjson.dumps(_head(request_id, version) | items[0])
 
 
-def _one(request_id: str, version: ServedVersion, predictions: list[Item]) -> bytes:
-    return orjson.dumps(_head(request_id, version) | predictions[0])
+class _ManyRows:
+    """The answer to several rows, in their order."""
+
+    def answer(self, request_id: str, version: ServedVersion, items: list[Item]) -> bytes:
+        counted = {"count": len(items), "predictions": items}
+        return orjson.dumps(_head(request_id, version) | counted)
 
 
-def _many(request_id: str, version: ServedVersion, predictions: list[Item]) -> bytes:
-    counted = {"count": len(predictions), "predictions": predictions}
-    return orjson.dumps(_head(request_id, version) | counted)
+class _RowsInObject(_ManyRows):
+    """The body is `{"rows": [...]}`."""
+
+    def rows(self, schema: RowSchema, body: bytes) -> Sequence[Row]:
+        inner = _within(body)
+        rows = None if inner is None else schema.rows_of(inner)
+        if rows is not None:
+            return rows
+        document = schema.parsed(body)
+        if not isinstance(document, dict):
+            raise InvalidRows([Violation("", "type", "must be an object")])
+        if document.keys() - {"rows"}:
+            raise InvalidRows([Violation("", "unknown", "has a member other than rows")])
+        if "rows" not in document:
+            raise InvalidRows([Violation("/rows", "required", "is required")])
+        return schema.checked(_listed(document["rows"], "/rows", schema.max_rows), self.at)
+
+    def at(self, row: int) -> str:
+        return f"/rows/{row}"
+
+
+class _RowsInList(_ManyRows):
+    """The body is `[...]`."""
+
+    def rows(self, schema: RowSchema, body: bytes) -> Sequence[Row]:
+        rows = schema.rows_of(body)
+        if rows is not None:
+            return rows
+        return schema.checked(_listed(schema.parsed(body), "", schema.max_rows), self.at)
+
+    def at(self, row: int) -> str:
+        return f"/{row}"
+
+
+def _within(body: bytes) -> bytes | None:
+    """The value of `rows` where it is the object's first and only member; JSON decides whether it is one value."""
+    opening, closing = _OPENING.match(body), _CLOSING.search(body, max(0, len(body) - _TAIL_BYTES))
+    return body[opening.end() : closing.start()] if opening and closing else None
+
+
+def _listed(rows: Any, at: str, max_rows: int) -> list[Any]:
+    if not isinstance(rows, list):
+        raise InvalidRows([Violation(at, "type", "must be a list")])
+    if not rows:
+        raise InvalidRows([Violation(at, "too_few", "must have at least one row")])
+    if len(rows) > max_rows:
+        raise InvalidRows([Violation(at, "too_many", f"must have at most {max_rows} rows")])
+    return rows
 
 
 def _head(request_id: str, version: ServedVersion) -> Item:
     return {"request_id": request_id, "model": version.model, "version": version.listing.name}
 
 
-ROW = Format(RowSchema.row, _one, "")
-ROWS = Format(RowSchema.rows, _many, "/rows/{}")
-LIST = Format(RowSchema.bare_rows, _many, "/{}")
+ROW: WireFormat = _OneRow()
+ROWS: WireFormat = _RowsInObject()
+LIST: WireFormat = _RowsInList()

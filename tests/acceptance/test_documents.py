@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from api.problems import PROBLEMS
 from auth.principal import Scope
+from serving.problems import PROBLEMS
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ async def test_keys_outlive_their_pepper(any_site):
         await asyncio.sleep(0.6)
         # Forgotten, as it would be after a restart.
         client.app.state.directory._remembered.clear()
-        client.app.state.directory._places.clear()
+        client.app.state.directory._handles.clear()
         for headers in ({"X-API-Key": old.raw_key}, {"X-API-Key": new.raw_key}, {"Authorization": f"Bearer {token}"}):
             for _ in range(2):
                 assert (await client.get("/v1/me", headers=headers)).status_code == 200

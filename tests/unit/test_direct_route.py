@@ -7,8 +7,8 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 
 from api.http.direct_route import DirectRoute
+from api.http.security import BEARER_HEADER, KEY_HEADER, current_principal
 from api.routes.predictions import router
-from auth.security import BEARER_HEADER, KEY_HEADER, current_principal
 
 pytestmark = pytest.mark.anyio
 

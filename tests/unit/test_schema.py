@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.inputs import matrix_of
 from inference.schema import InvalidRows, RowSchema
+from serving.wire.native import LIST, ROW, ROWS
 from values.strict_json import BrokenJson
 
 DOCUMENT = {
@@ -36,7 +37,7 @@ NUMBERS = st.floats(-1000, 1000) | st.integers(-1000, 1000)
                               "maybe": st.none() | st.floats(allow_nan=False, allow_infinity=False), "a/b~c": NUMBERS}))  # fmt: skip
 def test_a_good_row_arrives_as_it_was_sent(row):
     """Each value in its place in the matrix; null as NaN."""
-    (found,) = SCHEMA.row(json.dumps(row).encode())
+    (found,) = ROW.rows(SCHEMA, json.dumps(row).encode())
     assert found == row
     matrix = matrix_of(SCHEMA.names)([found])
     ordered = [row[name] for name in DOCUMENT["properties"]]
@@ -51,21 +52,21 @@ def test_any_other_json_is_refused_without_its_words(value):
     if isinstance(value, dict) and value.keys() == GOOD.keys():
         return
     with pytest.raises((InvalidRows, BrokenJson)):
-        SCHEMA.row(json.dumps(value).encode())
+        ROW.rows(SCHEMA, json.dumps(value).encode())
 
 
 @given(st.binary(max_size=60))
 def test_arbitrary_bytes_never_raise_anything_else(body):
     """Nor are they a row."""
-    for parse in (SCHEMA.row, SCHEMA.rows, SCHEMA.bare_rows):
+    for form in (ROW, ROWS, LIST):
         with pytest.raises((InvalidRows, BrokenJson)):
-            parse(body)
+            form.rows(SCHEMA, body)
 
 
 def test_a_pointer_escapes_what_json_pointers_escape():
     """RFC 6901: `~` as `~0` and `/` as `~1`."""
     with pytest.raises(InvalidRows) as refused:
-        SCHEMA.rows(json.dumps({"rows": [GOOD, {**GOOD, "a/b~c": "x"}]}).encode())
+        ROWS.rows(SCHEMA, json.dumps({"rows": [GOOD, {**GOOD, "a/b~c": "x"}]}).encode())
     assert [error.at for error in refused.value.errors] == ["/rows/1/a~1b~0c"]
 
 
@@ -75,15 +76,15 @@ def test_a_pointer_escapes_what_json_pointers_escape():
 def test_a_member_twice_is_broken_wherever_it_stands(body):
     """The last one must not win silently."""
     with pytest.raises(BrokenJson):
-        SCHEMA.row(body.encode())
+        ROW.rows(SCHEMA, body.encode())
 
 
 def test_a_wide_integer_keeps_its_type():
     """`true` is no integer, `1.0` is not either, and 3 is a fine number."""
     for bad in (True, 1.5, "1"):
         with pytest.raises(InvalidRows):
-            SCHEMA.row(json.dumps({**GOOD, "n": bad}).encode())
-    (row,) = SCHEMA.row(json.dumps({**GOOD, "x": 3}).encode())
+            ROW.rows(SCHEMA, json.dumps({**GOOD, "n": bad}).encode())
+    (row,) = ROW.rows(SCHEMA, json.dumps({**GOOD, "x": 3}).encode())
     assert row["x"] == 3
 
 
@@ -95,7 +96,7 @@ def test_an_example_lies_within_its_own_schema():
     for spec in specs:
         schema = RowSchema({"properties": {"f": spec}}, 1)
         example = schema.example()
-        assert schema.row(json.dumps(example).encode()) == [example], spec
+        assert ROW.rows(schema, json.dumps(example).encode()) == [example], spec
         assert math.isfinite(example["f"])
 
 

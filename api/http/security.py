@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from auth.api_keys import PREFIX, MalformedKey
-from auth.directory import Directory
+from auth.api_keys import PREFIX
+from auth.credentials import AmbiguousCredential, NotAuthenticated, Presented
 from auth.principal import Principal
-from auth.tokens import InvalidToken
+from program.parts import Parts
+from serving.call import Call
 
 _KEY_PREFIX = PREFIX.encode()
-
-
-class NotAuthenticated(Exception):
-    """No credential, or one that opens nothing now. Why is nobody's business; `was_presented` is for the throttle."""
-
-    def __init__(self, *, was_presented: bool) -> None:
-        super().__init__()
-        self.was_presented = was_presented
-
-
-class AmbiguousCredential(Exception):
-    """More than one credential was presented: which of them decides must not depend on who reads first."""
 
 
 class KeyHeader(APIKeyHeader):
@@ -45,6 +33,16 @@ class BearerHeader(HTTPBearer):
 
 KEY_HEADER = KeyHeader(name="X-API-Key", scheme_name="ApiKey", description="A key: `ady_` and 50 characters.")
 BEARER_HEADER = BearerHeader(scheme_name="Bearer", description="The same key, or a token of `/auth/token` (RFC 6750).")
+
+
+def parts_of(request: Request) -> Parts:
+    """The program's parts, made once in `create_app`."""
+    return cast("Parts", request.scope["app"].state.parts)
+
+
+def call_of(request: Request) -> Call:
+    """What the middleware noted of this request."""
+    return cast("Call", request.scope["adyton.call"])
 
 
 async def current_principal(
@@ -67,18 +65,7 @@ async def current_principal(
 
 
 async def holder_of(request: Request, credential: bytes, *, is_key: bool) -> Principal:
-    """Whose key or token it is, if it may be used now and from here. Raises as `current_principal` does."""
-    directory: Directory = request.scope["app"].state.directory
-    try:
-        principal = await (directory.find_key(credential) if is_key else directory.find_token(credential))
-    except (MalformedKey, InvalidToken):
-        raise NotAuthenticated(was_presented=True) from None
-    client = request.scope["client"]
-    if (
-        principal is None
-        or not principal.may_call_at(time.time())
-        or not principal.may_call_from(client[0] if client else "")
-    ):
-        raise NotAuthenticated(was_presented=True)
-    directory.note_use(principal)
-    return principal
+    """The caller whose key or token it is, if it may be used now and from here. Raises as `current_principal` does."""
+    call = call_of(request)
+    call.presented = Presented(credential, is_key, call.address)
+    return await parts_of(request).credentials.holder(call.presented)

@@ -1,4 +1,7 @@
-"""Every kind of refusal: its name, status and title, and what a person should know of it (RFC 9457)."""
+"""Every kind of refusal: its name, status and title, and an explanation for people (RFC 9457).
+
+Records state the name and the status of a refusal, whatever the transport; the status is HTTP's.
+"""
 
 from __future__ import annotations
 
@@ -176,13 +179,21 @@ MODEL_NOT_AVAILABLE = Problem(
     "model-not-available",
     503,
     "The model is not available",
-    "The model could not be loaded, or failed on these rows. Nothing was charged; tell the operator the `request_id`.",
+    "The model could not be loaded. Nothing was charged; tell the operator the `request_id`.",
+)
+MODEL_FAILED = Problem(
+    "model-failed",
+    500,
+    "The model failed on these rows",
+    "The model raised an error instead of a prediction. `errors` names the row, where it could be found: send the "
+    "others without it. The request was charged and recorded; the same rows would fail again.",
 )
 DEADLINE = Problem(
     "deadline",
     503,
     "It took too long",
-    "The request was not answered within its deadline. Nothing was charged.",
+    "The request was not answered within its deadline. Nothing was charged, unless your own rows or your own sending "
+    "took the time.",
 )
 
 PROBLEMS = {problem.name: problem for problem in list(globals().values()) if isinstance(problem, Problem)}

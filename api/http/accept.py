@@ -1,0 +1,31 @@
+"""Whether a caller takes what the routes answer: `Accept` (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from serving import problems
+from serving.facts import TransportRefusal
+
+#: No client lists more; of a longer list only the first ones are looked at.
+MAX_MEDIA_RANGES = 50
+
+
+class NotAcceptable(TransportRefusal):
+    """The caller accepts nothing that the route can answer."""
+
+    problem = problems.NOT_ACCEPTABLE
+
+
+def require_json(request: Request) -> None:
+    """Raises `NotAcceptable` unless `Accept` leaves room for JSON."""
+    accepted = [value for name, value in request.scope["headers"] if name == b"accept"]
+    ranges = b",".join(accepted).lower().split(b",", MAX_MEDIA_RANGES)[:MAX_MEDIA_RANGES]
+    if accepted and not any(map(_ranges_over_json, ranges)):
+        raise NotAcceptable
+
+
+def _ranges_over_json(part: bytes) -> bool:
+    media, _, parameters = part.partition(b";")
+    is_refused = parameters.replace(b" ", b"") in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+    return media.strip() in {b"*/*", b"application/*", b"application/json"} and not is_refused

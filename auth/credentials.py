@@ -1,0 +1,60 @@
+"""From a presented credential to the caller who holds it, and whether that caller still stands."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from auth.api_keys import MalformedKey
+from auth.directory import Directory
+from auth.principal import Principal
+from auth.tokens import InvalidToken
+
+
+class NotAuthenticated(Exception):
+    """No credential, or one that opens nothing now. The caller is not told why; `was_presented` is for the throttle."""
+
+    def __init__(self, *, was_presented: bool) -> None:
+        super().__init__()
+        self.was_presented = was_presented
+
+
+class AmbiguousCredential(Exception):
+    """More than one credential was presented: which of them decides must not depend on who reads first."""
+
+
+class Presented(NamedTuple):
+    """A credential as it came: a key or else a token, and the address that it came from."""
+
+    raw: bytes
+    is_key: bool
+    address: str
+
+
+class Credentials:
+    """Finds callers by what they present. Every method raises `NotAuthenticated` or `DirectoryUnavailable`."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def holder(self, presented: Presented) -> Principal:
+        """The caller whose key or token it is, if it may be used now and from that address."""
+        find = self._directory.find_key if presented.is_key else self._directory.find_token
+        try:
+            principal = await find(presented.raw)
+        except (MalformedKey, InvalidToken):
+            raise NotAuthenticated(was_presented=True) from None
+        if (
+            principal is None
+            or not principal.may_call_at(time.time())
+            or not principal.may_call_from(presented.address)
+        ):
+            raise NotAuthenticated(was_presented=True)
+        self._directory.note_use(principal)
+        return principal
+
+    async def again(self, principal: Principal, presented: Presented) -> Principal:
+        """The caller as they stand now, for whoever has waited since they were looked at."""
+        if self._directory.is_current(principal) and principal.may_call_at(time.time()):
+            return principal
+        return await self.holder(presented)

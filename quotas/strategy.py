@@ -1,0 +1,46 @@
+"""slowapi's Limiter as the owner of our storage and strategy; the only file that knows slowapi.
+
+Its decorator and its middleware are not used: they run too late, or not at all, and fail open in ten ways.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import slowapi
+
+from quotas.memory import SCHEME, STRATEGY, WindowRateLimiter
+
+
+class SlowapiLimiter(slowapi.Limiter):
+    """slowapi's Limiter, deaf to the environment: it would take `RATELIMIT_ENABLED=false` from there or from `.env`."""
+
+    def get_app_config(self, key: str, default_value: Any = None) -> Any:  # noqa: ARG002  every setting is refused
+        return default_value
+
+
+def sub_window_strategy(clock: Callable[[], int]) -> WindowRateLimiter:
+    """The strategy that charges, on `clock` (nanoseconds that never go back). Raises `RuntimeError` if switched off."""
+    options: Any = {"clock": clock}
+    with warnings.catch_warnings():
+        # It warns that the null device is no configuration file, which is why it is named.
+        warnings.simplefilter("ignore", UserWarning)
+        limiter = SlowapiLimiter(
+            key_func=_no_key,
+            storage_uri=f"{SCHEME}://",
+            strategy=STRATEGY,
+            storage_options=options,
+            config_filename=os.devnull,
+        )
+    strategy = limiter.limiter
+    if not isinstance(strategy, WindowRateLimiter) or not limiter.enabled:
+        raise RuntimeError("the limiter is not the one that was asked for")
+    return strategy
+
+
+def _no_key(*_: object) -> str:
+    # slowapi asks for a key function, for its decorator alone; an empty key would skip a limit silently.
+    raise RuntimeError("charges are made on admission, never by slowapi's decorator")

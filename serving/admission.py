@@ -1,0 +1,239 @@
+"""The life of a request from its charge to its end, whatever asked for it: `async with admitted(...)`.
+
+Here alone it is decided what a request is charged, when its time is up, what is given back, and which refusals and
+failures are recorded. A transport decodes and encodes around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from types import TracebackType
+from typing import NamedTuple, Self, TypeVar
+
+from audit.record import FAILED, REFUSED, Record
+from audit.writer import LogWriter
+from auth.credentials import Credentials
+from auth.principal import Partner, Person, Principal, Role, Scope
+from inference.loading import ServedVersion
+from quotas.allowances import Allowance
+from quotas.limiter import Charge, Quotas
+from serving import problems
+from serving.call import Call
+from serving.facts import BodyTooSlow, ClientGone, DeadlineExceeded, NotAllowed, PasswordChangeRequired
+from serving.outcomes import is_the_services_fault, problem_of
+from values.addresses import truncated
+
+
+class Need(NamedTuple):
+    """What a route asks of a caller.
+
+    `allowed` names the scopes and roles of which one is enough; none named lets in anybody who is known. A prediction
+    is charged as one request, and so is whatever a person asks for. A key's other requests cost no quota: they have an
+    `allowance`, and with `takes_place` count among the tenant's requests under way.
+    """
+
+    allowed: tuple[Scope | Role, ...] = ()
+    is_prediction: bool = False
+    allowance: Allowance | None = None
+    takes_place: bool = False
+
+
+T = TypeVar("T")
+
+PREDICTION = Need((Scope.PREDICT,), is_prediction=True)
+
+
+class Stage(Enum):
+    """For whom a request waits: the service, its sender, or the computation of its own rows."""
+
+    SERVICE = "service"
+    SENDER = "sender"
+    COMPUTATION = "computation"
+
+
+class Admissions:
+    """Admits requests. `timeout_seconds` is how long a prediction may take."""
+
+    def __init__(self, quotas: Quotas, log: LogWriter, credentials: Credentials, *, timeout_seconds: float) -> None:
+        self.quotas = quotas
+        self.log = log
+        self.credentials = credentials
+        self.timeout_seconds = timeout_seconds
+
+    def admitted(self, call: Call, principal: Principal, need: Need) -> Admission:
+        """The admission of this request, to be entered with `async with`."""
+        return Admission(self, call, principal, need)
+
+
+class Admission:
+    """One admitted request.
+
+    Entering charges it before anything else is looked at, so that a flood of refused requests runs out like any other.
+    Raises `QuotaExceeded`, `TooManyAtOnce`, `NotAllowed` or `PasswordChangeRequired`. Leaving ends its place; on an
+    error it gives back what the service itself failed to answer, and has a prediction's refusal or failure recorded.
+    """
+
+    __slots__ = (
+        "_admissions",
+        "_charge",
+        "_is_in_log",
+        "_need",
+        "_sender_seconds",
+        "_timeout",
+        "call",
+        "principal",
+        "rows",
+        "stage",
+        "version",
+    )
+
+    def __init__(self, admissions: Admissions, call: Call, principal: Principal, need: Need) -> None:
+        self._admissions = admissions
+        self._need = need
+        self._charge: Charge | None = None
+        self._timeout: asyncio.Timeout | None = None
+        self._sender_seconds = 0.0
+        #: Whether its record was handed to the log, which from then on answers for what is written of it.
+        self._is_in_log = False
+        self.call = call
+        self.principal = principal
+        self.stage = Stage.SERVICE
+        self.version: ServedVersion | None = None
+        self.rows = 0
+
+    async def __aenter__(self) -> Self:
+        self.call.principal, self.call.admission = self.principal, self
+        try:
+            self._take_charge()
+            self._check_allowed()
+        except BaseException as error:
+            self._end(error)
+            raise
+        if self._need.is_prediction:
+            self._timeout = asyncio.timeout(self._admissions.timeout_seconds)
+            await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        fact = error
+        try:
+            if self._timeout is not None:
+                await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            fact = self._late()
+        self._end(fact)
+        if fact is not None and fact is not error:
+            raise fact from None
+
+    def charge_rows(self, count: int) -> None:
+        """Charges the rows, once they are counted. Raises `QuotaExceeded` or `ExceedsQuota`."""
+        self.rows = count
+        if self._charge is not None:
+            self._charge.spend("rows", count)
+
+    async def read(self, body: Callable[[], Awaitable[T]]) -> T:
+        """What the sender sends. Who has waited for it is looked at again before anything is done with it."""
+        started = time.monotonic()
+        self.stage = Stage.SENDER
+        try:
+            return await body()
+        finally:
+            self._sender_seconds += time.monotonic() - started
+            self.stage = Stage.SERVICE
+
+    async def look_again(self) -> None:
+        """Looks at the caller again, after whatever was waited for.
+
+        Raises `NotAuthenticated`, `DirectoryUnavailable`, `NotAllowed` or `PasswordChangeRequired`.
+        """
+        presented = self.call.presented
+        if presented is not None:
+            self.principal = self.call.principal = await self._admissions.credentials.again(self.principal, presented)
+            self._check_allowed()
+
+    def record(self, outcome: str, status: int) -> Record:
+        """A record of this request, as far as it is known. The caller is a partner's program."""
+        call, version, principal = self.call, self.version, self.principal
+        if not isinstance(principal, Partner):
+            raise TypeError("predictions are for partners' programs")
+        return Record(
+            request_id=call.request_id,
+            at_ms=call.at_ms,
+            tenant_id=principal.tenant_id,
+            subject=principal.subject,
+            key_id=principal.key_id,
+            route=call.route,
+            outcome=outcome,
+            status=status,
+            started=call.started,
+            client_request_id=call.client_request_id,
+            address=truncated(call.address),
+            model_id=version.model_id if version else None,
+            version_id=version.listing.id if version else None,
+            artifact_sha256=version.listing.artifact_sha256 if version else None,
+            rows=self.rows,
+        )
+
+    async def append(self, record: Record) -> None:
+        """Returns once the record of the answer is durable. Raises `LogUnavailable`."""
+        self._is_in_log = True
+        await self._admissions.log.append(record)
+
+    def _take_charge(self) -> None:
+        quotas, principal, need = self._admissions.quotas, self.principal, self._need
+        if need.is_prediction or isinstance(principal, Person):
+            self.call.shows_limits = True
+            self._charge = quotas.charge_request(principal)
+            return
+        if need.takes_place:
+            self._charge = quotas.take_place(principal)
+        if need.allowance is not None:
+            quotas.charge_allowance(need.allowance, principal.subject)
+
+    def _check_allowed(self) -> None:
+        principal, allowed = self.principal, self._need.allowed
+        if not allowed:
+            return
+        if isinstance(principal, Person):
+            if principal.must_change_password:
+                raise PasswordChangeRequired
+            is_allowed = principal.role in allowed
+        else:
+            is_allowed = not principal.scopes.isdisjoint(allowed)
+        if not is_allowed:
+            raise NotAllowed(tuple(f"the {'role' if isinstance(each, Role) else 'scope'} {each}" for each in allowed))
+
+    def _late(self) -> BodyTooSlow | DeadlineExceeded:
+        """Whose time ran out: the sender's, that of the computation of the caller's rows, or the service's own."""
+        if self.stage is Stage.SENDER:
+            return BodyTooSlow()
+        is_senders = self._sender_seconds > self._admissions.timeout_seconds / 2
+        return DeadlineExceeded(is_callers=is_senders or self.stage is Stage.COMPUTATION)
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            # A transport that loses its caller cancels the request.
+            fact = ClientGone() if isinstance(error, asyncio.CancelledError) else error
+            self._note(fact)
+            if self._charge is not None and self._is_given_back(fact):
+                self._charge.give_back()
+        if self._charge is not None:
+            self._charge.finish()
+
+    def _is_given_back(self, fact: BaseException) -> bool:
+        is_a_fault_of_ours = self._need.is_prediction and problem_of(fact) is None
+        return is_the_services_fault(fact) or (is_a_fault_of_ours and self.stage is not Stage.COMPUTATION)
+
+    def _note(self, fact: BaseException) -> None:
+        """Has a partner's refused or failed prediction written to the log, without waiting for it."""
+        if self._is_in_log or not self._need.is_prediction or not isinstance(self.principal, Partner):
+            return
+        problem = problem_of(fact) or problems.INTERNAL
+        record = self.record(FAILED if problem.status >= 500 else REFUSED + problem.name, problem.status)
+        record.latency_us = self.call.latency_us()
+        self._admissions.log.note(record)

@@ -1,0 +1,73 @@
+"""Which models a caller may use, and what is said of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from auth.principal import Partner, Principal
+from inference.features import example_row, with_default_lengths
+from inference.listings import PRODUCTION, ModelListing, VersionListing
+from inference.registry import ModelNotFound, Registry
+
+
+class Catalogue:
+    """The registry's models as callers see them. A description is made once: it may have 10,000 features."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        #: By the model's id: the listing that was described, and its description.
+        self._described: dict[str, tuple[ModelListing, bytes]] = {}
+
+    def usable(self, principal: Principal | None) -> list[ModelListing]:
+        """The models that the caller, or for None anybody, may use; a person uses none, and sees the public ones."""
+        partner = principal if isinstance(principal, Partner) else None
+        models = self._registry.visible(partner.tenant_id if partner else None)
+        return [model for model in models if partner is None or partner.may_use(model.name)]
+
+    def description(self, principal: Principal | None, name: str) -> bytes:
+        """A model's versions as JSON, each with the JSON Schema of a row. Raises `ModelNotFound`."""
+        model = next((each for each in self.usable(principal) if each.name == name), None)
+        if model is None:
+            raise ModelNotFound
+        listing, described = self._described.get(model.id, (None, b""))
+        if listing is not model:
+            described = orjson.dumps(_description(model))
+            self._described[model.id] = model, described
+        return described
+
+
+def summary_of(model: ModelListing) -> dict[str, Any]:
+    """A model with the names of its versions and aliases."""
+    return {
+        "name": model.name,
+        "description": model.description,
+        "versions": list(model.versions),
+        "aliases": {name: alias.version for name, alias in model.aliases.items()},
+    }
+
+
+def production_of(model: ModelListing) -> VersionListing | None:
+    """The version that answers where none is asked for."""
+    alias = model.aliases.get(PRODUCTION)
+    return None if alias is None else model.versions.get(alias.version)
+
+
+def _description(model: ModelListing) -> dict[str, Any]:
+    versions = [
+        {
+            "version": name,
+            "created_at": version.created_at,
+            "artifact_sha256": version.artifact_sha256,
+            "engine": version.compilation["engine"],
+            "compilation": version.compilation,
+            "schema": with_default_lengths(version.row_schema),
+            "example": example_row(version.row_schema),
+            "classes": version.compilation["classes"],
+        }
+        for name, version in model.versions.items()
+    ]
+    version = production_of(model)
+    schema = with_default_lengths(version.row_schema) if version else None
+    return summary_of(model) | {"schema": schema, "version_details": versions}

@@ -1,0 +1,69 @@
+"""From facts to problems: how a refusal is named in the log and to the caller, and whose fault it is."""
+
+from __future__ import annotations
+
+from audit.writer import LogUnavailable
+from auth.credentials import AmbiguousCredential, NotAuthenticated
+from auth.directory import DirectoryUnavailable
+from auth.passwords import TooManySignIns
+from auth.sign_in import SignInRefused, TooManyFailedSignIns
+from db.database import DatabaseUnavailable
+from inference.registry import ModelNotAvailable, ModelNotFound
+from inference.schema import InvalidRows
+from quotas.failures import TooManyFailures
+from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
+from serving import problems
+from serving.facts import (
+    BodyTooSlow,
+    ClientGone,
+    DeadlineExceeded,
+    ModelFailed,
+    NotAllowed,
+    PasswordChangeRequired,
+    TransportRefusal,
+)
+from serving.problems import Problem
+from values.strict_json import BrokenJson
+
+#: From a fact to its problem; a subclass may stand for itself.
+TABLE: dict[type[Exception], Problem] = {
+    BrokenJson: problems.BROKEN_JSON,
+    AmbiguousCredential: problems.MALFORMED_REQUEST,
+    ClientGone: problems.MALFORMED_REQUEST,
+    BodyTooSlow: problems.MALFORMED_REQUEST,
+    NotAuthenticated: problems.UNAUTHORIZED,
+    SignInRefused: problems.UNAUTHORIZED,
+    NotAllowed: problems.FORBIDDEN,
+    PasswordChangeRequired: problems.PASSWORD_CHANGE_REQUIRED,
+    ModelNotFound: problems.NOT_FOUND,
+    InvalidRows: problems.INVALID_ROWS,
+    ExceedsQuota: problems.EXCEEDS_QUOTA,
+    QuotaExceeded: problems.QUOTA_EXCEEDED,
+    TooManyAtOnce: problems.TOO_MANY_AT_ONCE,
+    TooManyFailures: problems.TOO_MANY_FAILURES,
+    TooManyFailedSignIns: problems.TOO_MANY_SIGN_INS,
+    TooManySignIns: problems.OVERLOADED,
+    LogUnavailable: problems.LOG_UNAVAILABLE,
+    DirectoryUnavailable: problems.DIRECTORY_UNAVAILABLE,
+    DatabaseUnavailable: problems.DATABASE_UNAVAILABLE,
+    ModelNotAvailable: problems.MODEL_NOT_AVAILABLE,
+    ModelFailed: problems.MODEL_FAILED,
+    DeadlineExceeded: problems.DEADLINE,
+}
+
+#: Facts that are the service's own failing, whoever asked and whatever for.
+_OF_THE_SERVICE = (LogUnavailable, DirectoryUnavailable, DatabaseUnavailable, ModelNotAvailable)
+
+
+def problem_of(error: BaseException) -> Problem | None:
+    """The problem that a fact is; None for what this room does not know."""
+    if isinstance(error, TransportRefusal):
+        return error.problem
+    return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), None)
+
+
+def is_the_services_fault(error: BaseException) -> bool:
+    """Whether the service failed, and not the caller or the caller's rows: what was charged is given back then."""
+    if isinstance(error, DeadlineExceeded):
+        return not error.is_callers
+    return isinstance(error, _OF_THE_SERVICE)

@@ -1,0 +1,49 @@
+"""The interface of a wire format, and predictions as formats write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from inference.inputs import Row
+from inference.loading import ServedVersion
+from inference.outputs import ClassNames, Predictions
+from inference.schema import RowSchema
+
+Item = dict[str, Any]
+
+
+class WireFormat(Protocol):
+    """How one kind of request writes rows and answers. It decides nothing."""
+
+    def rows(self, schema: RowSchema, body: bytes) -> Sequence[Row]:
+        """The rows of a body. Raises `BrokenJson` or `InvalidRows`."""
+        ...
+
+    def at(self, row: int) -> str:
+        """The JSON Pointer to a row in the body."""
+        ...
+
+    def answer(self, request_id: str, version: ServedVersion, items: list[Item]) -> bytes:
+        """The bytes of an answer."""
+        ...
+
+
+def items_of(predictions: Predictions, class_names: ClassNames | None) -> list[Item]:
+    """One `{"prediction", "probabilities"}` for each row; without probabilities where the model has none."""
+    labels, probabilities = predictions
+    if probabilities is None or not class_names:
+        return [{"prediction": label} for label in labels]
+    pairs = zip(labels, probabilities, strict=True)
+    if isinstance(class_names[0], str):
+        return [
+            {"prediction": label, "probabilities": dict(zip(class_names, each, strict=True))} for label, each in pairs
+        ]
+    # Several outputs, each with classes of its own.
+    return [
+        {
+            "prediction": label,
+            "probabilities": [dict(zip(names, one, strict=True)) for names, one in zip(class_names, each, strict=True)],
+        }
+        for label, each in pairs
+    ]
