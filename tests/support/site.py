@@ -87,8 +87,8 @@ class Site:
         shutil.copytree(self.directory, directory, dirs_exist_ok=True)
         return Site(directory, **settings)
 
-    def tenant(self, name: str, **limits) -> str:
-        create_tenant(self.database, self.keyring, actor=ACTOR, name=name, plan="wide", limits=Limits(**limits))
+    def tenant(self, name: str, plan: str = "wide", **limits) -> str:
+        create_tenant(self.database, self.keyring, actor=ACTOR, name=name, plan=plan, limits=Limits(**limits))
         return name
 
     def key(self, tenant: str = "acme", **terms) -> str:
