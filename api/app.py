@@ -179,6 +179,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
         parts.registry.close()
         parts.directory.close()
+        await parts.sign_ins.close()
         parts.passwords.close()
         parts.database.dispose()
         parts.vital.dispose()

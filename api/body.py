@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 from fastapi import Request
 
 from serving.predictor import ClientGone
 
 JSON = b"application/json"
+
+Result = TypeVar("Result")
 
 
 class UnsupportedMediaType(Exception):
@@ -64,3 +70,16 @@ async def hung_up(request: Request) -> None:
     After the body nothing comes but that.
     """
     await request.receive()
+
+
+async def unless_hung_up(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """What the work gives; raises `ClientGone`, and gives the work up, if the caller goes first."""
+    working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up(request))
+    try:
+        await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        listening.cancel()

@@ -48,10 +48,11 @@ from api.problems import (
 )
 from audit.writer import LogUnavailable
 from auth.directory import DirectoryUnavailable
-from auth.passwords import TooManySignIns
 from auth.principal import Partner
 from auth.security import AmbiguousCredential, NotAuthenticated
-from auth.sign_in import SignInRefused, TooManyFailedSignIns
+from auth.sign_in import SignInRefused
+from auth.sign_in_failures import TooManyFailedSignIns
+from auth.turns import TooManySignIns
 from db.database import ChangedMeanwhile, DatabaseUnavailable
 from inference.registry import ModelNotAvailable, ModelNotFound
 from inference.schema import InvalidRows
