@@ -92,7 +92,7 @@ class SignIns:
         if user is not None and is_in:
             self._failures.forget(attempt)
             return user
-        self._failures.fail(attempt, is_known=user is not None)
+        self._failures.fail(attempt, datetime.now(UTC), is_known=user is not None)
         self._recent.note(network)
         self._writer.wake()
         raise SignInRefused

@@ -103,13 +103,16 @@ class SignInFailures:
             if not admitted:
                 del self._under_way[place.digest]
 
-    def fail(self, attempt: Attempt, *, is_known: bool) -> None:
-        """The password was wrong; `is_known` says whether the name exists, and so whether others are to hear of it."""
+    def fail(self, attempt: Attempt, now: datetime, *, is_known: bool) -> None:
+        """The password was wrong; `is_known` says whether the name exists, and so whether others are to hear of it.
+
+        The wait begins now, not at its admission: it would be over before a long queue was.
+        """
         self.withdraw(attempt)
         for place in attempt.places:
-            failed = self._recent(place.digest, attempt.at) or _Failed(0, 0, attempt.at)
+            failed = self._recent(place.digest, now) or _Failed(0, 0, now)
             failed.own += 1
-            self._remember(place.digest, failed, attempt.at)
+            self._remember(place.digest, failed, now)
             if is_known:
                 self._unwritten[place.digest] = None
 

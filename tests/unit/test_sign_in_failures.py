@@ -18,7 +18,7 @@ def later(seconds):
 
 def fail(failures, times=1, *, at=NOW, places=PLACES, is_known=True):
     for _ in range(times):
-        failures.fail(failures.admit(places, at), is_known=is_known)
+        failures.fail(failures.admit(places, at), at, is_known=is_known)
 
 
 def wait_of(failures, at=NOW, places=PLACES):
@@ -81,6 +81,14 @@ def test_what_is_withdrawn_makes_nobody_wait_longer(failures):
     assert wait_of(failures, later(3)) == 0
 
 
+def test_the_wait_begins_when_the_attempt_failed(failures):
+    """However long it had waited for its turn."""
+    attempts = [failures.admit(PLACES, NOW) for _ in range(5)]
+    for attempt in attempts:
+        failures.fail(attempt, later(60), is_known=True)
+    assert wait_of(failures, later(60)) == 1
+
+
 def test_success_forgets(failures):
     """The next failure is the first; what was about to be written is not."""
     fail(failures, 4)
@@ -126,7 +134,7 @@ def test_that_somebody_signed_in_elsewhere_is_learned(failures):
     fail(failures, at=later(10))
     attempt = failures.admit(PLACES, later(20))
     failures.learn(attempt, {}, failures.moment())
-    failures.fail(attempt, is_known=True)
+    failures.fail(attempt, later(20), is_known=True)
     fail(failures, 3, at=later(20))
     assert wait_of(failures, later(20)) == 1
     assert write(failures)[1]["here"] == 5
