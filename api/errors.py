@@ -18,7 +18,8 @@ from api.http.multipart_body import MalformedForm
 from api.http.refusals import InvalidParameter, TokenRequestRefused
 from api.http.security import call_of, parts_of
 from auth.credentials import AmbiguousCredential, NotAuthenticated
-from auth.sign_in import SignInRefused, TooManyFailedSignIns
+from auth.sign_in import SignInRefused
+from auth.sign_in_failures import TooManyFailedSignIns
 from db.database import ChangedMeanwhile
 from inference.schema import InvalidRows
 from quotas.failures import TooManyFailures

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -61,22 +62,30 @@ def note_sign_in(session: Session, user_id: str, signed_in_at: datetime, *, tena
     session.execute(user.values(last_sign_in_at=signed_in_at))
 
 
-def failures_at(session: Session, places: Sequence[str], now: datetime) -> dict[str, SignInFailures]:
+def failures_at(session: Session, places: Sequence[str], now: datetime) -> Sequence[SignInFailures]:
     """The failures in a row that are remembered of these places."""
     is_recent = SignInFailures.last_at > now - FAILURES_LAST
-    query = select(SignInFailures).where(SignInFailures.place.in_(places), is_recent).order_by(SignInFailures.place)
-    return {row.place: row for row in session.scalars(query.with_for_update())}
+    return session.scalars(select(SignInFailures).where(SignInFailures.place.in_(places), is_recent)).all()
 
 
-def count_failure(session: Session, place: str, now: datetime) -> None:
-    """One more failure at that place; what is long past is forgotten."""
-    session.execute(delete(SignInFailures).where(SignInFailures.last_at <= now - FAILURES_LAST))
-    # Two who fail at once must both be counted, and neither must be told of the other.
+def add_failures(session: Session, failures: Sequence[SignInFailures], now: datetime) -> dict[str, int]:
+    """Adds to what is remembered of each place, and forgets what is long past; returns how many there are by now."""
+    old = select(SignInFailures.place).where(SignInFailures.last_at <= now - FAILURES_LAST)
+    session.execute(delete(SignInFailures).where(SignInFailures.place.in_(old.with_for_update(skip_locked=True))))
+    if not failures:
+        return {}
+    # Two processes that add at once must both be counted, and in one order, or each could wait for the other.
+    rows = [{"place": each.place, "count": each.count, "last_at": each.last_at} for each in failures]
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    first = insert(SignInFailures).values(place=place, count=1, last_at=now)
-    again = {"count": SignInFailures.count + 1, "last_at": now}
-    session.execute(first.on_conflict_do_update(index_elements=[SignInFailures.place], set_=again))
+    first = insert(SignInFailures).values(sorted(rows, key=itemgetter("place")))
+    more = {"count": SignInFailures.count + first.excluded.count, "last_at": first.excluded.last_at}
+    upsert = first.on_conflict_do_update(index_elements=[SignInFailures.place], set_=more)
+    added = session.execute(upsert.returning(SignInFailures.place, SignInFailures.count.label("failures")))
+    return {row.place: row.failures for row in added}
 
 
-def forget_failures(session: Session, places: Sequence[str]) -> None:
-    session.execute(delete(SignInFailures).where(SignInFailures.place.in_(places)))
+def forget_failures(session: Session, places: Collection[str]) -> None:
+    is_one = SignInFailures.place.in_(places)
+    # In the order in which `add_failures` of another process takes them, or each could wait for the other.
+    session.execute(select(SignInFailures.place).where(is_one).order_by(SignInFailures.place).with_for_update())
+    session.execute(delete(SignInFailures).where(is_one))

@@ -119,6 +119,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         parts.registry.close()
         parts.predictor.close()
         parts.directory.close()
+        await parts.sign_ins.close()
         parts.passwords.close()
         parts.database.dispose()
         parts.vital.dispose()

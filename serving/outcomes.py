@@ -5,8 +5,9 @@ from __future__ import annotations
 from audit.writer import LogUnavailable
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.directory import DirectoryUnavailable
-from auth.passwords import TooManySignIns
-from auth.sign_in import SignInRefused, TooManyFailedSignIns
+from auth.sign_in import SignInRefused
+from auth.sign_in_failures import TooManyFailedSignIns
+from auth.turns import TooManySignIns
 from db.database import DatabaseUnavailable
 from inference.registry import ModelNotAvailable, ModelNotFound
 from inference.schema import InvalidRows

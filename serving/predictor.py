@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -27,6 +27,7 @@ from quotas.turns import Turns
 from serving.admission import Admission, Stage
 from serving.facts import ClientGone, ModelFailed
 from serving.failing_models import FailingModels
+from serving.giving_up import unless_gone
 from serving.wire.format import Item, WireFormat, items_of
 from values.json_pointer import Violation
 
@@ -111,7 +112,7 @@ class Predictor:
         try:
             predictions = served.runner.at_once(rows)
             if predictions is None:
-                predictions = await _unless(question.hung_up(), served.runner.lane.run(rows))
+                predictions = await unless_gone(question.hung_up(), served.runner.lane.run(rows))
         except NotComputable as error:
             places = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
             raise InvalidRows([Violation(at, "range", "is too large for the model") for at in places]) from None
@@ -162,19 +163,6 @@ class Predictor:
         if redactor is None:
             redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, has_text=served.schema.has_text)
         return redactor
-
-
-async def _unless(hung_up: Awaitable[None], work: Coroutine[Any, Any, Predictions]) -> Predictions:
-    """The result of the work. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
-    working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
-    try:
-        await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientGone
-        return working.result()
-    finally:
-        working.cancel()
-        listening.cancel()
 
 
 def _partner(admission: Admission) -> Partner:

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from admin.tokens import end_token
 from admin.users import change_password
 from api.dependencies import admitted, caller
+from api.http.body import hung_up
 from api.http.form_body import read_form, takes_form
 from api.http.json_body import Form, json_body, takes
 from api.http.refusals import TokenRequestRefused
@@ -22,8 +23,10 @@ from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.principal import Partner, Person, Principal, Scope
 from auth.tokens import InvalidToken
+from db.tables import User
 from quotas.allowances import REVOCATIONS, TOKENS
 from serving.admission import Need
+from serving.giving_up import unless_gone
 from values.subjects import Subject
 
 router = APIRouter(tags=["tokens"])
@@ -102,7 +105,7 @@ async def change_own_password(
     if not isinstance(caller, Person):
         raise NotAuthenticated(was_presented=False)
     parts = parts_of(request)
-    user = await parts.sign_ins.sign_in(caller.email, body.current_password, call_of(request).address)
+    user = await _sign_in(request, caller.email, body.current_password)
     await run_in_threadpool(
         change_password, parts.database, user_id=user.id, password=body.new_password, generation=caller.generation
     )
@@ -136,8 +139,7 @@ async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:
 async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
     if "username" not in form or "password" not in form:
         raise TokenRequestRefused("invalid_request", "username and password are needed")
-    parts = parts_of(request)
-    user = await parts.sign_ins.sign_in(form["username"], form["password"], call_of(request).address)
+    user = await _sign_in(request, form["username"], form["password"])
     return _answer(
         request,
         subject=Subject.of_user(user.id),
@@ -145,6 +147,12 @@ async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
         credential=str(user.generation),
         not_after=float("inf"),
     )
+
+
+async def _sign_in(request: Request, email: str, password: str) -> User:
+    """The person; whoever hangs up leaves the queue."""
+    attempt = parts_of(request).sign_ins.sign_in(email, password, call_of(request).address)
+    return await unless_gone(hung_up(request), attempt)
 
 
 def _answer(request: Request, **claims: Any) -> dict[str, Any]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 
 import pytest
+from passlib.hash import argon2
 
 from auth.guessable import has_enough
-from auth.passwords import MIN_CHARACTERS, WeakPassword, check_password, generate_password
+from auth.passwords import (
+    HASHES_AT_ONCE,
+    MIN_CHARACTERS,
+    STEPS_BACK,
+    PasswordThreads,
+    WeakPassword,
+    check_password,
+    generate_password,
+)
 
 ABOUT = "jane.doe@bank.example"
 
@@ -48,6 +60,20 @@ def test_a_password_is_neither_short_nor_endless():
     for password in ("GtqX7vLmzPq4eR"[: MIN_CHARACTERS - 1], "é" * 513, "violet otters \0juggle"):
         with pytest.raises(WeakPassword, match=r"characters|bytes"):
             check_password(password, ABOUT)
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are a process's")
+async def test_hashing_yields_to_whoever_predicts():
+    """The threads that hash have a lower priority than the event loop's, however many signed in."""
+    passwords = PasswordThreads(argon2.using(type="ID", memory_cost=64, rounds=1, parallelism=1))
+    for _ in range(HASHES_AT_ONCE + 1):
+        assert not await passwords.verify("guess", None)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("passwords")]
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    behind = min(own + STEPS_BACK, 19)
+    assert {os.getpriority(os.PRIO_PROCESS, thread.native_id) for thread in threads} == {behind}
+    passwords.close()
 
 
 LETTERED = "4@8({[<36 9!|1/0$5+7%2"

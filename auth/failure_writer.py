@@ -1,0 +1,69 @@
+"""Writes failures to sign in to the database, behind the requests, so that other processes learn of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from auth.sign_in_failures import SignInFailures, Tally
+from db.database import Database
+from db.reach import LOOKUP
+from db.tables import SignInFailures as Row
+from db.users import add_failures, forget_failures
+
+#: From a failure to its being written: what other processes may not have heard of yet.
+PERIOD_SECONDS = 1.0
+
+logger = logging.getLogger("adyton.sign-in")
+
+
+class FailureWriter:
+    """One task on the loop while there is something to write, and one short transaction a second."""
+
+    def __init__(self, database: Database, failures: SignInFailures) -> None:
+        self._database = database
+        self._failures = failures
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """To be called when there may be something to write."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Writes what is left, and ends."""
+        self._closing.set()
+        self.wake()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while self._failures.has_unwritten():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD_SECONDS):
+                    await self._closing.wait()
+            is_last = self._closing.is_set()
+            await self._work()
+            if is_last:
+                return
+
+    async def _work(self) -> None:
+        stale, added = self._failures.take_unwritten()
+        try:
+            counts = await asyncio.to_thread(self._write, stale, added)
+        except Exception as error:  # noqa: BLE001  this task must outlive whatever the database says
+            self._failures.not_written(stale)
+            logger.warning("failures to sign in were not written: %s", type(error).__name__)
+        else:
+            self._failures.written(added, counts)
+
+    def _write(self, stale: Collection[str], added: Mapping[str, Tally]) -> dict[str, int]:
+        with self._database.transaction(LOOKUP) as session:
+            if stale:
+                forget_failures(session, stale)
+            rows = [Row(place=place, count=tally.failures, last_at=tally.last_at) for place, tally in added.items()]
+            return add_failures(session, rows, datetime.now(UTC))

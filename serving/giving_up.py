@@ -1,0 +1,24 @@
+"""Work that is given up when its caller hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+from serving.facts import ClientGone
+
+T = TypeVar("T")
+
+
+async def unless_gone(hung_up: Awaitable[None], work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
+    working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
+    try:
+        await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        listening.cancel()
