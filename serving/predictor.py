@@ -19,6 +19,7 @@ from audit.writer import LogWriter
 from auth.principal import Partner
 from db.addresses import truncated
 from inference.batching import TakenOut
+from inference.features import is_text
 from inference.inputs import Row
 from inference.loading import ServedVersion
 from inference.outputs import NotComputable, Predictions
@@ -101,7 +102,7 @@ class Predictor:
         # Text is searched by many patterns, at up to a microsecond a character.
         is_long = served.schema.has_text and size > INLINE_TEXT_BYTES
         record.inputs = await asyncio.to_thread(redact) if is_long else redact()
-        record.outputs = orjson.dumps(predictions).decode()
+        record.outputs = self._redactor(served).outputs(predictions)
         if len(rows) == 1:
             record.fingerprint = row_fingerprint(principal.fingerprint_key, served.model, rows[0])
         call.is_in_log = True
@@ -120,7 +121,10 @@ class Predictor:
     def _redactor(self, served: ServedVersion) -> Redactor:
         redactor = self._redactors.get(served.listing.id)
         if redactor is None:
-            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, has_text=served.schema.has_text)
+            features = served.schema.document["properties"].items()
+            # A date is no telephone number; validation has seen to it that it is one.
+            texts = [name for name, feature in features if is_text(feature) and "format" not in feature]
+            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, texts=texts)
         return redactor
 
 
