@@ -1,4 +1,4 @@
-"""One view of a text however it was typed: plain digits, letters, spaces and dashes, and nothing that cannot be seen."""
+"""One view of a text however it was typed: plain digits, letters, spaces and dashes, and nothing unseen."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 import orjson
@@ -72,8 +73,7 @@ class Redactor:
         classes = items[0].get("probabilities")
         if not labels and not classes:
             return {}
-        outputs = classes if isinstance(classes, list) else [classes or ()]
-        names = tuple(name for output in outputs for name in output)
+        names = tuple(chain(*classes) if isinstance(classes, list) else classes or ())
         if (changed := self._class_names.get(names)) is None:
             if len(self._class_names) >= _MAX_SETS_OF_NAMES:
                 self._class_names.clear()

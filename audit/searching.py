@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from audit.accounts import accounts
-from audit.credentials import emails, rest_of_secret, secrets
+from audit.finders.accounts import accounts
+from audit.finders.credentials import emails, rest_of_secret, secrets
+from audit.finders.harmless import blank, without_harmless
+from audit.finders.labelled import labelled
+from audit.finders.national_ids import lettered
+from audit.finders.numbers import bare
+from audit.finders.telephones import international, national
 from audit.folding import fold
-from audit.harmless import blank, without_harmless
-from audit.labelled import labelled
-from audit.national_ids import lettered
-from audit.numbers import bare
-from audit.telephones import international, national
 
 Span = tuple[int, int]
 Finder = Callable[[str, int, int], Iterator[Span]]
@@ -90,7 +90,8 @@ def search_slice(
 
 
 def _numbers(plain: str, first: int, last: int, finders: Iterable[Finder]) -> Iterator[Span]:
-    if _DIGIT.search(plain, first, last) is None:
+    # A number may begin with letters: its digits may all be behind the slice.
+    if _DIGIT.search(plain, first, last + NUMBERS_REACH) is None:
         return
     offset = max(0, first - NUMBERS_BACK)
     plain = without_harmless(plain[offset : last + NUMBERS_REACH])
@@ -102,11 +103,10 @@ def _numbers(plain: str, first: int, last: int, finders: Iterable[Finder]) -> It
 
 
 def _without(text: str, spans: list[Span]) -> str:
-    parts, at = [], 0
+    """The text with a mask for each span; spans that touch get one."""
+    parts, at = [], -1
     for start, end in sorted(spans):
-        if end <= at:
-            continue
-        if start >= at:
-            parts += [text[at:start], MASK]
-        at = end
+        if start > at:
+            parts += [text[max(at, 0) : start], MASK]
+        at = max(at, end)
     return "".join([*parts, text[at:]])

@@ -58,7 +58,9 @@ _MAX_DIGITS = 15
 _MIN_MISTYPED = 9
 _NATIONAL_DIGITS = range(9, 13)
 
-_INTERNATIONAL = re.compile(r"(?<![\w.+])(?:\+ ?\(?|(?<![0-9][ ./-])00[ -]?)[1-9](?:(?:(?! -[0-9])[ ./()-]){0,3}[0-9]){6,18}(?![0-9])")
+_INTERNATIONAL = re.compile(
+    r"(?<![\w.+])(?:\+ ?\(?|(?<![0-9][ ./-])00[ -]?)[1-9](?:(?:(?! -[0-9])[ ./()-]){0,3}[0-9]){6,18}(?![0-9])"
+)
 _GROUP = re.compile(r"[0-9]+")
 _NEXT_BEFORE, _NEXT_BEHIND = re.compile("[0-9] "), re.compile(" [0-9]")
 #: Amounts are written with a plus and in threes as well.
@@ -154,6 +156,9 @@ def _end_of_national(match: re.Match[str]) -> int | None:
 
 def _is_one_of_many(match: re.Match[str]) -> bool:
     """Whether it is part of a row of numbers with spaces between; one that leads with 0 is none of those."""
-    before, behind = match.string[max(0, match.start() - 2) : match.start()], match.string[match.end() : match.end() + 2]
+    before, behind = (
+        match.string[max(0, match.start() - 2) : match.start()],
+        match.string[match.end() : match.end() + 2],
+    )
     is_spaced = " " in match[0] and match[0].lstrip("(")[0] != "0"
     return is_spaced and bool(_NEXT_BEFORE.match(before) or _NEXT_BEHIND.match(behind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from audit.check_digits import is_day, values, weighted
+from audit.finders.check_digits import is_day, values, weighted
 
 Span = tuple[int, int]
 

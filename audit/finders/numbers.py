@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from audit.check_digits import DIGITS_ONLY, Check, passes_luhn, values
+from audit.finders.check_digits import DIGITS_ONLY, Check, passes_luhn, values
 
 Span = tuple[int, int]
 

@@ -14,11 +14,17 @@ _BREAK = re.compile(r"[0-9,;\n?!]")
 _WORD = re.compile(r"[^\W\d_]+")
 _REACH, _MIN_CHARACTERS = 40, 6
 
-_TELEPHONES = frozenset(
-    "tel tél telephone téléphone phone mobile mobil móvil movil cell cellphone fax whatsapp telefon telefono teléfono tlf tfno"
-    " telefone telefoon handy celular cellulare gsm puh puhelin tlp komórka kom mobiltelefon telefonnummer handynummer mobilnummer rufnummer сот тел телефон τηλ hp msisdn".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TELEPHONES = _words(
+    "tel tél telephone téléphone phone mobile mobil móvil movil cell cellphone fax whatsapp telefon telefono teléfono"
+    " telefone telefoon handy celular cellulare gsm puh puhelin tlf tlp tfno komórka mobiltelefon telefonnummer"
+    " handynummer mobilnummer rufnummer тел телефон τηλ hp msisdn"
 )
-_IDS = frozenset(
+_IDS = _words(
     # The United Kingdom, Ireland, North America, Australia
     "ssn itin tin nino nhs pps ppsn sin tfn medicare passport"
     # German, French, Spanish, Italian, Portuguese, Dutch
@@ -29,19 +35,20 @@ _IDS = frozenset(
     " passnummer personnummer personnumber cpr fødselsnummer hetu henkilötunnus kennitala isikukood pesel číslo cislo"
     " cnp egn егн oib jmbg emso amka kimlik tckn снилс инн"
     # Asia, Africa
-    " aadhaar aadhar pan nric hkid rrn cnic mykad nin bvn".split()
+    " aadhaar aadhar pan nric hkid rrn cnic mykad nin bvn"
 )
 #: Names of two words, each of which alone means something else.
 _PAIRS = frozenset(
     {("my", "number"), ("steuer", "id"), ("personal", "number"), ("social", "security"), ("national", "insurance"),
-     ("national", "id"), ("national", "identity"), ("identity", "card"), ("id", "card"), ("tax", "id"), ("tax", "number"),
+     ("national", "id"), ("national", "identity"), ("identity", "card"), ("id", "card"), ("tax", "id"),
+     ("tax", "number"),
      ("numéro", "fiscal"), ("numero", "fiscal"), ("driving", "licence"), ("driver", "license"), ("s", "license"),
      ("s", "licence"), ("drivers", "license"), ("sécurité", "sociale")}
 )  # fmt: skip
 #: Words that may stand between the name and the number.
-_FILLERS = frozenset(
+_FILLERS = _words(
     "no nr num number numbers nummer numéro numero número id code card is was my mine the at on me of under ist est es"
-    " è är er n nº".split()
+    " è är er n nº"
 )
 
 
