@@ -56,7 +56,8 @@ def _two(digits: bytes, place: int) -> int:
 
 def _is_tax_id_of_germany(digits: bytes, _: str) -> bool:
     """Of the first ten digits one comes twice or thrice and no other; ISO/IEC 7064, MOD 11,10."""
-    if not digits[0] or len(set(digits[:10])) not in {8, 9}:
+    counts = sorted(map(digits[:10].count, set(digits[:10])))
+    if not digits[0] or counts[-2] > 1 or counts[-1] not in {2, 3}:
         return False
     product = 10
     for digit in digits[:10]:
@@ -84,10 +85,10 @@ def _is_tc_kimlik(digits: bytes, _: str) -> bool:
 
 
 def _is_of_norway(digits: bytes, _: str) -> bool:
-    """Also the numbers of those who only stay for a time, whose day begins with 4 to 7."""
+    """Also the numbers of those who only stay for a time: 40 is added to their day or month."""
     is_right = weighted(digits, (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)) % 11 == 0
     is_right = is_right and weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
-    return is_right and is_day(_two(digits, 2), _two(digits, 0) % 40)
+    return is_right and is_day(_two(digits, 2) % 40, _two(digits, 0) % 40)
 
 
 def _is_of_the_baltics(digits: bytes, _: str) -> bool:
@@ -122,9 +123,10 @@ def _is_ahv(digits: bytes, _: str) -> bool:
 
 
 def _is_cnp(digits: bytes, _: str) -> bool:
-    """Romania."""
+    """Romania; a check digit of ten is a one."""
     is_dated = digits[0] != 0 and is_day(_two(digits, 3), _two(digits, 5))
-    return is_dated and weighted(digits, (2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9)) % 11 % 10 == digits[12]
+    check = weighted(digits, (2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9)) % 11
+    return is_dated and digits[12] == (1 if check == 10 else check)
 
 
 def _is_emso(digits: bytes, _: str) -> bool:
@@ -164,9 +166,7 @@ def _is_egn(digits: bytes, _: str) -> bool:
 
 def _is_rodne_cislo(digits: bytes, written: str) -> bool:
     """Czechia and Slovakia; 50 is added to the month of women, and 20 where a day has run out of numbers."""
-    if len(digits) == 9 and "/" not in written:
-        return False
-    is_dated = is_day(_two(digits, 2) % 50 % 20, _two(digits, 4))
+    is_dated = "/" in written and is_day(_two(digits, 2) % 50 % 20, _two(digits, 4))
     return is_dated and (len(digits) == 9 or weighted(digits[:9], _POWERS_OF_TEN) % 11 % 10 == digits[9])
 
 
@@ -204,8 +204,9 @@ def _is_of_thailand(digits: bytes, _: str) -> bool:
 
 
 def _is_cuit(digits: bytes, _: str) -> bool:
-    """Argentina."""
-    return digits[0] in {2, 3} and -weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11 % 10 == digits[10]
+    """Argentina; a check digit of ten is a nine."""
+    check = -weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11
+    return digits[0] in {2, 3} and digits[10] == min(check, 9)
 
 
 def _is_cnic(digits: bytes, written: str) -> bool:
@@ -219,7 +220,7 @@ DIGITS_ONLY: dict[tuple[int, ...], tuple[Check, ...]] = {
         _is_pesel, _is_cpf, _is_tax_id_of_germany, _is_of_norway, _is_of_the_baltics, _is_amka, _is_tc_kimlik,
         _is_of_belgium,
     ),
-    (10,): (_is_of_sweden, _is_egn, _is_rodne_cislo, _is_cpr, _is_of_austria),
+    (10,): (_is_of_sweden, _is_egn, _is_cpr),
     (12,): (_is_of_sweden,),
     (13,): (_is_ahv, _is_cnp, _is_emso, _is_of_south_africa),
     (2, 3, 3, 3): (_is_tax_id_of_germany,),

@@ -33,7 +33,7 @@ _IDS = _words(
     " paspoort bsn burgerservicenummer rijksregisternummer"
     # The north and the east of Europe, Turkey
     " passnummer personnummer personnumber cpr fødselsnummer hetu henkilötunnus kennitala isikukood pesel číslo cislo"
-    " cnp egn егн oib jmbg emso amka kimlik tckn снилс инн"
+    " rč cnp egn егн oib jmbg emso amka kimlik tckn снилс инн"
     # Asia, Africa
     " aadhaar aadhar pan nric hkid rrn cnic mykad nin bvn"
 )

@@ -81,19 +81,22 @@ def bare(text: str, start: int, end: int) -> Iterator[Span]:
     for run in runs(text, start, end):
         groups, digits, offsets = run
         ends = dict(zip(offsets, range(len(offsets)), strict=True))
-        first = 0
+        first = found_at = 0
         while first < len(groups) and groups[first][0] < end:
             offset, behind = offsets[first], None
             if (lengths := _LENGTHS.get(digits[offset : offset + 4])) is not None:
-                behind = _card(run, first, ends, lengths)
+                behind = _card(text, run, first, ends, lengths, is_in_row=first > found_at)
             if behind is None and (level := _TREE.get(offsets[first + 1] - offset)) is not None:
                 behind = _national_id(text, run, first, level)
             if behind:
                 yield groups[first][0], groups[behind - 1][1]
+                found_at = behind
             first = behind or first + 1
 
 
-def _card(run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...]) -> int | None:
+def _card(
+    text: str, run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...], *, is_in_row: bool
+) -> int | None:
     """The group behind the card that begins with the first."""
     offset, own = run.offsets[first], run.offsets[first + 1] - run.offsets[first]
     if own < 3 and first and run.offsets[first - 1] == offset - own:
@@ -103,7 +106,8 @@ def _card(run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...]) 
     for length in (own, *lengths) if own in lengths else lengths:
         behind = ends.get(offset + length)
         if behind and _is_grouped(run, first, behind) and passes_luhn(values(run.digits[offset : offset + length])):
-            return behind
+            is_within = is_in_row and all(_is_continued(text, run, first, behind))
+            return None if is_within and behind - first > 1 else behind
     return None
 
 
@@ -115,6 +119,16 @@ def _is_grouped(run: Run, first: int, behind: int) -> bool:
     if offsets[behind] - offsets[first] == behind - first:
         return behind == len(run.groups) or offsets[behind + 1] - offsets[behind] > 1
     return all(offsets[place + 1] - offsets[place] >= 3 for place in range(first, behind - 1))
+
+
+def _is_continued(text: str, run: Run, first: int, behind: int) -> tuple[bool, bool]:
+    """Whether before and behind some groups there are more, separated as the first two of those are."""
+    begin, end = run.groups[first][0], run.groups[behind - 1][1]
+    separator = text[run.groups[first][1] : run.groups[min(first + 1, len(run.groups) - 1)][0]]
+    size = len(separator)
+    is_before = text[max(0, begin - size) : begin] == separator and text[begin - size - 1 : begin - size].isdigit()
+    is_behind = text[end : end + size] == separator and text[end + size : end + size + 1].isdigit()
+    return is_before, is_behind
 
 
 #: What ids of the sizes so far can be, and where the size of the next group leads.
@@ -153,14 +167,10 @@ def _national_id(text: str, run: Run, first: int, level: _Level) -> int | None:
 
 def _stands_alone(text: str, run: Run, first: int, behind: int) -> bool:
     """Whether neither letters touch it nor more groups follow in the way in which its own are separated."""
-    begin, end = run.groups[first][0], run.groups[behind - 1][1]
-    around = text[begin - 1 : begin] + text[end : end + 1]
-    if any(char.isalnum() for char in around):
+    around = (
+        text[run.groups[first][0] - 1 : run.groups[first][0]],
+        text[run.groups[behind - 1][1] : run.groups[behind - 1][1] + 1],
+    )
+    if around[0].isalnum() or around[1].isalnum():
         return False
-    if behind - first == 1:
-        return True
-    separator = text[run.groups[first][1] : run.groups[first + 1][0]]
-    size = len(separator)
-    is_preceded = text[max(0, begin - size) : begin] == separator and text[begin - size - 1 : begin - size].isdigit()
-    is_followed = text[end : end + size] == separator and text[end + size : end + size + 1].isdigit()
-    return not is_preceded and not is_followed
+    return behind - first == 1 or not any(_is_continued(text, run, first, behind))

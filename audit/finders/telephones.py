@@ -155,10 +155,12 @@ def _end_of_national(match: re.Match[str]) -> int | None:
 
 
 def _is_one_of_many(match: re.Match[str]) -> bool:
-    """Whether it is part of a row of numbers with spaces between; one that leads with 0 is none of those."""
+    """Whether it is part of a row of numbers, or a row of round ones; one that leads with 0 is neither."""
+    if match[0].lstrip("(")[0] == "0" or " " not in match[0]:
+        return False
     before, behind = (
         match.string[max(0, match.start() - 2) : match.start()],
         match.string[match.end() : match.end() + 2],
     )
-    is_spaced = " " in match[0] and match[0].lstrip("(")[0] != "0"
-    return is_spaced and bool(_NEXT_BEFORE.match(before) or _NEXT_BEHIND.match(behind))
+    is_round = all(group.endswith("0") for group in _GROUP.findall(match[0]))
+    return is_round or bool(_NEXT_BEFORE.match(before) or _NEXT_BEHIND.match(behind))
