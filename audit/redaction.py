@@ -24,6 +24,7 @@ Pii = Literal["no", "mask", "fingerprint", "drop"]
 _REMEMBERED_CHARACTERS, _REMEMBERED = 200, 4096
 #: A version has one set of class names; its redactor keeps several, in case.
 _MAX_SETS_OF_NAMES = 8
+_TEXTS = frozenset({str, list})
 
 
 class Redactor:
@@ -37,8 +38,8 @@ class Redactor:
         self._levels = pii
         self._texts = frozenset(texts)
         self._is_needed = bool(texts) or any(level != "no" for level in pii.values())
-        #: For each set of class names that was seen, what stands for those that must not be stored.
-        self._class_names: dict[tuple[str, ...], dict[str, str]] = {}
+        #: For each set of class names that was found to hold nothing, the labels that need no look.
+        self._clean: dict[tuple[str, ...], frozenset[Any]] = {}
 
     def inputs(self, rows: Sequence[Mapping[str, Any]], fingerprint_key: bytes) -> str:
         """The rows as JSON text, without what the schema forbids to store."""
@@ -60,29 +61,47 @@ class Redactor:
 
     def outputs(self, items: Sequence[Mapping[str, Any]]) -> str:
         """Predictions as JSON text, with their labels and class names searched where these are texts."""
-        changed = self._changed(items) if items else {}
-        if changed:
+        if not self._are_known(items) and (changed := self._changed(items)):
             items = [{name: _renamed(value, changed) for name, value in item.items()} for item in items]
         return orjson.dumps(items).decode()
 
+    def _are_known(self, items: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether nothing has to be searched: numbers, or classes that were and held nothing. Nearly all are that."""
+        classes = items[0].get("probabilities") if items else None
+        if classes is None:
+            return _TEXTS.isdisjoint([type(item["prediction"]) for item in items])
+        known = self._clean.get(_names(classes))
+        if known is None:
+            return False
+        labels = [item["prediction"] for item in items]
+        return known.issuperset(chain.from_iterable(labels) if isinstance(classes, list) else labels)
+
     def _changed(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """What stands for each text that must not be stored. All items have the classes of the first."""
-        labels = {label for item in items if type(label := item["prediction"]) is str}
-        if type(items[0]["prediction"]) is list:
-            labels = {label for item in items for label in item["prediction"] if type(label) is str}
-        classes = items[0].get("probabilities")
-        if not labels and not classes:
-            return {}
-        names = tuple(chain(*classes) if isinstance(classes, list) else classes or ())
-        if (changed := self._class_names.get(names)) is None:
-            if len(self._class_names) >= _MAX_SETS_OF_NAMES:
-                self._class_names.clear()
-            changed = self._class_names[names] = _apart(names)
+        names = _names(items[0].get("probabilities") or ())
+        labels = set[Any]()
+        for item in items:
+            label = item["prediction"]
+            labels.update(label if isinstance(label, list) else (label,))
+        texts = {label for label in labels if isinstance(label, str)}
         # Names of classes that are numbers are no texts, however long the number is.
-        if not labels and all(map(_is_number, changed)):
-            return {}
-        unknown = {label: _remembered(label) for label in labels.difference(names)}
+        changed = _apart([name for name in names if texts or not _is_number(name)])
+        if names and not changed:
+            self._keep(names, labels - texts)
+        unknown = {label: _remembered(label) for label in texts.difference(names)}
         return changed | {label: stored for label, stored in unknown.items() if stored != label}
+
+    def _keep(self, names: tuple[str, ...], numbers: Collection[Any]) -> None:
+        """Remembers that those names hold nothing, and which labels that are no texts go with them."""
+        known = self._clean.get(names) or frozenset(name for name in names if _remembered(name) == name)
+        if len(self._clean) >= _MAX_SETS_OF_NAMES:
+            self._clean.clear()
+        self._clean[names] = known.union(numbers) if len(known) < _REMEMBERED else known
+
+
+def _names(classes: Any) -> tuple[str, ...]:
+    """The names of all classes; those of several outputs one after the other."""
+    return tuple(chain.from_iterable(classes)) if isinstance(classes, list) else tuple(classes)
 
 
 def _apart(names: Sequence[str]) -> dict[str, str]:

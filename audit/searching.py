@@ -26,7 +26,7 @@ Finder = Callable[[str, int, int], Iterator[Span]]
 
 MASK = "***"
 _DIGIT = re.compile("[0-9]")
-SLICE_CHARACTERS = 1024
+SLICE_CHARACTERS = 768
 #: After so long the interpreter is given to whoever waits for it; to give it away costs a turn of theirs.
 TURN_SECONDS = 0.001
 #: The longest thing is a domain; a secret may be longer and is followed (`Slice.is_cut`).

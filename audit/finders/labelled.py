@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from audit.finders.telephones import UNIT
+
 Span = tuple[int, int]
 
 #: A number to be named: groups that have a digit each.
@@ -67,7 +69,8 @@ def labelled(text: str, start: int, end: int) -> Iterator[Span]:
 def _end(match: re.Match[str], name: str) -> int | None:
     if name == "telephone":
         number = _TELEPHONE.match(match.string, *match.span())
-        return number.end() if number and 6 <= sum(map(str.isdigit, number[0])) <= 15 else None
+        is_long_enough = number and 6 <= sum(map(str.isdigit, number[0])) <= 15
+        return number.end() if number and is_long_enough and not UNIT.match(match.string, number.end()) else None
     digits = sum(map(str.isdigit, match[0]))
     return match.end() if digits >= 4 and sum(map(str.isalnum, match[0])) >= 6 else None
 

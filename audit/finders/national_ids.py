@@ -19,7 +19,7 @@ _LETTERED = re.compile(
     r"|(?P<nir>[12] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[ABab]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2})"
     r"|(?P<rut>[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9Kk])"
     r")|(?=[A-Za-z]{1,6}[ -]?[0-9]{2})(?i:"
-    r"(?P<nino>(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?:[ -]?[0-9]{2}){3}[ -]?[A-D])"
+    r"(?P<nino>(?:QQ|(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z])(?:[ -]?[0-9]{2}){3}[ -]?[A-D])"
     r"|(?P<nie>[XYZ][ -]?[0-9]{7}[ -]?[A-Z])"
     r"|(?P<fiscale>[A-Z]{6}[0-9L-NP-V]{2}[A-EHLMPR-T][0-9L-NP-V]{2}[A-Z][0-9L-NP-V]{3}[A-Z])"
     r"|(?P<pan>[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z])"

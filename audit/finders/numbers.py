@@ -11,8 +11,8 @@ from audit.finders.check_digits import DIGITS_ONLY, Check, passes_luhn, values
 
 Span = tuple[int, int]
 
-#: Digits with at most three separators between; the separators are counted where it matters.
-_RUN = re.compile(r"[0-9][0-9 ./\n_-]{5,}[0-9]")
+#: Nine digits are the least that is looked for; how far apart they may be is looked at where they are.
+_RUN = re.compile(r"[0-9][0-9 ./\n_-]{7,}[0-9]")
 _GROUP = re.compile(r"[0-9]+")
 _MAX_GAP = 3
 

@@ -64,8 +64,9 @@ _INTERNATIONAL = re.compile(
 _GROUP = re.compile(r"[0-9]+")
 _NEXT_BEFORE, _NEXT_BEHIND = re.compile("[0-9] "), re.compile(" [0-9]")
 #: Amounts are written with a plus and in threes as well.
-_UNIT = re.compile(
-    r" ?(?:[$€£¥%°]|(?i:eur|usd|gbp|chf|pln|zł|czk|kč|sek|nok|dkk|kr|inr|jpy|people|km|kg|m|mm|cm|ms|bytes|rows)\b)"
+UNIT = re.compile(
+    r" ?(?:[$€£¥%°]|(?i:eur|usd|gbp|chf|pln|zł|czk|kč|sek|nok|dkk|kr|inr|jpy|people|km|kg|m|mm|cm|ms|bytes|rows|mhz"
+    r"|ghz|mah|mb|gb)\b)"
 )
 
 _NATIONAL = re.compile(
@@ -130,7 +131,7 @@ def _end(match: re.Match[str]) -> int | None:
         elif has_plus and digits + size >= _MIN_MISTYPED:
             mistyped = last
     end = found or mistyped
-    if end is None or _UNIT.match(match.string, match.start() + end):
+    if end is None or UNIT.match(match.string, match.start() + end):
         return None
     return match.start() + end
 
@@ -141,7 +142,7 @@ def national(text: str, start: int, end: int) -> Iterator[Span]:
         if match.start() >= end:
             return
         stop = _end_of_national(match)
-        if stop and not _is_one_of_many(match) and not _UNIT.match(text, stop):
+        if stop and not _is_one_of_many(match) and not UNIT.match(text, stop):
             yield match.start(), stop
 
 

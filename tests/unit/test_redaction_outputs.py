@@ -7,7 +7,7 @@ import json
 import orjson
 import pytest
 
-from audit.redaction import Redactor
+from audit.redaction import Redactor, _scrub_once
 
 REDACTOR = Redactor({}, texts=[])
 
@@ -73,3 +73,28 @@ def test_a_text_among_numbers_is_searched_wherever_it_is():
 def test_no_predictions_are_none():
     """Nothing to look at is no error."""
     assert stored([]) == []
+
+
+def test_what_was_clean_once_is_searched_when_it_is_not():
+    """One redactor serves all of a version's predictions: other labels and other classes are looked at again."""
+    redactor = Redactor({}, texts=[])
+    clean = {"prediction": "a", "probabilities": {"a": 0.5, "b": 0.5}}
+    number = {"prediction": 4111111111111111, "probabilities": {"4111111111111111": 1.0}}
+    for item in (clean, clean, number, number):
+        assert json.loads(redactor.outputs([item])) == [item]
+    other = {"prediction": "jane@example.com", "probabilities": {"a": 0.5, "b": 0.5}}
+    text = {"prediction": "4111111111111111", "probabilities": {"4111111111111111": 1.0}}
+    assert json.loads(redactor.outputs([clean, other]))[1]["prediction"] == "***"
+    assert json.loads(redactor.outputs([text])) == [{"prediction": "***", "probabilities": {"***": 1.0}}]
+    assert json.loads(redactor.outputs([number])) == [number]
+
+
+def test_two_rows_that_are_alike_are_searched_once():
+    """The text of a label is remembered, and so are the names of classes: nothing more is searched for them."""
+    redactor = Redactor({}, texts=[])
+    item = {"prediction": "seen once", "probabilities": {"seen once": 0.5, "or twice": 0.5}}
+    redactor.outputs([item])
+    searched = _scrub_once.cache_info().misses
+    for _ in range(10):
+        redactor.outputs([item, item])
+    assert _scrub_once.cache_info().misses == searched
