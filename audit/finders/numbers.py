@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from audit.finders.check_digits import DIGITS_ONLY, Check, passes_luhn, values
@@ -85,7 +85,7 @@ def bare(text: str, start: int, end: int) -> Iterator[Span]:
         while first < len(groups) and groups[first][0] < end:
             offset, behind = offsets[first], None
             if (lengths := _LENGTHS.get(digits[offset : offset + 4])) is not None:
-                behind = _card(text, run, first, ends, lengths, is_in_row=first > found_at)
+                behind = _card(run, first, ends, lengths, is_in_row=first > found_at)
             if behind is None and (level := _TREE.get(offsets[first + 1] - offset)) is not None:
                 behind = _national_id(text, run, first, level)
             if behind:
@@ -94,9 +94,7 @@ def bare(text: str, start: int, end: int) -> Iterator[Span]:
             first = behind or first + 1
 
 
-def _card(
-    text: str, run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...], *, is_in_row: bool
-) -> int | None:
+def _card(run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...], *, is_in_row: bool) -> int | None:
     """The group behind the card that begins with the first."""
     offset, own = run.offsets[first], run.offsets[first + 1] - run.offsets[first]
     if own < 3 and first and run.offsets[first - 1] == offset - own:
@@ -106,9 +104,16 @@ def _card(
     for length in (own, *lengths) if own in lengths else lengths:
         behind = ends.get(offset + length)
         if behind and _is_grouped(run, first, behind) and passes_luhn(values(run.digits[offset : offset + length])):
-            is_within = is_in_row and all(_is_continued(text, run, first, behind))
-            return None if is_within and behind - first > 1 else behind
+            return None if is_in_row and _is_within_many(run, first, behind) else behind
     return None
+
+
+def _is_within_many(run: Run, first: int, behind: int) -> bool:
+    """Whether it is in the middle of a long row of groups of one size, of which a tenth of all windows pass."""
+    if behind == len(run.groups) or behind - first == 1:
+        return False
+    sizes = [after - before for before, after in pairwise(run.offsets)]
+    return sizes[first - 1] == sizes[first] == sizes[behind] and sizes.count(sizes[first]) >= behind - first + 4
 
 
 def _is_grouped(run: Run, first: int, behind: int) -> bool:
