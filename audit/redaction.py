@@ -1,4 +1,4 @@
-"""What may be stored of a value, and what may be written to the log output.
+"""What may be stored of a row and of its prediction.
 
 Two things are kept apart here: a model's schema says of each feature what may be stored of it (`pii`), and whatever
 the schema says, secrets and personal data are looked for in text.
@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 import orjson
 
-Pii = Literal["no", "mask", "fingerprint", "drop"]
-MASK = "***"
+from audit.searching import MASK, scrub, scrub_secrets
 
-_SECRETS = re.compile(
-    # Each begins only where a word begins, and is bounded: text of one kind of character must not cost its square.
-    r"ady_[0-9A-Za-z]{20,}|(?<![\w-])eyJ[\w-]{1,4096}\.[\w-]{1,4096}\.[\w-]*|(?i:bearer|basic)\s{1,8}[\w.~+/=-]+"
-    r"|(?<=://)[^/\s:@]{1,64}:[^@\s/]{1,128}@"
-)
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
-_CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
-_NATIONAL_ID = re.compile(r"\b\d{3}-\d{2}-\d{4}\b")
-_PHONE = re.compile(r"(?<![\w.])\+?\d{1,3}[ .-]?\(?\d{2,4}\)?(?:[ .-]\d{2,4}){2,4}\b|(?<!\w)\+\d{8,15}\b")
+__all__ = ["Pii", "Redactor", "fingerprint", "scrub", "scrub_secrets"]
+
+Pii = Literal["no", "mask", "fingerprint", "drop"]
+#: Labels and names of classes come from few texts: those that are short are searched once.
+_REMEMBERED_CHARACTERS, _REMEMBERED = 200, 4096
+#: A version has one set of class names; its redactor keeps several, in case.
+_MAX_SETS_OF_NAMES = 8
+_TEXTS = frozenset({str, list})
 
 
 class Redactor:
-    """Makes of validated rows the JSON that may be stored, for one version's schema."""
+    """Makes of validated rows and predictions the JSON that may be stored, for one version's schema.
 
-    def __init__(self, pii: Mapping[str, Pii], *, has_text: bool) -> None:
+    `texts` are the features to be searched: those whose values are text that somebody made up. A feature that is a
+    date by its schema is none of them.
+    """
+
+    def __init__(self, pii: Mapping[str, Pii], *, texts: Collection[str]) -> None:
         self._levels = pii
-        self._is_needed = has_text or any(level != "no" for level in pii.values())
+        self._texts = frozenset(texts)
+        self._is_needed = bool(texts) or any(level != "no" for level in pii.values())
+        #: For each set of class names that was found to hold nothing, the labels that need no look.
+        self._clean: dict[tuple[str, ...], frozenset[Any]] = {}
 
     def inputs(self, rows: Sequence[Mapping[str, Any]], fingerprint_key: bytes) -> str:
         """The rows as JSON text, without what the schema forbids to store."""
@@ -51,40 +56,97 @@ class Redactor:
             elif level == "fingerprint":
                 stored[name] = fingerprint(fingerprint_key, name, value)
             elif level == "no":
-                stored[name] = _text(value)
+                stored[name] = scrub(value) if name in self._texts and isinstance(value, str) else value
         return stored
+
+    def outputs(self, items: Sequence[Mapping[str, Any]]) -> str:
+        """Predictions as JSON text, with their labels and class names searched where these are texts."""
+        if not self._are_known(items) and (changed := self._changed(items)):
+            items = [{name: _renamed(value, changed) for name, value in item.items()} for item in items]
+        return orjson.dumps(items).decode()
+
+    def _are_known(self, items: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether nothing has to be searched: numbers, or classes that were and held nothing. Nearly all are that."""
+        classes = items[0].get("probabilities") if items else None
+        if classes is None:
+            return _TEXTS.isdisjoint([type(item["prediction"]) for item in items])
+        known = self._clean.get(_names(classes))
+        if known is None:
+            return False
+        labels = [item["prediction"] for item in items]
+        return known.issuperset(chain.from_iterable(labels) if isinstance(classes, list) else labels)
+
+    def _changed(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """What stands for each text that must not be stored. All items have the classes of the first."""
+        names = _names(items[0].get("probabilities") or ())
+        labels = set[Any]()
+        for item in items:
+            label = item["prediction"]
+            labels.update(label if isinstance(label, list) else (label,))
+        texts = {label for label in labels if isinstance(label, str)}
+        # Names of classes that are numbers are no texts, however long the number is.
+        changed = _apart([name for name in names if texts or not _is_number(name)])
+        if names and not changed:
+            self._keep(names, labels - texts)
+        unknown = {label: _remembered(label) for label in texts.difference(names)}
+        return changed | {label: stored for label, stored in unknown.items() if stored != label}
+
+    def _keep(self, names: tuple[str, ...], numbers: Collection[Any]) -> None:
+        """Remembers that those names hold nothing, and which labels that are no texts go with them."""
+        known = self._clean.get(names) or frozenset(name for name in names if _remembered(name) == name)
+        if len(self._clean) >= _MAX_SETS_OF_NAMES:
+            self._clean.clear()
+        self._clean[names] = known.union(numbers) if len(known) < _REMEMBERED else known
+
+
+def _names(classes: Any) -> tuple[str, ...]:
+    """The names of all classes; those of several outputs one after the other."""
+    return tuple(chain.from_iterable(classes)) if isinstance(classes, list) else tuple(classes)
+
+
+def _apart(names: Sequence[str]) -> dict[str, str]:
+    """For each name that must not be stored one that may; no two classes get the same."""
+    changed: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        stored = masked = _remembered(name)
+        if masked == name:
+            continue
+        number = 1
+        while stored in changed.values() or stored in names:
+            number += 1
+            stored = f"{masked} {number}"
+        changed[name] = stored
+    return changed
+
+
+def _renamed(value: Any, changed: Mapping[str, str]) -> Any:
+    """A label or a class's probability, or several, by the names that may be stored."""
+    if isinstance(value, str):
+        return changed.get(value, value)
+    if isinstance(value, list):
+        return [_renamed(each, changed) for each in value]
+    if isinstance(value, dict):
+        return {changed.get(name, name): each for name, each in value.items()}
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _remembered(text: str) -> str:
+    return _scrub_once(text) if len(text) <= _REMEMBERED_CHARACTERS else scrub(text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _scrub_once(text: str) -> str:
+    return scrub(text)
 
 
 def fingerprint(key: bytes, name: str, value: Any) -> str:
     """HMAC-SHA-256 of a value under its tenant's key, apart for each feature; the same value gives the same text."""
     return hmac.digest(key, orjson.dumps([name, value]), hashlib.sha256).hex()
-
-
-def scrub(text: str) -> str:
-    """Text without keys, tokens, passwords in URLs, e-mail addresses, and card, account, telephone and national ids."""
-    text = _EMAIL.sub(MASK, _SECRETS.sub(MASK, text))
-    text = _IBAN.sub(lambda match: MASK if _is_iban(match[0]) else match[0], text)
-    text = _CARD.sub(lambda match: MASK if _passes_luhn(match[0]) else match[0], text)
-    return _PHONE.sub(MASK, _NATIONAL_ID.sub(MASK, text))
-
-
-def scrub_secrets(text: str) -> str:
-    """Text without keys, tokens, passwords in URLs and e-mail addresses: for lines that are full of numbers."""
-    return _EMAIL.sub(MASK, _SECRETS.sub(MASK, text))
-
-
-def _text(value: Any) -> Any:
-    return scrub(value) if isinstance(value, str) else value
-
-
-def _passes_luhn(number: str) -> bool:
-    """ISO/IEC 7812-1, annex B."""
-    digits = [int(char) for char in reversed(number) if char.isdigit()]
-    doubled = [digit if place % 2 == 0 else digit * 2 - 9 * (digit > 4) for place, digit in enumerate(digits)]
-    return sum(doubled) % 10 == 0
-
-
-def _is_iban(account: str) -> bool:
-    """ISO 13616: the account moved round and letters as 10 to 35 leave 1 when divided by 97."""
-    compact = account.replace(" ", "")
-    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1

@@ -45,6 +45,8 @@ class RowSchema:
         self.pii = {name: feature.get("pii", "no") for name, feature in document["properties"].items()}
         #: The features whose values can be text, which has to be searched before it is stored.
         self.texts = tuple(name for name, feature in document["properties"].items() if is_text(feature))
+        #: Those of them that personal data is looked for in; an instant in the schema's format is none.
+        self.searched = tuple(name for name in self.texts if "format" not in document["properties"][name])
         self._known = frozenset(self.names)
         fields = row_fields(document["properties"])
         row = _row_schema(fields)

@@ -150,7 +150,7 @@ class Predictor:
         self, record: Record, partner: Partner, served: ServedVersion, rows: Sequence[Row], items: list[Item]
     ) -> None:
         record.inputs = self._redactor(served).inputs(rows, partner.fingerprint_key)
-        record.outputs = orjson.dumps(items).decode()
+        record.outputs = self._redactor(served).outputs(items)
         if len(rows) == 1:
             record.fingerprint = row_fingerprint(partner.fingerprint_key, served.model, rows[0])
 
@@ -161,7 +161,7 @@ class Predictor:
     def _redactor(self, served: ServedVersion) -> Redactor:
         redactor = self._redactors.get(served.listing.id)
         if redactor is None:
-            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, has_text=served.schema.has_text)
+            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, texts=served.schema.searched)
         return redactor
 
 
