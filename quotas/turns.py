@@ -16,6 +16,10 @@ class Turns:
         #: Of holders that have a turn or wait for one: their own turns, and how many want one.
         self._own: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
+    def __len__(self) -> int:
+        """How many holders have a turn or wait for one."""
+        return len(self._own)
+
     @asynccontextmanager
     async def of(self, holder: str) -> AsyncIterator[None]:
         """One turn of that holder's."""
