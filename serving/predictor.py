@@ -7,9 +7,8 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -17,7 +16,7 @@ from audit.record import ANSWERED, FAILED, REFUSED, Record
 from audit.redaction import Redactor
 from audit.writer import LogWriter
 from auth.principal import Partner
-from inference.batching import TakenOut
+from inference.gathering import Hung, TakenOut
 from inference.inputs import Row
 from inference.loading import ServedVersion
 from inference.outputs import NotComputable, Predictions
@@ -134,27 +133,24 @@ async def _infer(
     served: ServedVersion, rows: list[Row], form: Format, hung_up: Callable[[], Awaitable[None]]
 ) -> Predictions:
     try:
-        predictions = served.runner.at_once(rows)
-        if predictions is None:
-            predictions = await _unless(hung_up(), served.runner.lane.run(rows))
+        answer = served.runner.answer(rows)
+        predictions = answer if isinstance(answer, Predictions) else await _unless(hung_up(), answer)
     except NotComputable as error:
         places = [form.place.format(row) for row in error.rows[:MAX_ERRORS]]
         raise InvalidRows([RowError(at, "range", "is too large for the model") for at in places]) from None
     except ClientGone:
         raise
-    except TakenOut:
+    except (TakenOut, Hung):
         raise ModelNotAvailable from None
     except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold the rows
         logger.error("model %s failed: %s", served.listing.id, type(error).__name__)  # noqa: TRY400
         raise ModelFailed from None
-    if len(predictions.labels) != len(rows):
-        raise ModelFailed
     return predictions
 
 
-async def _unless(hung_up: Awaitable[None], work: Coroutine[Any, Any, Predictions]) -> Predictions:
+async def _unless(hung_up: Awaitable[None], work: asyncio.Future[Predictions]) -> Predictions:
     """What the work gives. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
-    working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
+    working, listening = work, asyncio.ensure_future(hung_up)
     try:
         await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
