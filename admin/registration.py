@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,15 +12,13 @@ from sqlalchemy.orm import Session
 from admin.facts import InvalidValue, NameTaken, checked_name
 from admin.models import announce_model
 from admin.promotion import move_alias
-from db.catalogue import aliases_of, find_alias, find_model, read_catalogue, version_names_of
+from db.catalogue import aliases_of, find_alias, find_model, version_names_of
 from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
-from examination import bundled
 from examination.apart import examine_apart
-from examination.discovery import RefusedSchema, check_given, is_storable
-from examination.examine import Examined, Order, RefusedModel, examine
-from examination.samples import sample_bytes
+from examination.given_schema import RefusedSchema, check_given, is_storable
+from examination.orders import Examined, Order, RefusedModel
 from inference.artifacts import ArtifactStore
 from inference.listings import PRODUCTION, version_facts
 from inference.model_files import Format, RefusedFile, format_of
@@ -86,6 +83,9 @@ def register_version(
         if is_apart:
             examined = examine_apart(submission.content, submission.sample, order, limit_seconds=limit_seconds)
         else:
+            # Libraries of several seconds, for those alone who open a file of their own here.
+            from examination.examine import examine  # noqa: PLC0415  as the comment says
+
             examined = examine(submission.content, submission.sample, order)
     except RefusedModel as refused:
         raise InvalidValue(str(refused)) from None
@@ -110,12 +110,10 @@ def _list(
     session.flush()
     row = Version(
         id=uuid7(), model_id=model.id, name=version_name, status="active", format=kind, artifact_sha256=artifact,
-        compiled_sha256=compiled, compilation={**examined.report, "compiled_sha256": compiled},
+        compiled_sha256=compiled, compilation=replace(examined.report, compiled_sha256=compiled).to_stored(),
         row_schema=examined.row_schema, created_at=now,
     )  # fmt: skip
-    row.mac = vouching.version_mac(
-        version_facts(row.id, model.id, kind, artifact, compiled, row.compilation, row.row_schema)
-    )
+    row.mac = vouching.version_mac(version_facts(row))
     session.add(row)
     session.flush()
     if alias is not None:
@@ -161,27 +159,3 @@ def _check_names(session: Session, name: str, submission: Submission) -> tuple[s
 
 def _next_number(taken: set[str]) -> str:
     return str(1 + max((int(name) for name in taken if name.isascii() and name.isdigit()), default=0))
-
-
-def register_bundled(database: Database, store: ArtifactStore, vouching: Vouching, *, actor: str) -> list[str]:
-    """Registers those of the bundled models that are missing, for all tenants; returns their names."""
-    with database.reading(EVERY_TENANT) as session:
-        missing = bundled.NAMES - set(read_catalogue(session))
-    if not missing:
-        return []
-    import joblib  # noqa: PLC0415  with the training, which only the first start pays
-
-    for each in bundled.train():
-        if each.name in missing:
-            file = io.BytesIO()
-            joblib.dump(each.estimator, file)
-            submission = Submission(
-                f"{each.name}.joblib", file.getvalue(), sample_name=f"{each.name}.csv",
-                sample=sample_bytes(each.features, each.sample), schema=each.schema, version="1", is_public=True,
-                description=each.description,
-            )  # fmt: skip
-            # Our own models are opened here: another process would cost the first start seconds.
-            register_version(
-                database, store, vouching, actor=actor, name=each.name, submission=submission, is_apart=False
-            )
-    return sorted(missing)

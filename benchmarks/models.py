@@ -25,6 +25,9 @@ from benchmarks import load, servers
 
 BATCH = 100
 
+#: A server, the path, the body and the number of connections.
+Load = tuple[servers.Server, str, Any, int]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,7 +49,7 @@ def main() -> None:
 
 
 def _boosted(directory: Path) -> list[str]:
-    """A model that does not compile, as a file, and what registers it."""
+    """The arguments that register a model that does not compile."""
     data = load_wine()
     model = HistGradientBoostingClassifier(random_state=0).fit(data.data, data.target)
     joblib.dump(model, directory / "boosted.joblib")
@@ -57,34 +60,35 @@ def _boosted(directory: Path) -> list[str]:
 def _measure(options: Any, plain: servers.Server, gathers: servers.Server, alone: servers.Server) -> None:
     data = load_wine()
     named = dict(zip(data.feature_names, data.data[0].tolist(), strict=True))
-    numbered = {f"f{place}": value for place, value in enumerate(data.data[0].tolist())}
+    numbered = {f"f{number}": value for number, value in enumerate(data.data[0].tolist())}
     forest, boosted = "/v1/models/wine/predict", "/v1/models/boosted/predict"
-    trials = {
+    compared: dict[str, list[Load]] = {
         "forest, 1 row, 64 connections": [(plain, "/wine", numbered, 64), (gathers, forest, named, 64)],
         f"forest, {BATCH} rows, 8 connections": [
-            (plain, "/wine/batch", [numbered] * BATCH, 8), (gathers, f"{forest}/batch", {"rows": [named] * BATCH}, 8),
+            (plain, "/wine/batch", [numbered] * BATCH, 8),
+            (gathers, f"{forest}/batch", {"rows": [named] * BATCH}, 8),
         ],
         "boosted, 1 row, 64 connections": [(alone, boosted, named, 64), (gathers, boosted, named, 64)],
         "boosted, 1 row, 1 connection": [(alone, boosted, named, 1), (gathers, boosted, named, 1)],
         "compiled, batching on and off": [(alone, forest, named, 64), (gathers, forest, named, 64)],
-    }  # fmt: skip
+    }
     rounds: dict[tuple[str, int], list[dict[str, float]]] = {}
     for number in range(options.rounds + 1):
-        for name, pair in trials.items():
-            for place, (server, path, body, connections) in enumerate(pair):
+        for name, pair in compared.items():
+            for side, (server, path, body, connections) in enumerate(pair):
                 seconds = options.seconds if number else 1
                 found = _load(server, path, json.dumps(body).encode(), connections, seconds)
                 if number:
-                    rounds.setdefault((name, place), []).append(found)
+                    rounds.setdefault((name, side), []).append(found)
     print("| what | beside | it | ratio | CPU ms beside | it |\n|---|---|---|---|---|---|")
-    for name in trials:
+    for name in compared:
         beside, it = (
-            {key: statistics.median(found[key] for found in rounds[name, place]) for key in ("per_second", "cpu_ms")}
-            for place in (0, 1)
+            {key: statistics.median(found[key] for found in rounds[name, side]) for key in ("per_second", "cpu_ms")}
+            for side in (0, 1)
         )
         ratio = it["per_second"] / beside["per_second"]
-        print(f"| {name} | {beside['per_second']:.0f}/s | {it['per_second']:.0f}/s | {ratio:.2f} |"
-              f" {beside['cpu_ms']:.2f} | {it['cpu_ms']:.2f} |")  # fmt: skip
+        rates = f"{beside['per_second']:.0f}/s | {it['per_second']:.0f}/s | {ratio:.2f}"
+        print(f"| {name} | {rates} | {beside['cpu_ms']:.2f} | {it['cpu_ms']:.2f} |")
 
 
 def _load(server: servers.Server, path: str, body: bytes, connections: int, seconds: float) -> dict[str, float]:

@@ -149,12 +149,12 @@ def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 
 @app.command()
 def bundled(as_json: Json = False) -> None:
-    """Registers the bundled models iris, wine and diabetes, public, where they are missing."""
-    from admin.registration import register_bundled  # noqa: PLC0415  as above
+    """Registers the bundled models iris, wine and diabetes, public, where they are missing, and repairs lost ones."""
+    from admin.bundled import register_bundled  # noqa: PLC0415  as above
 
     context = Context()
-    made = register_bundled(context.database, context.store, context.keyring, actor=context.actor)
-    show({"registered": made}, as_json=as_json)
+    settled = register_bundled(context.database, context.store, context.keyring, actor=context.actor)
+    show({"registered": settled.registered, "repaired": settled.repaired}, as_json=as_json)
 
 
 def _entry(session: Any, name: str) -> CatalogueEntry:

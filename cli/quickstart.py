@@ -30,7 +30,7 @@ KEY = "ADYTON_DEMO_KEY"
 
 def prepare() -> tuple[Settings, dict[str, str]]:
     """Makes what is missing; returns the settings to serve with, and what was made just now, as it is kept."""
-    from admin.registration import register_bundled  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
+    from admin.bundled import register_bundled  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
 
     env_file = Path(".env")
     settings = read_settings(env_file=env_file if env_file.is_file() else None)

@@ -1,4 +1,4 @@
-"""The three bundled models, trained here and now on data sets that scikit-learn carries."""
+"""The three bundled models, trained on data sets that scikit-learn carries."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-NAMES = frozenset({"iris", "wine", "diabetes"})
 IRIS_FEATURES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
 class Bundled(NamedTuple):
-    """A trained estimator, its features, the rows it was trained on (rows, features), and what bounds the features."""
+    """A trained estimator, its features, its training rows of shape (rows, features), and bounds of the features."""
 
     name: str
     description: str
@@ -25,13 +29,6 @@ class Bundled(NamedTuple):
 
 def train() -> Iterator[Bundled]:
     """Trains `iris`, `wine` and `diabetes`; the same each time."""
-    # Importing scikit-learn's estimators takes a second that only the first start should pay.
-    from sklearn.datasets import load_diabetes, load_iris, load_wine  # noqa: PLC0415
-    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
-    from sklearn.linear_model import LinearRegression, LogisticRegression  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
     iris = load_iris()
     species = iris.target_names[iris.target].astype(object)
     in_cm = {"exclusiveMinimum": 0, "exclusiveMaximum": 30, "x-unit": "cm"}

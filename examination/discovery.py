@@ -8,25 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from examination.encoders import Categories, attribute, encoded_by, plain
-from inference.features import MAX_INTEGER, row_fields
+from examination.given_schema import RefusedSchema, check_given
+from inference.features import row_fields
 from inference.graphs import feature_names, input_types
 from inference.onnx_files import OnnxModel
 
 MAX_NOTED_CATEGORIES = 100
 MAX_CATEGORIES = 10_000
-MAX_DEPTH = 8
-LARGEST_FLOAT = 1e300
-_TOP_WORDS = {"$schema", "$id", "title", "description", "type", "properties", "required", "additionalProperties"}
 _INSTANTS = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
     "date-time": re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?"),
 }
 _KINDS = {str: "string", int: "integer", bool: "boolean"}
 _UNNAMED = re.compile(r"Unnamed: \d+")
-
-
-class RefusedSchema(Exception):
-    """The features cannot be told, or the schema does not fit the model; the words are for the operator."""
 
 
 def discover(estimator: Any, sample: Any | None, target: str | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -43,9 +37,8 @@ def discover(estimator: Any, sample: Any | None, target: str | None, given: Mapp
     names, own_names = _names(estimator, sample, given)
     encoded = encoded_by(estimator, names)
     properties = {}
-    for place, name in enumerate(names):
+    for name, own_name in zip(names, own_names, strict=True):
         spec = _of_column(name, sample[name]) if sample is not None else {"type": "number"}
-        own_name = own_names[place]
         properties[name] = {**spec, **_of_model(estimator, own_name, spec, encoded.get(own_name)), "pii": "no"}
     for name, words in ((given or {}).get("properties") or {}).items():
         properties[name] = {**properties[name], **words}
@@ -73,7 +66,7 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
             raise RefusedSchema(f"the schema has features that the model does not know: {', '.join(foreign[:10])}")
         return known, known
     if sample is not None:
-        names = [f"x{place}" if _UNNAMED.fullmatch(name) else name for place, name in enumerate(sample.columns)]
+        names = [f"x{number}" if _UNNAMED.fullmatch(name) else name for number, name in enumerate(sample.columns)]
         if known is not None and len(names) != known:
             raise RefusedSchema(
                 f"the model takes {known} features and the sample has {len(names)} columns: --target names the one"
@@ -85,10 +78,10 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
     elif known is None and not described:
         raise RefusedSchema("the model does not say what it takes: register it with a sample or a schema")
     else:
-        names = described if known is None or len(described) == known else [f"x{place}" for place in range(known)]
+        names = described if known is None or len(described) == known else [f"x{number}" for number in range(known)]
         if foreign := [name for name in described if name not in names]:
             raise RefusedSchema(f"the schema names {', '.join(foreign[:10])}, and the model takes {known} features")
-    return names, [f"x{place}" for place in range(len(names))]
+    return names, [f"x{number}" for number in range(len(names))]
 
 
 def _known_to(estimator: Any) -> list[str] | int | None:
@@ -102,7 +95,7 @@ def _known_to(estimator: Any) -> list[str] | int | None:
 
 
 def _of_column(name: str, column: Any) -> dict[str, Any]:
-    """What a sample's column says of a feature. Raises `RefusedSchema` for what JSON has no form for."""
+    """The schema of a feature by its column in a sample. Raises `RefusedSchema` for what JSON has no form for."""
     missing = bool(column.isna().any())
     kind = column.dtype.kind
     spec: dict[str, Any]
@@ -142,7 +135,7 @@ def _range(column: Any) -> dict[str, Any]:
 
 
 def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: Categories | None) -> dict[str, Any]:
-    """What the model adds: the categories that it knows, and whether it refuses any other."""
+    """The model's own part of the schema: the categories that it knows, and whether it refuses any other."""
     if isinstance(estimator, OnnxModel):
         found = input_types(estimator.content).get(name)
         return {"type": found} if found and found != "number" else {}
@@ -164,38 +157,3 @@ def _of_model(estimator: Any, name: str, spec: Mapping[str, Any], encoded: Categ
 
 def _nullable(kind: str, spec: Mapping[str, Any]) -> Any:
     return [kind, "null"] if isinstance(spec["type"], list) else kind
-
-
-def check_given(given: Any) -> None:
-    """Raises `RefusedSchema` for a document of another form than an object of features."""
-    if not _is_plain(given, MAX_DEPTH):
-        raise RefusedSchema("the schema is nested too deeply, or has a number or a text that cannot be stored")
-    if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
-        raise RefusedSchema('the schema is a JSON object with "properties", one for each feature')
-    if unknown := sorted(given.keys() - _TOP_WORDS):
-        raise RefusedSchema(f"the schema has words that are not served: {', '.join(unknown)[:200]}")
-    if not all(isinstance(words, dict) for words in given["properties"].values()):
-        raise RefusedSchema("each of the schema's properties is an object")
-    if given.get("additionalProperties", False) is not False:
-        raise RefusedSchema("a row has no other members than its features: additionalProperties is false")
-    required = given.get("required", list(given["properties"]))
-    if not isinstance(required, list) or sorted(map(str, required)) != sorted(given["properties"]):
-        raise RefusedSchema("every feature is required; one that may be missing is nullable, and null")
-
-
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether it is JSON that databases and other readers of JSON take as well."""
-    if isinstance(value, dict):
-        return depth > 0 and all(_is_plain(each, depth - 1) for pair in value.items() for each in pair)
-    if isinstance(value, list):
-        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
-    if isinstance(value, str):
-        return is_storable(value)
-    if isinstance(value, bool) or value is None:
-        return True
-    return bool(abs(value) <= (MAX_INTEGER if isinstance(value, int) else LARGEST_FLOAT))
-
-
-def is_storable(text: str) -> bool:
-    """Whether a text has no NUL and no half of a character."""
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,4 +1,4 @@
-"""What a model's own encoders have learnt of its columns: categories, or that a column is text."""
+"""A model's own encoders: the categories of its columns that they have learnt, or that a column is text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Categories:
-    """What a step of the model knows of a column: its categories, or that it is text."""
+    """A step's knowledge of a column: its categories, or that it is text."""
 
     def __init__(self, values: Sequence[Any] = (), *, is_closed: bool = False, is_text: bool = False) -> None:
         self.values = [each for each in map(plain, values) if each is not None]
@@ -20,7 +20,7 @@ class Categories:
 
 
 def encoded_by(estimator: Any, names: Sequence[str]) -> dict[str, Categories]:
-    """By the model's own name of a column, what its encoders have learnt of it."""
+    """The categories that the model's encoders have learnt, by its own names of the columns."""
     steps = _steps(estimator, list(names))
     return {column: categories for step, columns in steps for column, categories in _learnt(step, columns)}
 

@@ -1,4 +1,4 @@
-"""What is found out about a model file before it may serve: that it opens, what it takes, and how it answers."""
+"""A model file's examination before it may serve: whether it opens, which rows it takes, and how it answers."""
 
 from __future__ import annotations
 
@@ -6,55 +6,32 @@ import json
 import resource
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from examination.compilation import Compiled, as_trained, compile_tested
-from examination.discovery import RefusedSchema, discover, features_of
+from examination.compilation import Compiled, compile_tested, versions
+from examination.discovery import discover, features_of
+from examination.given_schema import RefusedSchema
 from examination.independence import is_independent, is_near
+from examination.orders import Examined, Order, RefusedModel
+from examination.probe_rows import SEED, probes_of, random_rows
 from examination.samples import RefusedSample, read_sample, rows_of
-from examination.trial_rows import SEED, random_rows, trials_of
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.graphs import Graph
 from inference.inputs import Kind, Row, inputs_of
-from inference.model_files import Format, RefusedFile, open_model
+from inference.model_files import RefusedFile, open_model
 from inference.onnx_files import OnnxModel
 from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
+from inference.report import CompilationReport
 from inference.schema import RowSchema
 
 #: What the answers to so many rows may take of memory beyond what the model takes itself.
 MAX_COMPUTED_BYTES = 512 << 20
 _ALONE_ROWS = 16
 _MANY_ROWS = 1_000
-
-
-class RefusedModel(Exception):
-    """The file is not registered; the words are for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be examined. `sample_name` tells CSV from Parquet; `given` is the operator's own schema."""
-
-    format: Format
-    sample_name: str | None = None
-    target: str | None = None
-    given: Mapping[str, Any] | None = None
-    is_compiled: bool = True
-    trusted: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What was found: the JSON Schema of a row, the report that is kept with the version, and the compiled model."""
-
-    row_schema: dict[str, Any]
-    report: dict[str, Any]
-    compiled: bytes | None
 
 
 def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
@@ -81,37 +58,41 @@ def _examine_opened(
 ) -> Examined:
     asked = rows or [_example(schema)]
     if isinstance(estimator, OnnxModel):
-        found = _of_graph(estimator, schema, asked)
+        found = _of_graph(estimator, schema, asked, len(rows))
     else:
         found = _of_estimator(estimator, document, rows, asked, frame, is_compiled=order.is_compiled)
     _require_answers(found.engine, asked)
     _require_example(found.engine, schema)
-    report = {
-        "format": order.format,
-        "input": found.kind,
-        "classes": found.engine.class_names,
-        "batches": _is_independent(found.engine, [*asked[:_ALONE_ROWS], *found.telling]),
-        "sample_rows": len(rows),
-        **found.compiled.report,
-    }
+    report = CompilationReport(
+        format=order.format,
+        input=found.kind,
+        classes=found.engine.class_names,
+        batches=_is_independent(found.engine, [*asked[:_ALONE_ROWS], *found.telling]),
+        sample_rows=found.sample_rows,
+        engine=found.engine.name,
+        reason=found.compiled.reason,
+        comparison=found.compiled.comparison,
+        versions=None if isinstance(estimator, OnnxModel) else versions(),
+    )
     return Examined(document, report, found.compiled.model)
 
 
 class _Found(NamedTuple):
-    """What will serve; `telling` are rows that show whether an answer depends on the rows beside it."""
+    """The engine that will serve; `telling` are rows that show whether an answer depends on the rows beside it."""
 
     engine: Engine
     kind: Kind
     compiled: Compiled
     telling: Sequence[Row]
+    sample_rows: int
 
 
-def _of_graph(model: OnnxModel, schema: RowSchema, asked: Sequence[Row]) -> _Found:
+def _of_graph(model: OnnxModel, schema: RowSchema, asked: Sequence[Row], sample_rows: int) -> _Found:
     graph = Graph(model.content, schema.names)
     engine = GraphEngine(graph, _graph_classes(model, graph, asked))
-    compiled = Compiled(None, {"engine": "onnx", "reason": "registered as ONNX: it is the trained model"})
+    compiled = Compiled(reason="registered as ONNX: it is the trained model")
     drawn = random_rows(schema.document["properties"], asked, np.random.default_rng(SEED))
-    return _Found(engine, "matrix", compiled, drawn[:_ALONE_ROWS])
+    return _Found(engine, "matrix", compiled, drawn[:_ALONE_ROWS], sample_rows)
 
 
 def _of_estimator(
@@ -123,15 +104,16 @@ def _of_estimator(
         raise NotServable("it takes texts for names of files, which callers would choose")
     use_one_thread(estimator)
     kind, trained = _tried(estimator, document, asked, frame)
-    trials = trials_of(estimator, document["properties"], rows, trained)
-    telling = [*trials.random[:_ALONE_ROWS], *trials.near_ties]
-    compiled = as_trained("--engine sklearn")
+    probes = probes_of(estimator, document["properties"], rows, trained)
+    telling = [*probes.random[:_ALONE_ROWS], *probes.near_ties]
+    compiled = Compiled(reason="--engine sklearn")
     if is_compiled:
-        compiled = compile_tested(estimator, kind, document, trials, trained)
-    if compiled.model is None:
-        return _Found(trained, kind, compiled, telling)
-    engine = compiled_engine(compiled.model, list(document["properties"]), trained, compiled.report)
-    return _Found(engine, kind, compiled, telling)
+        compiled = compile_tested(estimator, kind, document, probes, trained)
+    if compiled.model is None or compiled.comparison is None:
+        return _Found(trained, kind, compiled, telling, len(rows))
+    engine = compiled_engine(compiled.model, list(document["properties"]), trained, compiled.comparison)
+    # The report counts the rows of the sample on which the two were compared.
+    return _Found(engine, kind, compiled, telling, len(probes.sample))
 
 
 def _sample_rows(frame: Any | None, document: Mapping[str, Any], schema: RowSchema) -> list[Row]:
@@ -174,10 +156,10 @@ def _tried(
         failure = failure or NotServable("rows that come as JSON are answered otherwise than the sample itself")
     if isinstance(failure, NotServable | NotComputable):
         raise failure
-    raise RefusedModel(f"the model cannot answer {_whose(frame)}: it raises {type(failure).__name__}")
+    raise RefusedModel(f"the model cannot answer {_asked_of(frame)}: it raises {type(failure).__name__}")
 
 
-def _whose(frame: Any | None) -> str:
+def _asked_of(frame: Any | None) -> str:
     return "a row made from its schema (a sample would say more)" if frame is None else "the sample's rows"
 
 
@@ -191,7 +173,7 @@ def _kinds(document: Mapping[str, Any]) -> list[Kind]:
 
 
 def _directly(estimator: Any, document: Mapping[str, Any], frame: Any | None, rows: Sequence[Row]) -> list[Any] | None:
-    """What the model says to the sample as its reader gives it, where it says anything."""
+    """The model's answers to the sample as its reader gives it, where it has any."""
     if frame is None or len(rows) < len(frame):
         return None
     try:
@@ -217,7 +199,7 @@ def _peak_bytes() -> int:
 
 
 def _is_independent(engine: Engine, rows: Sequence[Row]) -> bool:
-    """As it says there; a model that fails on some of these rows is not gathered."""
+    """Like `is_independent`, but a model that raises counts as dependent."""
     try:
         return is_independent(engine, rows)
     except Exception:  # noqa: BLE001  a model may raise anything

@@ -26,6 +26,7 @@ def is_independent(engine: Engine, rows: Sequence[Row]) -> bool:
 
 
 def is_independent_to_the_bit(engine: Engine, rows: Sequence[Row]) -> bool:
+    """Whether answers alone and together are identical in every bit."""
     return _alone(engine, rows) == engine.compute(rows)
 
 

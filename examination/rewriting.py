@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import onnx
+
 #: A leaf's share of less is what is left of rounding a nought.
 _NOUGHT = 1e-8
 
@@ -16,27 +18,23 @@ def with_both_classes(content: bytes) -> bytes:
     first: where the trained model says 0, that is what rounding has left. The label is the greater of both, as for more
     classes; the one that ONNX Runtime would give with such leaves is another.
     """
-    import onnx  # noqa: PLC0415
-
     model = onnx.ModelProto.FromString(content)
     nodes: list[Any] = []
-    for place, node in enumerate(model.graph.node):
+    for number, node in enumerate(model.graph.node):
         nodes.append(node)
         given = {each.name: each for each in node.attribute}
         if node.op_type == "TreeEnsembleClassifier" and _sum_both(node, given):
-            labels, pick = f"adyton_labels_{place}", f"adyton_pick_{place}"
+            labels, pick = f"adyton_labels_{number}", f"adyton_pick_{number}"
             model.graph.initializer.append(_labels_of(given, labels))
             nodes.append(onnx.helper.make_node("ArgMax", [node.output[1]], [pick], axis=1, keepdims=0))
             nodes.append(onnx.helper.make_node("Gather", [labels, pick], [node.output[0]], axis=0))
-            node.output[0] = f"adyton_label_{place}"
+            node.output[0] = f"adyton_label_{number}"
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return bytes(model.SerializeToString())
 
 
 def _labels_of(given: dict[str, Any], name: str) -> Any:
-    import onnx  # noqa: PLC0415
-
     if "classlabels_strings" in given:
         return onnx.helper.make_tensor(name, onnx.TensorProto.STRING, [2], list(given["classlabels_strings"].strings))
     return onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [2], list(given["classlabels_int64s"].ints))
@@ -49,7 +47,7 @@ def _sum_both(node: Any, given: dict[str, Any]) -> bool:
     is_sum = given["post_transform"].s == b"NONE" if "post_transform" in given else True
     if len(set(ids)) != 1 or not is_sum or "base_values" in given or len(labels[0].strings or labels[0].ints) != 2:
         return False
-    trees, places = list(given["class_treeids"].ints), list(given["class_nodeids"].ints)
+    trees, numbers = list(given["class_treeids"].ints), list(given["class_nodeids"].ints)
     weights = list(given["class_weights"].floats)
     whole = 1 / len(set(trees))
     if max(weights) > whole + _NOUGHT or min(weights) < 0:
@@ -58,8 +56,8 @@ def _sum_both(node: Any, given: dict[str, Any]) -> bool:
     node.attribute.extend(each for name, each in given.items() if not name.startswith("class_"))
     leaves = [
         leaf
-        for tree, place, weight in zip(trees, places, weights, strict=True)
-        for leaf in ((tree, place, 0, whole - weight if whole - weight > _NOUGHT else 0.0), (tree, place, 1, weight))
+        for tree, number, weight in zip(trees, numbers, weights, strict=True)
+        for leaf in ((tree, number, 0, whole - weight if whole - weight > _NOUGHT else 0.0), (tree, number, 1, weight))
     ]
     _set(node, "class_treeids", [leaf[0] for leaf in leaves])
     _set(node, "class_nodeids", [leaf[1] for leaf in leaves])
@@ -69,8 +67,6 @@ def _sum_both(node: Any, given: dict[str, Any]) -> bool:
 
 
 def _set(node: Any, name: str, values: list[Any]) -> None:
-    import onnx  # noqa: PLC0415
-
     node.attribute.append(onnx.helper.make_attribute(name, values))
 
 
@@ -80,20 +76,18 @@ def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
     With `widen`, what the trees answer is float64 again for what follows. An exporter leaves trees as they are, and
     they would compare in a precision that they were not trained in.
     """
-    import onnx  # noqa: PLC0415
-
     model = onnx.ModelProto.FromString(content)
     nodes: list[Any] = []
-    for place, node in enumerate(model.graph.node):
+    for number, node in enumerate(model.graph.node):
         if not node.op_type.startswith("TreeEnsemble"):
             nodes.append(node)
             continue
-        rounded = f"adyton_rounded_{place}"
+        rounded = f"adyton_rounded_{number}"
         nodes.append(onnx.helper.make_node("Cast", [node.input[0]], [rounded], to=onnx.TensorProto.FLOAT))
         node.input[0] = rounded
         nodes.append(node)
         if widen:
-            narrow, wide = f"adyton_narrow_{place}", node.output[-1]
+            narrow, wide = f"adyton_narrow_{number}", node.output[-1]
             node.output[-1] = narrow
             nodes.append(onnx.helper.make_node("Cast", [narrow], [wide], to=onnx.TensorProto.DOUBLE))
             _declare(model.graph.output, wide, onnx.TensorProto.DOUBLE)
@@ -106,18 +100,16 @@ def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
 
 def with_float64_imputers(content: bytes) -> bytes:
     """The same float64 graph without Imputers, which ONNX Runtime has in float32 alone: a choice for each number."""
-    import onnx  # noqa: PLC0415
-
     model = onnx.ModelProto.FromString(content)
     if not any(node.op_type == "Imputer" for node in model.graph.node):
         return content
     nodes: list[Any] = []
-    for place, node in enumerate(model.graph.node):
+    for number, node in enumerate(model.graph.node):
         if node.op_type != "Imputer":
             nodes.append(node)
             continue
         values = next(each.floats for each in node.attribute if each.name == "imputed_value_floats")
-        value, missing = f"adyton_imputed_{place}", f"adyton_missing_{place}"
+        value, missing = f"adyton_imputed_{number}", f"adyton_missing_{number}"
         model.graph.initializer.append(
             onnx.helper.make_tensor(value, onnx.TensorProto.DOUBLE, [1, len(values)], list(values))
         )

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 MAX_BYTES = 256 << 20
 MAX_ROWS = 20_000
@@ -22,8 +23,6 @@ class RefusedSample(Exception):
 
 def read_sample(content: bytes, name: str) -> Any:
     """The first rows as a pandas data frame. Raises `RefusedSample`."""
-    import pandas as pd  # noqa: PLC0415  half a second that only a registration should pay
-
     if len(content) > MAX_BYTES:
         raise RefusedSample(f"the sample has more than {MAX_BYTES >> 20} MiB")
     try:
@@ -43,8 +42,6 @@ def read_sample(content: bytes, name: str) -> Any:
 
 def sample_bytes(columns: Sequence[str], values: Any) -> bytes:
     """A sample as CSV, from a matrix of shape (rows, columns)."""
-    import pandas as pd  # noqa: PLC0415
-
     text: str = pd.DataFrame(np.asarray(values), columns=list(columns)).to_csv(index=False)
     return text.encode()
 

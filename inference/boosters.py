@@ -1,5 +1,5 @@
-"""XGBoost's and LightGBM's own model files, as estimators: their files say what is computed, not what the classes are
-called, so that labels are 0 to n-1.
+"""XGBoost's and LightGBM's own model files, as estimators: their files do not name the classes, so that labels are
+0 to n-1.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def xgboost_model(content: bytes) -> NativeModel:
 
 def lightgbm_model(content: bytes) -> NativeModel:
     """A model that `save_model` wrote as text; raises whatever LightGBM raises."""
-    import lightgbm  # noqa: PLC0415
+    import lightgbm  # noqa: PLC0415  loaded by those alone who have such a model
 
     text = content.decode("utf-8")
     booster = lightgbm.Booster(model_str=text)
     match = re.search(r"^objective=(\w+)", text, re.MULTILINE)
     objective = match[1] if match else ""
-    classes = {"binary": 2, "multiclass": booster.num_model_per_iteration(),
-               "multiclassova": booster.num_model_per_iteration()}.get(objective, 0)  # fmt: skip
+    several = booster.num_model_per_iteration()
+    classes = {"binary": 2, "multiclass": several, "multiclassova": several}.get(objective, 0)
 
     def raw(rows: NDArray[Any]) -> Any:
         return booster.predict(rows, num_threads=1)

@@ -6,7 +6,7 @@ An engine computes; when and in which thread is another's business (`running.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,16 +16,17 @@ from inference.estimators import is_scikit_learns_own
 from inference.graphs import BeyondGraph, Graph, require_float32
 from inference.inputs import Inputs, Row
 from inference.outputs import ClassNames, Predictions, predict_with
+from inference.report import Comparison, EngineName, TieReport
 
 #: Labels that a graph gives as integers.
 LABEL_TYPES: dict[str, Callable[[Any], Any]] = {"bool": bool, "float": float}
 
 
 class Engine(Protocol):
-    """What computes a version's predictions. `compute` raises `NotComputable`, or whatever a model raises."""
+    """Computes a version's predictions. `compute` raises `NotComputable`, or whatever a model raises."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> EngineName: ...
     @property
     def class_names(self) -> ClassNames | None: ...
     @property
@@ -42,7 +43,7 @@ class Engine(Protocol):
 class TrainedEngine:
     """The estimator itself."""
 
-    name = "sklearn"
+    name: EngineName = "sklearn"
 
     def __init__(self, estimator: Any, inputs: Inputs, class_names: ClassNames | None) -> None:
         self._estimator = estimator
@@ -63,7 +64,7 @@ class TrainedEngine:
     compute_at_once = compute
 
     def scores(self, rows: Sequence[Row]) -> NDArray[Any] | None:
-        """What its labels are chosen by where it has no probabilities, of shape (rows, scores)."""
+        """The scores that its labels are chosen by where it has no probabilities, of shape (rows, scores)."""
         for verb in ("decision_function", "transform"):
             if hasattr(self._estimator, verb):
                 return np.asarray(getattr(self._estimator, verb)(self._inputs(rows)), float).reshape(len(rows), -1)
@@ -73,7 +74,7 @@ class TrainedEngine:
 class GraphEngine:
     """A graph that was registered as one: it is the trained model."""
 
-    name = "onnx"
+    name: EngineName = "onnx"
     may_hold_the_loop = True
 
     def __init__(self, graph: Graph, class_names: ClassNames | None) -> None:
@@ -88,23 +89,20 @@ class GraphEngine:
 
 
 class CompiledEngine:
-    """A graph made of a trained model, which answers by itself what is too near to a tie.
+    """A graph made of a trained model, which itself answers the rows that are too near to a tie.
 
-    With `ties_alone` it does so row by row: its last bit depends on the rows that are computed with one.
+    Where the report says `ties_alone`, it answers them one by one: its last bit depends on the rows beside one.
     """
 
-    name = "onnx"
+    name: EngineName = "onnx"
     may_hold_the_loop = True
 
-    def __init__(
-        self, graph: Graph, trained: TrainedEngine, tie: Tie | None = None, label_type: str | None = None, *,
-        ties_alone: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, graph: Graph, trained: TrainedEngine, ties: TieReport | None = None) -> None:
         self._graph = graph
         self._trained = trained
-        self._tie = tie
-        self._ties_alone = ties_alone
-        self._of_type = LABEL_TYPES.get(label_type or "")
+        self._tie = None if ties is None else Tie(ties.tie_rule, ties.tie_margin)
+        self._ties_alone = ties is not None and ties.ties_alone
+        self._of_type = None if ties is None else LABEL_TYPES.get(ties.label_type)
         self.class_names = trained.class_names
 
     def compute(self, rows: Sequence[Row]) -> Predictions:
@@ -112,18 +110,18 @@ class CompiledEngine:
             predictions, ties = self._by_graph(rows)
         except BeyondGraph:
             return self._trained.compute(rows)
-        for some in [[place] for place in ties] if self._ties_alone else [ties]:
+        for some in [[index] for index in ties] if self._ties_alone else [ties]:
             self._ask_trained(rows, some, predictions)
         return predictions
 
-    def _ask_trained(self, rows: Sequence[Row], places: list[int], predictions: Predictions) -> None:
-        if not places:
+    def _ask_trained(self, rows: Sequence[Row], indices: list[int], predictions: Predictions) -> None:
+        if not indices:
             return
-        exact = self._trained.compute([rows[place] for place in places])
-        for number, place in enumerate(places):
-            predictions.labels[place] = exact.labels[number]
+        exact = self._trained.compute([rows[index] for index in indices])
+        for number, index in enumerate(indices):
+            predictions.labels[index] = exact.labels[number]
             if predictions.probabilities is not None and exact.probabilities is not None:
-                predictions.probabilities[place] = exact.probabilities[number]
+                predictions.probabilities[index] = exact.probabilities[number]
 
     def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
         try:
@@ -144,14 +142,11 @@ class CompiledEngine:
 
 
 def compiled_engine(
-    model: bytes, names: Sequence[str], trained: TrainedEngine, report: Mapping[str, Any]
+    model: bytes, names: Sequence[str], trained: TrainedEngine, comparison: Comparison
 ) -> CompiledEngine:
-    """The engine that a compilation's report describes."""
-    graph = Graph(model, names, is_guarded="float32" in report["precision"])
-    if "tie_rule" not in report:
-        return CompiledEngine(graph, trained)
-    tie = Tie(report["tie_rule"], report["tie_margin"])
-    return CompiledEngine(graph, trained, tie, report["label_type"], ties_alone=report["ties_alone"])
+    """The engine of a compiled model, as its comparison with the trained one describes it."""
+    graph = Graph(model, names, is_guarded=comparison.rounds_to_float32)
+    return CompiledEngine(graph, trained, comparison.ties)
 
 
 class Tie(NamedTuple):
@@ -165,7 +160,7 @@ class Tie(NamedTuple):
     margin: float
 
     def near(self, scores: NDArray[Any]) -> list[int]:
-        """The rows, by their places, whose label is not beyond doubt. `scores` has shape (rows, scores)."""
+        """The indices of the rows whose label is not beyond doubt. `scores` has shape (rows, scores)."""
         if len(scores) == 1:
             # One row is the usual case, and numpy's way of looking costs as much as the graph itself.
             return [0] if self._distance(scores[0].tolist()) <= self.margin else []

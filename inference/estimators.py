@@ -1,4 +1,4 @@
-"""What an estimator is made of: steps, members, transformers and whatever else it holds, however it holds them."""
+"""The parts of an estimator: steps, members, transformers and whatever else it holds, however it holds them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parts_of(estimator: Any) -> list[Any]:
 
 
 def is_scikit_learns_own(estimator: Any) -> bool:
-    """Whether no part of it is code of somebody's own, which could take as long as it likes."""
+    """Whether all of it is scikit-learn's code: a user's own could take as long as it likes."""
     return all(
         type(part).__module__.startswith("sklearn.") and not any(map(_is_foreign_function, _values_of(part)))
         for part in parts_of(estimator)
@@ -46,7 +46,7 @@ def use_one_thread(estimator: Any) -> None:
 
 
 def _values_of(part: Any) -> Iterator[Any]:
-    """What its attributes hold, and what is in their lists, tuples, dictionaries and arrays of objects."""
+    """The values of its attributes, and those in their lists, tuples, dictionaries and arrays of objects."""
     waiting, seen = [getattr(part, "__dict__", {})], set()
     while waiting:
         value = waiting.pop()

@@ -1,4 +1,4 @@
-"""Features as JSON Schema writes them: what they are validated by, and a synthetic example of each.
+"""Features as JSON Schema writes them: their validation, and a synthetic example of each.
 
 Of JSON Schema's words a feature may have those in `WORDS`; `pii` says what may be stored of its values, `x-observed`
 is its range in a sample and `x-categories` what an encoder has learnt (notes for people), `x-unit` is theirs as well.
@@ -30,7 +30,7 @@ MAX_TEXT_CHARACTERS = 10_000
 
 
 class UnsupportedSchema(ValueError):
-    """The document says something that rows cannot be validated by; says what."""
+    """The document says something that rows cannot be validated by, and the words say which."""
 
 
 def row_fields(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, core_schema.TypedDictField]:
@@ -84,10 +84,11 @@ def _check_words(name: str, spec: Mapping[str, Any], kind: str) -> None:
 
 def _enum_schema(kind: str, values: Any) -> CoreSchema:
     python_type: Any = {"string": str, "integer": int, "number": (int, float), "boolean": bool}[kind]
-    is_of_kind = isinstance(values, list) and values and all(
-        isinstance(value, python_type) and isinstance(value, bool) == (kind == "boolean") for value in values
-    )  # fmt: skip
-    if not is_of_kind:
+
+    def is_of_kind(value: Any) -> bool:
+        return isinstance(value, python_type) and isinstance(value, bool) == (kind == "boolean")
+
+    if not isinstance(values, list) or not values or not all(map(is_of_kind, values)):
         raise UnsupportedSchema(f"an enum is a list of the feature's own type, {kind}")
     if kind == "string":
         return core_schema.literal_schema(values)
@@ -149,23 +150,26 @@ def is_nullable(spec: Mapping[str, Any]) -> bool:
 
 
 def is_text(spec: Mapping[str, Any]) -> bool:
-    """Whether a value is text that somebody made up, and not one of those that the schema lists."""
+    """Whether its values are texts."""
     return "string" in (spec["type"] if isinstance(spec["type"], list) else [spec["type"]])
 
 
 def example_row(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A synthetic row from the middle of what is known of each feature."""
+    """A synthetic row, from the middle of each feature's known range."""
     return {name: example_of(name, feature) for name, feature in document["properties"].items()}
 
 
 def example_of(name: str, spec: Mapping[str, Any]) -> Any:
-    """A value that the schema allows, nobody's: the first of what is listed, or the middle of what is known."""
+    """A made-up value that the schema allows: the first of those listed, or the middle of the known range."""
     for word in ("examples", "enum", "x-categories"):
         if spec.get(word):
             return spec[word][0]
     makers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-        "boolean": lambda _: True, "string": _example_text, "integer": _example_integer, "number": _example_number,
-    }  # fmt: skip
+        "boolean": lambda _: True,
+        "string": _example_text,
+        "integer": _example_integer,
+        "number": _example_number,
+    }
     return makers[kind_of(name, spec)](spec)
 
 
@@ -215,7 +219,7 @@ def is_valid(name: str, spec: Mapping[str, Any], value: Any) -> bool:
 
 
 def without_personal_notes(document: dict[str, Any]) -> dict[str, Any]:
-    """The schema without what was observed of sensitive features: a smallest and a largest value are somebody's."""
+    """The schema without the observed values of sensitive features: a smallest and a largest value are a person's."""
     observed = {"x-observed", "x-categories"}
     properties = {
         name: {word: value for word, value in spec.items() if word not in observed or spec.get("pii", "no") == "no"}

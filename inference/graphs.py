@@ -7,19 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from inference.inputs import Row, matrix_of
+from inference.onnx_runtime import InferenceSession, SessionOptions
 from inference.outputs import NotComputable, NotServable
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 #: Far from what float32 holds, so that scaling within a graph does not come near it either.
 LARGEST_GUARDED = 1e15
 _TYPES: dict[str, Any] = {
-    "tensor(double)": np.float64, "tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(string)": object,
+    "tensor(double)": np.float64,
+    "tensor(float)": np.float32,
+    "tensor(int64)": np.int64,
+    "tensor(string)": object,
     "tensor(bool)": np.bool_,
-}  # fmt: skip
+}
 _EXACT_INTEGERS = 2.0**53
 
 
@@ -28,7 +31,7 @@ class BeyondGraph(Exception):
 
 
 class GraphAnswer(NamedTuple):
-    """What a graph gives for rows: labels or numbers, and what its labels were chosen by, of shape (rows, scores)."""
+    """A graph's answer for rows: labels or numbers, and what its labels were chosen by, of shape (rows, scores)."""
 
     labels: list[Any]
     scores: NDArray[Any] | None
@@ -42,10 +45,10 @@ class Graph:
     """
 
     def __init__(self, model: bytes, names: Sequence[str], *, is_guarded: bool = False) -> None:
-        options = onnxruntime.SessionOptions()
+        options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._feed = _feeder(self._session.get_inputs(), names)
         self._is_guarded = is_guarded
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -79,7 +82,7 @@ def _is_within(values: NDArray[Any]) -> bool:
 
 
 def _feeder(inputs: Sequence[Any], names: Sequence[str]) -> Callable[[Sequence[Row]], dict[str, Any]]:
-    """What makes a graph's inputs of rows: one tensor of shape (rows, features), or a column for each feature."""
+    """Makes a graph's inputs of rows: one tensor of shape (rows, features), or a column for each feature."""
     if len(inputs) == 1 and not (len(names) == 1 and inputs[0].name == names[0]):
         return _matrix_feeder(inputs[0].name, _TYPES[inputs[0].type], names)
     types = {each.name: _TYPES[each.type] for each in inputs}
@@ -131,7 +134,7 @@ def _require(holds: NDArray[np.bool_]) -> None:
 
 def feature_names(model: bytes) -> list[str] | int:
     """The names of the features that a graph takes one by one, or how many it takes at once. Raises `NotServable`."""
-    inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
+    inputs = InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
     if any(each.type not in _TYPES for each in inputs):
         raise NotServable("it takes something else than numbers, truth values and texts")
     if len(inputs) > 1:
@@ -144,6 +147,6 @@ def feature_names(model: bytes) -> list[str] | int:
 
 def input_types(model: bytes) -> Mapping[str, str]:
     """The JSON Schema type of each of a graph's inputs."""
-    inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
+    inputs = InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
     words = {"tensor(string)": "string", "tensor(bool)": "boolean", "tensor(int64)": "integer"}
     return {each.name: words.get(each.type, "number") for each in inputs}

@@ -1,6 +1,6 @@
 """Rows as an estimator takes them: a matrix of numbers, a data frame of typed columns, or a list of texts.
 
-Which of them an estimator wants is found out at registration, where each that could be is tried.
+Registration tries each of them that an estimator could want.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Inputs = Callable[[Sequence[Row]], Any]
 
 
 def inputs_of(kind: Kind, document: Mapping[str, Any]) -> Inputs:
-    """What turns rows of that JSON Schema into what an estimator of that kind takes."""
+    """A function that turns rows of that JSON Schema into the input of an estimator of that kind."""
     properties: Mapping[str, Mapping[str, Any]] = document["properties"]
     if kind == "matrix":
         return matrix_of(list(properties))
@@ -38,7 +38,7 @@ def matrix_of(names: Sequence[str]) -> Callable[[Sequence[Row]], NDArray[np.floa
 
 def _frame_of(properties: Mapping[str, Mapping[str, Any]]) -> Inputs:
     # Half a second and 30 MB that only models which were trained on data frames should cost.
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415  as the comment says
 
     columns = {name: _column_of(name, spec, pd) for name, spec in properties.items()}
     return lambda rows: pd.DataFrame({name: column([row[name] for row in rows]) for name, column in columns.items()})

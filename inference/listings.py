@@ -1,4 +1,4 @@
-"""What is registered: models, versions and aliases, as the database has them."""
+"""Registered models, versions and aliases, as the database has them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
+
+from inference.report import CompilationReport
 
 PRODUCTION = "production"
 _SHARE_STEPS = 10_000
@@ -16,7 +18,10 @@ _SHARE_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class VersionListing:
-    """A version as it is registered; `mac` vouches for all that is loaded of it."""
+    """A version as it is registered; `mac` vouches for all that is loaded of it.
+
+    `compilation` is the report as it is stored, which the MAC is of; `report` is the same for reading.
+    """
 
     id: str
     model_id: str
@@ -29,21 +34,47 @@ class VersionListing:
     mac: str
     created_at: datetime
 
+    @property
+    def report(self) -> CompilationReport:
+        return CompilationReport.from_stored(self.compilation)
+
     def facts(self) -> bytes:
-        """What the MAC is of: whoever writes to the database has no other file opened, nor this one otherwise."""
-        return version_facts(
-            self.id, self.model_id, self.format, self.artifact_sha256, self.compiled_sha256, self.compilation,
-            self.row_schema,
-        )  # fmt: skip
+        """The bytes that the MAC is of: whoever writes to the database can have no other file opened."""
+        return version_facts(self)
 
 
-def version_facts(
-    version_id: str, model_id: str, kind: str, artifact_sha256: str, compiled_sha256: str | None,
-    compilation: Mapping[str, Any], row_schema: Mapping[str, Any],
-) -> bytes:  # fmt: skip
+class Version(Protocol):
+    """A version's facts, in a listing or in a row of the database."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def artifact_sha256(self) -> str: ...
+    @property
+    def compiled_sha256(self) -> str | None: ...
+    @property
+    def compilation(self) -> Mapping[str, Any]: ...
+    @property
+    def row_schema(self) -> Mapping[str, Any]: ...
+
+
+def version_facts(version: Version) -> bytes:
     """A version's facts in canonical bytes. The order of a schema's properties is that of the model's features."""
-    names = list(row_schema["properties"])
-    facts = [version_id, model_id, kind, artifact_sha256, compiled_sha256, compilation, row_schema, names]
+    names = list(version.row_schema["properties"])
+    facts = [
+        version.id,
+        version.model_id,
+        version.format,
+        version.artifact_sha256,
+        version.compiled_sha256,
+        version.compilation,
+        version.row_schema,
+        names,
+    ]
     return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
 
 
@@ -57,7 +88,11 @@ class AliasListing:
 
     def for_key(self, model_id: str, alias: str, key_id: str | None) -> str:
         """The version that answers a key: always the same one, as long as neither version nor share changes."""
-        if self.canary is None or key_id is None or _place(model_id, alias, key_id) >= self.share * _SHARE_STEPS / 100:
+        if (
+            self.canary is None
+            or key_id is None
+            or _standing(model_id, alias, key_id) >= self.share * _SHARE_STEPS / 100
+        ):
             return self.version
         return self.canary
 
@@ -66,7 +101,7 @@ class AliasListing:
         return (self.version,) if self.canary is None else (self.version, self.canary)
 
 
-def _place(model_id: str, alias: str, key_id: str) -> int:
+def _standing(model_id: str, alias: str, key_id: str) -> int:
     """Where a key stands among all keys, evenly, and for each alias elsewhere."""
     digest = hashlib.blake2b(f"{model_id}/{alias}/{key_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % _SHARE_STEPS

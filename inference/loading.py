@@ -1,4 +1,4 @@
-"""A registered version made ready to answer: verified, opened, checked against a row, and measured."""
+"""A registered version made ready to answer: verified, opened, asked about a row, and measured."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from inference.artifacts import AlteredArtifact, ArtifactStore
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import use_one_thread
+from inference.gathering import Lane
 from inference.graphs import Graph
 from inference.inputs import inputs_of
 from inference.listings import ModelListing, VersionListing
@@ -23,7 +24,7 @@ from inference.schema import RowSchema
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """A version that can answer. `size_bytes` is what its files have."""
+    """A version that can answer. `size_bytes` is the size of its files."""
 
     model_id: str
     model: str
@@ -43,9 +44,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def _quieten() -> None:
-    """What libraries say of a model at each call (a matrix where it was trained on a frame) is settled by its test.
+    """Silences what libraries say of a model at each call, such as a matrix where it was trained on a frame.
 
-    And what they say may hold rows.
+    The test at registration has settled it, and their words may hold rows.
     """
     for library in ("sklearn", "pandas", "numpy", "xgboost", "lightgbm"):
         warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
@@ -53,7 +54,7 @@ def _quieten() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """What versions are loaded with. `mac` is the keyed digest of a version's facts."""
+    """Loads versions. `mac` is the keyed digest of a version's facts."""
 
     store: ArtifactStore
     mac: Callable[[bytes], str]
@@ -76,23 +77,27 @@ class Loader:
         self.pool.libraries_changed()
         example = schema.example()
         engine.compute([example])
-        runner = Runner(
-            f"model {model.name} version {version.name}", engine, self.pool, example,
-            gathers=self.gathers and bool(version.compilation["batches"]), max_rows=self.max_rows,
+        lane = Lane(
+            f"model {model.name} version {version.name}",
+            engine.compute,
+            self.pool,
+            gathers=self.gathers and version.report.batches,
+            max_rows=self.max_rows,
             patience_seconds=self.patience_seconds,
-        )  # fmt: skip
+        )
+        runner = Runner(engine, lane, example)
         return ServedVersion(model.id, model.name, version, schema, runner, len(content) + len(compiled or b""))
 
 
 def _engine(
     version: VersionListing, content: bytes, compiled: bytes | None, schema: RowSchema, trusted: Sequence[str]
 ) -> Engine:
-    report = version.compilation
-    estimator = open_model(content, version.format, trusted)  # type: ignore[arg-type]
+    report = version.report
+    estimator = open_model(content, version.format, trusted)
     if isinstance(estimator, OnnxModel):
-        return GraphEngine(Graph(estimator.content, schema.names), report["classes"])
+        return GraphEngine(Graph(estimator.content, schema.names), report.classes)
     use_one_thread(estimator)
-    trained = TrainedEngine(estimator, inputs_of(report["input"], version.row_schema), report["classes"])
-    if compiled is None:
+    trained = TrainedEngine(estimator, inputs_of(report.input, version.row_schema), report.classes)
+    if compiled is None or report.comparison is None:
         return trained
-    return compiled_engine(compiled, schema.names, trained, report)
+    return compiled_engine(compiled, schema.names, trained, report.comparison)

@@ -26,9 +26,16 @@ MAX_UNPACKED_BYTES = 2 << 30
 MAX_UNPACKED_RATIO = 200
 MAX_MEMBERS = 100_000
 _SUFFIXES: dict[str, Format] = {
-    ".joblib": "joblib", ".pkl": "joblib", ".pickle": "joblib", ".skops": "skops", ".onnx": "onnx",
-    ".json": "xgboost", ".ubj": "xgboost", ".txt": "lightgbm", ".lgb": "lightgbm",
-}  # fmt: skip
+    ".joblib": "joblib",
+    ".pkl": "joblib",
+    ".pickle": "joblib",
+    ".skops": "skops",
+    ".onnx": "onnx",
+    ".json": "xgboost",
+    ".ubj": "xgboost",
+    ".txt": "lightgbm",
+    ".lgb": "lightgbm",
+}
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18", b"ZF")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
@@ -45,7 +52,7 @@ def format_of(name: str) -> Format:
     return found
 
 
-def open_model(content: bytes, kind: Format, trusted: Sequence[str] = ()) -> Any:
+def open_model(content: bytes, kind: str, trusted: Sequence[str] = ()) -> Any:
     """The estimator in a file's bytes, which must be what they claim. Raises `RefusedFile`.
 
     The caller has verified where the bytes come from: opening a joblib file runs what is in it.
@@ -65,19 +72,21 @@ def open_model(content: bytes, kind: Format, trusted: Sequence[str] = ()) -> Any
 
 def _open_joblib(content: bytes) -> Any:
     # Importing scikit-learn takes a second that only what opens a model should pay.
-    import joblib  # noqa: PLC0415
-    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415
+    import joblib  # noqa: PLC0415  as the comment says
+    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415  as above
 
     if not _PICKLE.match(content) and not content.startswith(_COMPRESSED):
         raise RefusedFile("the file is not one that joblib or pickle wrote")
     try:
         with warnings.catch_warnings():
-            # Another version's estimator may open and answer differently: it is registered anew by this version.
+            # Another version's estimator may open and answer differently: it is registered again by this one.
             warnings.simplefilter("error", InconsistentVersionWarning)
             return joblib.load(io.BytesIO(content))
     except InconsistentVersionWarning as error:
         trained, here = error.original_sklearn_version, error.current_sklearn_version
-        raise RefusedFile(f"the file was written by scikit-learn {trained}, and this is {here}: save it anew") from None
+        raise RefusedFile(
+            f"the file was written by scikit-learn {trained}, and this is {here}: save it again with this one"
+        ) from None
     except (ImportError, AttributeError) as error:
         raise RefusedFile(f"the file needs code that is not installed here: {_first_line(error)}") from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
@@ -85,7 +94,7 @@ def _open_joblib(content: bytes) -> Any:
 
 
 def _open_skops(content: bytes, trusted: Sequence[str]) -> Any:
-    from skops import io as skops_io  # noqa: PLC0415
+    from skops import io as skops_io  # noqa: PLC0415  loaded by those alone who have such a file
 
     _check_archive(content)
     try:
@@ -97,7 +106,7 @@ def _open_skops(content: bytes, trusted: Sequence[str]) -> Any:
         raise RefusedFile(f"the file asks for types that ADYTON_SKOPS_TRUSTED does not name: {names}")
     try:
         return skops_io.loads(content, trusted=sorted(trusted))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"the file cannot be opened: {type(error).__name__}") from None
 
 
@@ -130,7 +139,7 @@ def _open_xgboost(content: bytes) -> NativeModel:
             raise RefusedFile("the file is not a model that XGBoost wrote as JSON or UBJSON") from None
     try:
         return xgboost_model(content)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"XGBoost cannot open the file: {type(error).__name__}") from None
 
 
@@ -139,7 +148,7 @@ def _open_lightgbm(content: bytes) -> NativeModel:
         raise RefusedFile("the file is not a model that LightGBM wrote as text")
     try:
         return lightgbm_model(content)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"LightGBM cannot open the file: {type(error).__name__}") from None
 
 

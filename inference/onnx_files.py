@@ -1,4 +1,4 @@
-"""ONNX files from outside: what they may hold, and what is read off them.
+"""ONNX files from outside: the operators that they may hold, and the classes that are read off them.
 
 An ONNX graph is data, but not harmless: it can point at other files, loop, or make tensors as large as it likes out of
 a few bytes. What classical models need is a short list of operators; anything else is refused. Shapes come from the
@@ -64,7 +64,7 @@ def checked_onnx(content: bytes) -> OnnxModel:
 
 
 def _refuse_what_is_unsafe(model: Any) -> None:
-    import onnx  # noqa: PLC0415
+    import onnx  # noqa: PLC0415  as above
 
     if not model.graph.node or not model.graph.output:
         raise UnsafeOnnx("the file is not a sound ONNX graph: it computes nothing")
@@ -95,7 +95,7 @@ def _tensors(graph: Any) -> Iterator[Any]:
 
 def _classes(model: Any) -> list[Any] | None:
     """The class labels, as the converters leave them: in an attribute, or in a constant that labels are taken from."""
-    from onnx import numpy_helper  # noqa: PLC0415
+    from onnx import numpy_helper  # noqa: PLC0415  as above
 
     for node in reversed(model.graph.node):
         for attribute in node.attribute:

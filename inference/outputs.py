@@ -1,4 +1,4 @@
-"""What estimators answer, as JSON can say it: labels in their own type, and a probability for each class."""
+"""An estimator's answers as JSON can say them: labels in their own type, and a probability for each class."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ ClassNames = Sequence[str] | Sequence[Sequence[str]]
 #: These take their label from the greatest of their own probabilities, or of scores that those rise with (read in the
 #: source of scikit-learn 1.9 and LightGBM 4.7): where one is the greatest, one call serves both.
 _LABEL_IS_ARGMAX = frozenset(
-    {"DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier",
-     "BaggingClassifier", "HistGradientBoostingClassifier", "LogisticRegression", "LGBMClassifier"}
-)  # fmt: skip
+    {
+        "BaggingClassifier",
+        "DecisionTreeClassifier",
+        "ExtraTreeClassifier",
+        "ExtraTreesClassifier",
+        "HistGradientBoostingClassifier",
+        "LGBMClassifier",
+        "LogisticRegression",
+        "RandomForestClassifier",
+    }
+)
 
 
 class Predictions(NamedTuple):
@@ -27,7 +35,7 @@ class Predictions(NamedTuple):
 
 
 class NotComputable(Exception):
-    """Rows (by their places) whose values, or what comes of them, are beyond the numbers that the model counts in."""
+    """Rows (by their indices) whose values, or what comes of them, are beyond the numbers that the model counts in."""
 
     def __init__(self, rows: Sequence[int]) -> None:
         super().__init__()
@@ -35,7 +43,20 @@ class NotComputable(Exception):
 
 
 class NotServable(Exception):
-    """What the estimator answers has no form in JSON, or is not one answer for each row; says what it is."""
+    """The estimator's answer has no form in JSON, or is not one for each row; says what it is."""
+
+
+class ModelRaised(Exception):
+    """The model raised an error on a caller's rows, or did not answer once for each of them.
+
+    `row` is the index of a row that fails by itself, None where none was found. `kind` is the error's type; its words
+    are not kept, since they may hold the row.
+    """
+
+    def __init__(self, row: int | None, kind: str) -> None:
+        super().__init__(kind)
+        self.row = row
+        self.kind = kind
 
 
 def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None) -> Predictions:

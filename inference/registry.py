@@ -1,4 +1,4 @@
-"""Models by name, version and alias: what is loaded, who may use it, and which version answers.
+"""Models by name, version and alias: which of them are loaded, for whom they are, and which version answers.
 
 Versions that aliases name are loaded beforehand, others when somebody asks for them; those that nobody has asked for
 longest are unloaded once all together pass a bound, and come back when they are asked for. An alias moves when what it
@@ -28,7 +28,7 @@ Models = Mapping[str, ModelListing]
 
 
 class ModelNotFound(Exception):
-    """No such model or version, or none that this caller may use: the two are not told apart."""
+    """The model or version does not exist or is not for this caller: the two are not told apart."""
 
 
 class ModelNotAvailable(Exception):
@@ -36,7 +36,7 @@ class ModelNotAvailable(Exception):
 
 
 class Registry:
-    """What is served now. Each change is built beside the present state and swapped in whole.
+    """The models that are served now. Each change is built beside the present state and swapped in whole.
 
     `restrict` and `load` are called by one thread each, and never wait for one another; the rest on the event loop.
     `max_bytes` bounds what the files of loaded versions have together.
@@ -74,7 +74,7 @@ class Registry:
         gc.freeze()
 
     def restrict(self, listings: Sequence[ModelListing]) -> None:
-        """At once, and without loading anything: models are for those that they are for now."""
+        """Has each model be for the tenants that may use it now; at once, and without loading anything."""
         with self._lock:
             self._now = {listing.id: listing for listing in listings}
             self._models = _restricted(self._models, self._now)
@@ -119,7 +119,7 @@ class Registry:
 
     @property
     def loaded_bytes(self) -> int:
-        """What the files of loaded versions have together."""
+        """The size of all files of loaded versions."""
         return sum(served.size_bytes for served in list(self._loaded.values()))
 
     def close(self) -> None:
@@ -196,7 +196,7 @@ class Registry:
 
 
 def _restricted(models: Models, now: Mapping[str, ModelListing]) -> dict[str, ModelListing]:
-    """Those models that there still are, for those that they are for now."""
+    """Those models that still exist, for the tenants that may use them now."""
     return {
         name: replace(model, is_public=new.is_public, granted_to=new.granted_to)
         for name, model in models.items()

@@ -1,39 +1,49 @@
-"""Where a version's rows are computed: on the event loop when that takes microseconds, on the pool otherwise."""
+"""A version's rows are computed on the event loop where that takes microseconds, and in the pool otherwise."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from inference.batching import Lane
 from inference.engines import Engine
+from inference.faults import checked, failure_of
+from inference.gathering import Lane, Turn
 from inference.inputs import Row
-from inference.outputs import Predictions
-from inference.pool import Pool
+from inference.outputs import ModelRaised, Predictions
 
 #: A call whose measured cost is less is computed at once: handing it to a thread would cost about as much.
 INLINE_SECONDS = 200e-6
-_TRIALS = 7
+_TIMES = 7
 _MANY = 64
 
 
 class Runner:
-    """A version's engine with its place on the pool. `example` is a row that the model can answer."""
+    """A version's engine with its lane. `example` is a row that the model can answer."""
 
-    def __init__(
-        self, name: str, engine: Engine, pool: Pool, example: Row, *, gathers: bool, max_rows: int,
-        patience_seconds: float,
-    ) -> None:  # fmt: skip
+    def __init__(self, engine: Engine, lane: Lane, example: Row) -> None:
         self.engine = engine
+        self.lane = lane
         #: So many rows are computed on the event loop.
         self.inline_rows = inline_rows(engine, example) if engine.may_hold_the_loop else 0
-        self.lane = Lane(
-            name, engine.compute, pool, gathers=gathers, max_rows=max_rows, patience_seconds=patience_seconds
-        )
 
-    def at_once(self, rows: Sequence[Row]) -> Predictions | None:
-        """The predictions, computed here and now if that takes microseconds; None for what belongs in `lane`."""
-        return self.engine.compute_at_once(rows) if len(rows) <= self.inline_rows else None
+    def answer(self, rows: Sequence[Row]) -> Predictions | Turn:
+        """The predictions, computed here and now if that takes microseconds, or the turn to await for them.
+
+        Raises `NotComputable`, `ModelRaised` or `TakenOut`. Finding which of several rows is at fault takes a call for
+        each halving, and is not for the event loop.
+        """
+        if len(rows) > self.inline_rows:
+            return self.lane.ask(rows)
+        try:
+            predictions = self.engine.compute_at_once(rows)
+            if predictions is not None:
+                return checked(predictions, len(rows))
+        except Exception as error:  # noqa: BLE001  a model may raise anything
+            failure = failure_of(error, rows)
+            if not isinstance(failure, ModelRaised) or failure.row is not None:
+                raise failure from None
+            return self.lane.ask(rows, failure)
+        return self.lane.ask(rows)
 
 
 def inline_rows(engine: Engine, example: Row) -> int:
@@ -46,9 +56,9 @@ def inline_rows(engine: Engine, example: Row) -> int:
 
 
 def _seconds(engine: Engine, rows: list[Row]) -> float:
-    """The least of a few trials: what the machine does besides counts for nothing."""
+    """The least of several measurements: what the machine does besides counts for nothing."""
     best = float("inf")
-    for _ in range(_TRIALS):
+    for _ in range(_TIMES):
         started = time.perf_counter()
         engine.compute(rows)
         best = min(best, time.perf_counter() - started)

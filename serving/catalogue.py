@@ -60,11 +60,11 @@ def _description(model: ModelListing) -> dict[str, Any]:
             "version": name,
             "created_at": version.created_at,
             "artifact_sha256": version.artifact_sha256,
-            "engine": version.compilation["engine"],
+            "engine": version.report.engine,
             "compilation": version.compilation,
             "schema": with_default_lengths(version.row_schema),
             "example": example_row(version.row_schema),
-            "classes": version.compilation["classes"],
+            "classes": version.report.classes,
         }
         for name, version in model.versions.items()
     ]

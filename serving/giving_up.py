@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from serving.facts import ClientGone
 
 T = TypeVar("T")
 
 
-async def unless_gone(hung_up: Awaitable[None], work: Coroutine[Any, Any, T]) -> T:
+async def unless_gone(hung_up: Awaitable[None], work: Awaitable[T]) -> T:
     """The result of the work. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
     working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
     try:

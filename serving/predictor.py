@@ -17,15 +17,15 @@ import orjson
 from audit.record import ANSWERED, Record
 from audit.redaction import Redactor
 from auth.principal import Partner
-from inference.batching import TakenOut
+from inference.gathering import Hung, TakenOut, Turn
 from inference.inputs import Row
 from inference.loading import ServedVersion
-from inference.outputs import NotComputable, Predictions
+from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.schema import MAX_ERRORS, InvalidRows
 from quotas.turns import Turns
 from serving.admission import Admission, Stage
-from serving.facts import ClientGone, ModelFailed
+from serving.facts import DeadlineExceeded, ModelFailed
 from serving.failing_models import FailingModels
 from serving.giving_up import unless_gone
 from serving.wire.format import Item, WireFormat, items_of
@@ -79,7 +79,7 @@ class Predictor:
         admission.charge_rows(len(rows))
         admission.stage = Stage.COMPUTATION
         started = time.perf_counter()
-        predictions = await self._infer(served, rows, question)
+        predictions = await self._infer(admission, served, rows, question)
         items = items_of(predictions, served.class_names)
         inference_us = round((time.perf_counter() - started) * 1e6)
         await admission.look_again()
@@ -108,25 +108,24 @@ class Predictor:
             return wire.rows(served.schema, body)
         return await self._in_thread(admission, partial(wire.rows, served.schema, body))
 
-    async def _infer(self, served: ServedVersion, rows: Sequence[Row], question: Question) -> Predictions:
+    async def _infer(
+        self, admission: Admission, served: ServedVersion, rows: Sequence[Row], question: Question
+    ) -> Predictions:
         try:
-            predictions = served.runner.at_once(rows)
-            if predictions is None:
-                predictions = await unless_gone(question.hung_up(), served.runner.lane.run(rows))
+            answer = served.runner.answer(rows)
+            if isinstance(answer, Turn):
+                return await _awaited(admission, answer, question)
         except NotComputable as error:
             places = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
             raise InvalidRows([Violation(at, "range", "is too large for the model") for at in places]) from None
-        except ClientGone:
-            raise
+        except ModelRaised as error:
+            self._failing.note(served, error.kind)
+            raise ModelFailed(None if error.row is None else question.wire.at(error.row)) from None
+        except Hung:
+            raise DeadlineExceeded(is_callers=True) from None
         except TakenOut:
             raise ModelNotAvailable from None
-        except Exception as error:  # noqa: BLE001  a model may raise anything, and its words may hold the rows
-            self._failing.note(served, type(error).__name__)
-            raise ModelFailed(None) from None
-        if len(predictions.labels) != len(rows):
-            self._failing.note(served, "NotServable")
-            raise ModelFailed(None)
-        return predictions
+        return answer
 
     async def _describe(
         self,
@@ -163,6 +162,16 @@ class Predictor:
         if redactor is None:
             redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, texts=served.schema.searched)
         return redactor
+
+
+async def _awaited(admission: Admission, turn: Turn, question: Question) -> Predictions:
+    """The turn's predictions. A deadline that passes while the turn still waits for its call is the service's."""
+    try:
+        return await unless_gone(question.hung_up(), turn)
+    except asyncio.CancelledError:
+        if not turn.has_begun:
+            admission.stage = Stage.SERVICE
+        raise
 
 
 def _partner(admission: Admission) -> Partner:

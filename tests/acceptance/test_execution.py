@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 
 from examination.bundled import train
-from inference.batching import PLACES
+from inference.gathering import SLOTS
 from inference.pool import THREADS
 from tests.support.estimators import matrix
 from tests.support.site import IRIS
@@ -37,12 +37,12 @@ def test_health_answers_while_everything_computes(site, serve):
     """A predict of 3 seconds, and a pool full of computations: `/health` within 50 ms, and other models answer."""
     slow = toy(site, "slow", Hangs(3))
     # Four times as many computations as there are threads to begin with.
-    busy = [toy(site, f"busy-{number}", Burns(3)) for number in range(4 * THREADS // PLACES)]
+    busy = [toy(site, f"busy-{number}", Burns(3)) for number in range(4 * THREADS // SLOTS)]
     server, key = serve(site), site.key()
     worst, others = 0.0, []
     with httpx.Client(base_url=server.url, timeout=30, headers={"X-API-Key": key}) as client:
         client.post("/predict", json=IRIS)
-        sockets = [ask(server.port, path, key, TRIGGER) for path in [slow, *busy] for _ in range(PLACES)]
+        sockets = [ask(server.port, path, key, TRIGGER) for path in [slow, *busy] for _ in range(SLOTS)]
         end = time.monotonic() + 3
         while time.monotonic() < end:
             begun = time.perf_counter()

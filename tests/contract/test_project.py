@@ -31,7 +31,9 @@ def test_every_setting_is_described_and_nothing_else_is():
 def test_only_the_settings_read_the_environment(path):
     """A second place would be a second truth."""
     if path != ROOT / "program/settings.py":
-        assert not re.search(r"os\.environ|getenv|environ\[", path.read_text())
+        # To set a variable for a library is no reading: ONNX Runtime listens to nothing else.
+        text = path.read_text().replace('os.environ["ORT_DISABLE_TELEMETRY"] = "1"', "")
+        assert not re.search(r"os\.environ|getenv|environ\[", text)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx
 import joblib
 
+from admin.bundled import register_bundled
 from admin.keys import KeyTerms, issue_key, revoke_key
 from admin.limits import Limits
 from admin.models import grant_model
 from admin.plans import set_plan
-from admin.registration import Submission, register_bundled, register_version
+from admin.registration import Submission, register_version
 from admin.tenants import create_tenant, suspend_tenant
 from api.app import create_app
 from auth.keyring import Keyring

@@ -8,8 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from examination.compilation import compile_tested
-from examination.trial_rows import trials_of
-from inference.engines import CompiledEngine, Tie, TrainedEngine
+from examination.probe_rows import probes_of
+from inference.engines import CompiledEngine, TrainedEngine
 from inference.graphs import Graph
 from inference.inputs import matrix_of
 from inference.listings import ModelListing
@@ -37,10 +37,9 @@ def forest():
 
 def test_a_forest_refuses_what_float32_cannot_hold(forest):
     """Compiled and as trained, whatever else is in the batch."""
-    trials = trials_of(forest._estimator, DOCUMENT["properties"], rows_of(ROWS), forest)
-    found = compile_tested(forest._estimator, "matrix", DOCUMENT, trials, forest)
-    tie = Tie(found.report["tie_rule"], found.report["tie_margin"])
-    compiled = CompiledEngine(Graph(found.model, NAMES, is_guarded=True), forest, tie)
+    probes = probes_of(forest._estimator, DOCUMENT["properties"], rows_of(ROWS), forest)
+    found = compile_tested(forest._estimator, "matrix", DOCUMENT, probes, forest)
+    compiled = CompiledEngine(Graph(found.model, NAMES, is_guarded=True), forest, found.comparison.ties)
     for engine in (compiled, forest):
         with np.errstate(over="ignore"), pytest.raises(NotComputable) as refused:
             engine.compute(rows_of([[0.0, 0.0], [1e300, 0.0]]))

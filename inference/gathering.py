@@ -2,8 +2,8 @@
 
 A lone caller waits for nobody. While a call of the version runs, those who come join a queue, and the next call takes
 all of it; each gets its own rows' answers. Where a gathered call fails, it is taken apart until those whose rows are at
-fault fail alone. Everything here but the computation itself happens on the event loop, so that there is nothing to
-lock.
+fault fail alone (`faults.py`); their rows are searched for the one at fault in a call of their own, so that nobody else
+waits for it. Everything here but the computation itself happens on the event loop, so that there is nothing to lock.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
+from inference.faults import Answer, Compute, computed, located
 from inference.inputs import Row
-from inference.outputs import Predictions
+from inference.outputs import ModelRaised, Predictions
 from inference.pool import Pool
 
 logger = logging.getLogger("adyton.inference")
 
 #: A version may have so many computations at once; those that hang count until they end.
-PLACES = 2
+SLOTS = 2
 #: A call that runs for longer is no reason to wait for it: the next one starts beside it.
 GATHER_SECONDS = 0.05
 #: A call that runs for longer gets a thread of its own: other versions do not wait for it.
@@ -31,30 +31,53 @@ LONG_SECONDS = 1.0
 #: So many calls that hang one after another take a version out, and for so long.
 HANGS_IN_A_ROW = 3
 OUT_SECONDS = 60.0
-
-Compute = Callable[[Sequence[Row]], Predictions]
+#: A call that failed after a greater share of the patience is not searched: the answer would come too late.
+SEARCHED_SHARE = 0.25
 
 
 class TakenOut(Exception):
     """The version's calls hung again and again: it is not asked until it has had time to recover."""
 
 
-class _Item:
-    """A caller's rows, and the future on which the caller waits."""
+class Hung(Exception):
+    """The call that computed these rows has not ended in time."""
 
-    __slots__ = ("future", "rows")
 
-    def __init__(self, rows: Sequence[Row], future: asyncio.Future[Predictions]) -> None:
-        self.rows, self.future = rows, future
+class Turn(asyncio.Future[Predictions]):
+    """A caller's rows in a lane, and the future of their predictions.
+
+    Awaiting it raises `NotComputable`, `ModelRaised`, `Hung` or `TakenOut`. `has_begun` says whether the rows are or
+    were computed, and do not only wait. The rows of a turn that is cancelled are not computed, if they were not yet.
+    """
+
+    def __init__(self, rows: Sequence[Row], raised: ModelRaised | None = None) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.rows = rows
+        #: How the rows failed when they were computed; what is left to do is to find the one at fault.
+        self.raised = raised
+        self.has_begun = raised is not None
+
+    def end(self, answer: Answer | Hung | TakenOut) -> None:
+        if self.done():
+            return
+        if isinstance(answer, Predictions):
+            self.set_result(answer)
+        else:
+            self.set_exception(answer)
+            # Looked at here, so that asyncio does not complain of a caller who gave up in the same moment.
+            self.exception()
+
+    def refuse(self) -> None:
+        self.end(self.raised or TakenOut())
 
 
 class _Run:
     """One computation on the pool, for one caller or several."""
 
-    __slots__ = ("alarm", "is_hung", "is_replaced", "items", "started_at")
+    __slots__ = ("alarm", "is_hung", "is_replaced", "started_at", "turns")
 
-    def __init__(self, items: list[_Item], started_at: float) -> None:
-        self.items = items
+    def __init__(self, turns: list[Turn], started_at: float) -> None:
+        self.turns = turns
         self.started_at = started_at
         self.is_replaced = False
         self.is_hung = False
@@ -74,7 +97,7 @@ class Lane:
         self._gathers = gathers
         self._max_rows = max_rows
         self._patience_seconds = patience_seconds
-        self._waiting: deque[_Item] = deque()
+        self._waiting: deque[Turn] = deque()
         self._runs: set[_Run] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._hangs_in_a_row = 0
@@ -82,31 +105,33 @@ class Lane:
 
     @property
     def is_out(self) -> bool:
-        """Whether the version has been taken out: its calls hang, and there is no place left or no trust."""
+        """Whether the version has been taken out: its calls hang, and there is no slot left or no trust."""
         return all(run.is_hung for run in self._runs) and (
-            len(self._runs) >= PLACES or (self._hangs_in_a_row >= HANGS_IN_A_ROW and time.monotonic() < self._out_until)
+            len(self._runs) >= SLOTS or (self._hangs_in_a_row >= HANGS_IN_A_ROW and time.monotonic() < self._out_until)
         )
 
-    async def run(self, rows: Sequence[Row]) -> Predictions:
-        """The predictions for the rows, as the model gives them to these alone.
+    def ask(self, rows: Sequence[Row], raised: ModelRaised | None = None) -> Turn:
+        """Has the rows computed, as the model answers these alone; rows that `raised` are searched for the fault.
 
-        Raises `TakenOut`, or what the model raises. Whoever gives up waiting (is cancelled) frees their place.
+        Raises `TakenOut`.
         """
         if self.is_out:
-            raise TakenOut
-        item = _Item(rows, asyncio.get_running_loop().create_future())
-        self._waiting.append(item)
+            raise raised or TakenOut
+        turn = Turn(rows, raised)
+        self._waiting.append(turn)
         self._start()
-        return await item.future
+        return turn
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and self._has_place(loop.time()) and (items := self._take()):
-            run = _Run(items, loop.time())
+        while self._waiting and self._has_slot(loop.time()) and (turns := self._take()):
+            run = _Run(turns, loop.time())
             self._runs.add(run)
+            for turn in turns:
+                turn.has_begun = True
             run.alarm = loop.call_later(min(LONG_SECONDS, self._patience_seconds), self._grow_long, run)
             self._pool.submit(partial(self._work, run, loop))
-        if self._waiting and self._alarm is None and len(self._runs) < PLACES:
+        if self._waiting and self._alarm is None and len(self._runs) < SLOTS:
             # Whoever waits for a call waits a moment only; a lone caller costs no alarm.
             self._alarm = loop.call_later(GATHER_SECONDS, self._look_again)
 
@@ -114,35 +139,43 @@ class Lane:
         self._alarm = None
         self._start()
 
-    def _has_place(self, now: float) -> bool:
-        if len(self._runs) >= PLACES:
+    def _has_slot(self, now: float) -> bool:
+        if len(self._runs) >= SLOTS:
             return False
         # After too many hangs one call at a time is tried.
         is_careful = self._hangs_in_a_row >= HANGS_IN_A_ROW
         moment = float("inf") if is_careful else GATHER_SECONDS if self._gathers else 0.0
         return all(run.is_hung or now - run.started_at >= moment for run in self._runs)
 
-    def _take(self) -> list[_Item]:
-        """Those who wait, as far as their rows fit into one call, without those who have given up."""
-        items: list[_Item] = []
+    def _take(self) -> list[Turn]:
+        """Those who wait, as far as their rows fit into one call, without those who have given up.
+
+        A search for a row at fault is a call by itself.
+        """
+        turns: list[Turn] = []
         rows = 0
         while self._waiting:
-            item = self._waiting[0]
-            if not item.future.done():
-                rows += len(item.rows)
-                if items and (rows > self._max_rows or not self._gathers):
+            turn = self._waiting[0]
+            if not turn.done():
+                rows += len(turn.rows)
+                if turns and (rows > self._max_rows or not self._gathers or turn.raised or turns[0].raised):
                     break
-                items.append(item)
+                turns.append(turn)
             self._waiting.popleft()
-        return items
+        return turns
 
     def _work(self, run: _Run, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread of the pool."""
-        answers = _computed(self._compute, [item.rows for item in run.items])
+        first = run.turns[0]
+        answers: list[Answer]
+        if first.raised is not None:
+            answers = [located(self._compute, first.rows, first.raised)]
+        else:
+            answers = computed(self._compute, [turn.rows for turn in run.turns])
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._finish, run, answers)
 
-    def _finish(self, run: _Run, answers: list[Predictions | Exception]) -> None:
+    def _finish(self, run: _Run, answers: list[Answer]) -> None:
         if run.alarm is not None:
             run.alarm.cancel()
         self._runs.discard(run)
@@ -152,13 +185,14 @@ class Lane:
             logger.warning("a call of %s that hung has ended", self._name)
         else:
             self._hangs_in_a_row = 0
-        for item, answer in zip(run.items, answers, strict=True):
-            if item.future.done():
-                continue
-            if isinstance(answer, Exception):
-                item.future.set_exception(answer)
+        took = asyncio.get_running_loop().time() - run.started_at
+        for turn, answer in zip(run.turns, answers, strict=True):
+            is_quick = took <= self._patience_seconds * SEARCHED_SHARE
+            if isinstance(answer, ModelRaised) and answer.row is None and turn.raised is None and is_quick:
+                turn.raised = answer
+                self._waiting.append(turn)
             else:
-                item.future.set_result(answer)
+                turn.end(answer)
         self._start()
 
     def _grow_long(self, run: _Run) -> None:
@@ -173,9 +207,8 @@ class Lane:
         self._hangs_in_a_row += 1
         self._out_until = time.monotonic() + OUT_SECONDS
         logger.error("a call of %s has not ended in %g s", self._name, self._patience_seconds)
-        for item in run.items:
-            if not item.future.done():
-                item.future.set_exception(TakenOut())
+        for turn in run.turns:
+            turn.end(turn.raised or Hung())
         if self.is_out:
             logger.critical("%s is taken out: its calls hang again and again", self._name)
             self._refuse_all()
@@ -183,28 +216,4 @@ class Lane:
 
     def _refuse_all(self) -> None:
         while self._waiting:
-            item = self._waiting.popleft()
-            if not item.future.done():
-                item.future.set_exception(TakenOut())
-
-
-def _computed(compute: Compute, parts: list[Sequence[Row]]) -> list[Predictions | Exception]:
-    """An answer or an exception for each part; what fails together is computed by halves."""
-    rows: Sequence[Row] = parts[0] if len(parts) == 1 else [row for part in parts for row in part]
-    try:
-        predictions = compute(rows)
-    except Exception as error:  # noqa: BLE001  a model may raise anything
-        if len(parts) == 1:
-            return [error]
-        middle = len(parts) // 2
-        return _computed(compute, parts[:middle]) + _computed(compute, parts[middle:])
-    return [predictions] if len(parts) == 1 else list(_split(predictions, [len(part) for part in parts]))
-
-
-def _split(predictions: Predictions, counts: Sequence[int]) -> Any:
-    start = 0
-    for count in counts:
-        end = start + count
-        labels, probabilities = predictions
-        yield Predictions(labels[start:end], None if probabilities is None else probabilities[start:end])
-        start = end
+            self._waiting.popleft().refuse()

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import batching
-from inference.batching import Lane, TakenOut
-from inference.outputs import Predictions
+from inference import gathering
+from inference.gathering import Hung, Lane, TakenOut
+from inference.outputs import ModelRaised, Predictions
 from inference.pool import Pool
 
 pytestmark = pytest.mark.anyio
@@ -60,16 +60,16 @@ async def test_a_lone_caller_waits_for_nobody(compute):
     """A call starts at once when the version is idle, with these rows alone."""
     version = lane(compute)
     for number in range(3):
-        assert await version.run([{"x": number}]) == ([2 * number], [[number]])
+        assert await version.ask([{"x": number}]) == ([2 * number], [[number]])
     assert compute.sizes == [1, 1, 1]
 
 
 async def test_those_who_come_while_it_is_busy_are_computed_together_and_each_gets_their_own(compute, monkeypatch):
     """One call for all who waited, as far as the bound goes."""
-    monkeypatch.setattr(batching, "GATHER_SECONDS", 10)
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 10)
     version = lane(compute, max_rows=10)
     compute.may_go_on.clear()
-    tasks = [await started(version.run([{"x": n}, {"x": n + 0.5}])) for n in range(8)]
+    tasks = [await started(version.ask([{"x": n}, {"x": n + 0.5}])) for n in range(8)]
     compute.may_go_on.set()
     assert [(await task).labels for task in tasks] == [[2 * n, 2 * n + 1] for n in range(8)]
     assert compute.sizes == [2, 10, 4]
@@ -79,7 +79,7 @@ async def test_without_gathering_each_call_is_computed_alone(compute):
     """Two at once, and the others after them."""
     version = lane(compute, gathers=False)
     compute.may_go_on.clear()
-    tasks = [await started(version.run([{"x": n}])) for n in range(5)]
+    tasks = [await started(version.ask([{"x": n}])) for n in range(5)]
     await until(lambda: len(compute.sizes) == 2)
     await asyncio.sleep(0.05)
     assert compute.sizes == [1, 1]
@@ -96,22 +96,23 @@ def test_one_bad_row_fails_alone(callers):
     async def run():
         compute = Compute()
         version = lane(compute)
-        tasks = [await started(version.run([{"x": x} for x in rows])) for rows in callers]
+        tasks = [await started(version.ask([{"x": x} for x in rows])) for rows in callers]
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     for rows, answer in zip(callers, asyncio.run(run()), strict=True):
         if min(rows) < 0:
-            assert isinstance(answer, ValueError)
+            assert isinstance(answer, ModelRaised)
+            assert (rows[answer.row] < 0, answer.kind) == (True, "ValueError")
         else:
             assert answer == ([2 * x for x in rows], [[x] for x in rows])
 
 
 async def test_a_caller_who_gives_up_frees_the_place(compute, monkeypatch):
     """Their rows are not computed, if they were not yet."""
-    monkeypatch.setattr(batching, "GATHER_SECONDS", 10)
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 10)
     version = lane(compute)
     compute.may_go_on.clear()
-    first, second, third = [await started(version.run([{"x": n}])) for n in range(3)]
+    first, second, third = [await started(version.ask([{"x": n}])) for n in range(3)]
     second.cancel()
     await asyncio.sleep(0)
     compute.may_go_on.set()
@@ -121,10 +122,10 @@ async def test_a_caller_who_gives_up_frees_the_place(compute, monkeypatch):
 
 async def test_a_long_call_keeps_others_waiting_for_a_moment_only(compute, monkeypatch):
     """After it has run for a while another starts beside it."""
-    monkeypatch.setattr(batching, "GATHER_SECONDS", 0.02)
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 0.3)
     version = lane(compute)
     compute.may_go_on.clear()
-    tasks = [await started(version.run([{"x": n}])) for n in range(4)]
+    tasks = [version.ask([{"x": n}]) for n in range(4)]
     await until(lambda: len(compute.sizes) == 2)
     assert compute.sizes == [1, 3]
     compute.may_go_on.set()
@@ -132,48 +133,49 @@ async def test_a_long_call_keeps_others_waiting_for_a_moment_only(compute, monke
 
 
 async def test_a_version_whose_calls_hang_is_taken_out_and_comes_back(compute):
-    """All its places hang: nobody waits for it any more; when the calls end after all, it answers again."""
+    """All its slots hang: their callers are told so, and those who waited are refused; it comes back when they end."""
     version = lane(compute, gathers=False, patience_seconds=0.1)
     compute.may_go_on.clear()
-    tasks = [await started(version.run([{"x": n}])) for n in range(6)]
+    tasks = [await started(version.ask([{"x": n}])) for n in range(6)]
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(isinstance(answer, TakenOut) for answer in answers)
+    assert [type(answer) for answer in answers] == [Hung] * 2 + [TakenOut] * 4
+    assert [task.has_begun for task in tasks] == [True] * 2 + [False] * 4
     assert version.is_out
     begun = time.monotonic()
     with pytest.raises(TakenOut):
-        await version.run([{"x": 1}])
+        await version.ask([{"x": 1}])
     assert time.monotonic() - begun < 0.05
     compute.may_go_on.set()
     await until(lambda: not version.is_out)
-    assert (await version.run([{"x": 1}])).labels == [2]
+    assert (await version.ask([{"x": 1}])).labels == [2]
 
 
 async def test_calls_that_hang_one_after_another_take_a_version_out_for_a_while(compute, monkeypatch):
     """Even where each ends at last: three in a row are enough, and afterwards one is tried at a time."""
-    monkeypatch.setattr(batching, "OUT_SECONDS", 0.5)
+    monkeypatch.setattr(gathering, "OUT_SECONDS", 0.5)
     version = lane(compute, patience_seconds=0.05)
     for _ in range(3):
         compute.may_go_on.clear()
-        with pytest.raises(TakenOut):
-            await version.run([{"x": 1}])
+        with pytest.raises(Hung):
+            await version.ask([{"x": 1}])
         compute.may_go_on.set()
         await until(lambda: not version._runs)
     with pytest.raises(TakenOut):
-        await version.run([{"x": 1}])
+        await version.ask([{"x": 1}])
     await until(lambda: not version.is_out)
-    assert (await version.run([{"x": 1}])).labels == [2]
+    assert (await version.ask([{"x": 1}])).labels == [2]
 
 
 async def test_calls_that_take_long_keep_other_versions_waiting_for_a_moment_only(monkeypatch):
     """However patient their own callers are; and as many threads as there are in addition, not more."""
-    monkeypatch.setattr(batching, "LONG_SECONDS", 0.05)
+    monkeypatch.setattr(gathering, "LONG_SECONDS", 0.05)
     pool, held = Pool(2), Compute()
     held.may_go_on.clear()
     long = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=60) for n in range(3)]
-    tasks = [await started(version.run([{"x": 1}])) for version in long[:1] for _ in range(2)]
+    tasks = [await started(version.ask([{"x": 1}])) for version in long[:1] for _ in range(2)]
     other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=60)
-    assert (await asyncio.wait_for(other.run([{"x": 4}]), 5)).labels == [8]
-    tasks += [await started(version.run([{"x": 1}])) for version in long[1:] for _ in range(2)]
+    assert (await asyncio.wait_for(other.ask([{"x": 4}]), 5)).labels == [8]
+    tasks += [await started(version.ask([{"x": 1}])) for version in long[1:] for _ in range(2)]
     await until(lambda: pool._started == 4)
     await asyncio.sleep(0.2)
     assert pool._started == 4
@@ -187,10 +189,10 @@ async def test_what_hangs_takes_no_thread_from_other_versions():
     pool, held = Pool(2), Compute()
     held.may_go_on.clear()
     hanging = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=0.05) for n in range(3)]
-    tasks = [await started(version.run([{"x": 1}])) for version in hanging for _ in range(2)]
+    tasks = [await started(version.ask([{"x": 1}])) for version in hanging for _ in range(2)]
     await asyncio.gather(*tasks, return_exceptions=True)
     other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=5)
     for n in range(20):
-        assert (await other.run([{"x": n}])).labels == [2 * n]
+        assert (await other.ask([{"x": n}])).labels == [2 * n]
     held.may_go_on.set()
     await until(lambda: (pool._replaced, pool._started) == (0, 2))

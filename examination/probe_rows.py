@@ -37,7 +37,7 @@ Predict = Callable[[Sequence[Row]], Predictions]
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class Probes:
     """Rows that the trained model answers: of the sample, random, around thresholds, and on decision boundaries."""
 
     sample: list[Row]
@@ -51,29 +51,25 @@ class Trials:
 
     @property
     def near_ties(self) -> list[Row]:
-        """Some of those on boundaries."""
+        """Several of those on boundaries."""
         return self.boundary[::TIES_OF]
 
-    def counts(self) -> dict[str, int]:
-        groups = ("sample", "random", "threshold", "boundary")
-        return {f"{name}_rows": len(getattr(self, name)) for name in groups}
 
-
-def trials_of(estimator: Any, properties: Properties, sample: Sequence[Row], trained: TrainedEngine) -> Trials:
+def probes_of(estimator: Any, properties: Properties, sample: Sequence[Row], trained: TrainedEngine) -> Probes:
     """Rows on which a compiled model is compared with the trained one."""
     numbers = [name for name, spec in properties.items() if kind_of(name, spec) == "number" and "enum" not in spec]
     random = np.random.default_rng(SEED)
-    some = _computable(trained, [sample[place] for place in random.permutation(len(sample))[:SAMPLE_ROWS]])
+    some = _computable(trained, [sample[index] for index in random.permutation(len(sample))[:SAMPLE_ROWS]])
     drawn = _computable(trained, random_rows(properties, sample, random))
     near = some if len(some) > 1 else drawn
     if not near:
-        return Trials(some, [], [], [])
+        return Probes(some, [], [], [])
     threshold = threshold_rows(estimator, list(properties), near, random)
     threshold += boundary_rows(trained.compute, numbers, near, random, single=True)
     boundary: list[Row] = []
     if not is_of_numbers(trained.compute(near[:1])):
         boundary = boundary_rows(trained.compute, numbers, near, random, single=False)
-    return Trials(some, drawn, _computable(trained, threshold), _computable(trained, boundary))
+    return Probes(some, drawn, _computable(trained, threshold), _computable(trained, boundary))
 
 
 def is_of_numbers(predictions: Predictions) -> bool:
@@ -90,7 +86,7 @@ def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
             trained.compute(rows)
     except NotComputable as beyond:
         left_out = set(beyond.rows)
-        return [row for place, row in enumerate(rows) if place not in left_out]
+        return [row for index, row in enumerate(rows) if index not in left_out]
     except Exception:  # noqa: BLE001  a model may raise anything
         return []
     return rows
@@ -109,7 +105,7 @@ def _random_values(name: str, spec: Mapping[str, Any], seen: list[Any], random: 
     values: list[Any]
     if "enum" in spec or is_text(spec) or kind == "boolean":
         choices = _choices(spec, seen, kind)
-        values = [choices[place] for place in random.integers(0, len(choices), RANDOM_ROWS)]
+        values = [choices[index] for index in random.integers(0, len(choices), RANDOM_ROWS)]
     else:
         values = _numbers(spec, seen, random, whole=kind == "integer")
     values = [value if is_valid(name, spec, value) else example_of(name, spec) for value in values]
@@ -150,10 +146,10 @@ def boundary_rows(
     """
     if not numbers or len(rows) < 2:
         return []
-    here = [rows[place] for place in random.integers(0, len(rows), 4 * PAIRS)]
-    there = [rows[place] for place in random.integers(0, len(rows), 4 * PAIRS)]
+    here = [rows[index] for index in random.integers(0, len(rows), 4 * PAIRS)]
+    there = [rows[index] for index in random.integers(0, len(rows), 4 * PAIRS)]
     if single:
-        moved = [numbers[place] for place in random.integers(0, len(numbers), len(here))]
+        moved = [numbers[index] for index in random.integers(0, len(numbers), len(here))]
         there = [{**row, name: other[name]} for row, other, name in zip(here, there, moved, strict=True)]
     start, end = _matrix(here, numbers), _matrix(there, numbers)
     whole = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)
@@ -162,24 +158,29 @@ def boundary_rows(
     chosen = [i for i in np.flatnonzero(whole) if answers[i] != others[i]][:PAIRS]
     if not chosen:
         return []
-    low, high = _bisected(predict, [here[i] for i in chosen], numbers, start[chosen], end[chosen],
-                          [answers[i] for i in chosen], labels_only=not single)  # fmt: skip
-    base = [here[i] for i in chosen]
+    base, near = [here[i] for i in chosen], [answers[i] for i in chosen]
+
+    def is_near(numbers_at: NDArray[np.float64]) -> NDArray[np.bool_]:
+        found = _told(predict(_moved(base, numbers, numbers_at)), labels_only=not single)
+        return np.array([ours == theirs for ours, theirs in zip(found, near, strict=True)])
+
+    low, high = _bisected(is_near, start[chosen], end[chosen])
     return _moved(base, numbers, low) + _moved(base, numbers, high)
 
 
 def _bisected(
-    predict: Predict, base: Sequence[Row], numbers: Sequence[str], low: NDArray[np.float64], high: NDArray[np.float64],
-    answers: Sequence[Any], *, labels_only: bool,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Ends of lines between which the answer changes, moved towards each other until they are neighbours."""
+    is_near: Callable[[NDArray[np.float64]], NDArray[np.bool_]], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of lines, of shape (lines, numbers), moved towards each other until they are neighbours.
+
+    `is_near` says of a point on each line whether the answer there is still the one at its low end.
+    """
     deadline = time.monotonic() + BISECTION_SECONDS
     for _ in range(STEPS):
         middle = low + (high - low) / 2
         if ((middle == low) | (middle == high)).all() or time.monotonic() > deadline:
             break
-        found = _told(predict(_moved(base, numbers, middle)), labels_only=labels_only)
-        same = np.array([ours == theirs for ours, theirs in zip(found, answers, strict=True)])[:, None]
+        same = is_near(middle)[:, None]
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return low, high
 
@@ -189,13 +190,17 @@ def threshold_rows(estimator: Any, names: Sequence[str], rows: Sequence[Row], ra
     trees = [part.tree_ for part in parts_of(estimator) if hasattr(part, "tree_")]
     if not trees or hasattr(estimator, "steps") or any(tree.n_features != len(names) for tree in trees):
         return []
-    splits = [(int(feature), float(threshold)) for tree in trees
-              for feature, threshold in zip(tree.feature, tree.threshold, strict=True) if feature >= 0]  # fmt: skip
+    splits = [
+        (int(feature), float(threshold))
+        for tree in trees
+        for feature, threshold in zip(tree.feature, tree.threshold, strict=True)
+        if feature >= 0
+    ]
     if not splits:
         return []
     placed: list[Row] = []
-    for place in random.permutation(len(splits))[:THRESHOLDS]:
-        feature, threshold = splits[place]
+    for index in random.permutation(len(splits))[:THRESHOLDS]:
+        feature, threshold = splits[index]
         row = rows[int(random.integers(0, len(rows)))]
         narrow = np.float32(threshold)
         for at in (np.float64(threshold), narrow):

@@ -1,0 +1,129 @@
+"""The compilation report: how a version's file was examined, and how its compiled model compared with the trained one.
+
+It is stored with the version and sealed with it for ever. What is read is written back byte for byte, members of later
+releases included. Releases before format 0003 of the schema wrote fewer members; their versions are listed, and are not
+loaded until they are registered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    # They bring numpy, for which commands that only list models need not wait.
+    from inference.inputs import Kind
+    from inference.outputs import ClassNames
+
+EngineName = Literal["onnx", "sklearn"]
+
+
+@dataclass(frozen=True, slots=True)
+class TieReport:
+    """How labels come of a graph's scores, and within which margin of a tie the trained model answers.
+
+    With `ties_alone` it answers row by row. `label_type` is the type that labels are given back.
+    """
+
+    tie_rule: str
+    tie_margin: float
+    label_type: str
+    ties_alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The compiled model beside the trained one: on how many rows of each kind, and how far apart at most."""
+
+    rows: int
+    random_rows: int
+    threshold_rows: int
+    boundary_rows: int
+    label_mismatches: int
+    largest_difference: float
+    largest_absolute_difference: float
+    precision: str
+    ties: TieReport | None = None
+
+    @property
+    def rounds_to_float32(self) -> bool:
+        """Whether the graph rounds to float32 somewhere within."""
+        return "float32" in self.precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilationReport:
+    """Without `comparison` the version runs as it was registered, and `reason` says why.
+
+    `classes` are the names of its classes; `batches` says whether rows of different callers may be computed together.
+    """
+
+    format: str
+    input: Kind
+    classes: ClassNames | None
+    batches: bool
+    sample_rows: int
+    engine: EngineName
+    reason: str | None = None
+    comparison: Comparison | None = None
+    versions: Mapping[str, str] | None = None
+    compiled_sha256: str | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> CompilationReport:
+        """Raises `KeyError` for what is no report of any release."""
+        return cls(
+            engine=stored["engine"],
+            **{name: stored.get(name, default) for name, default in _DEFAULTS.items()},
+            comparison=_comparison(stored) if stored.keys() >= {*_COUNTS, *_DIFFERENCES, "precision"} else None,
+            unknown={name: value for name, value in stored.items() if name not in _MEMBERS},
+        )
+
+    def to_stored(self) -> dict[str, Any]:
+        """The members as JSON has them, in the order in which they are stored."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in _ALWAYS}
+        if self.reason is not None:
+            found["reason"] = self.reason
+        if self.comparison is not None:
+            found |= _members(self.comparison)
+        if self.versions is not None:
+            found["versions"] = self.versions
+        return found | {"compiled_sha256": self.compiled_sha256} | dict(self.unknown)
+
+
+_ALWAYS = ("format", "input", "classes", "batches", "sample_rows", "engine")
+#: What a member is where an early release did not write it.
+_DEFAULTS: Mapping[str, Any] = {
+    "format": "joblib",
+    "input": "matrix",
+    "classes": None,
+    "batches": False,
+    "sample_rows": 0,
+    "reason": None,
+    "versions": None,
+    "compiled_sha256": None,
+}
+_COUNTS = ("rows", "random_rows", "threshold_rows", "boundary_rows", "label_mismatches")
+_DIFFERENCES = ("largest_difference", "largest_absolute_difference")
+_TIES = ("tie_rule", "tie_margin", "label_type")
+_MEMBERS = frozenset({*_ALWAYS, *_DEFAULTS, *_COUNTS, *_DIFFERENCES, *_TIES, "precision", "ties_alone"})
+
+
+def _comparison(stored: Mapping[str, Any]) -> Comparison:
+    ties = (
+        TieReport(**{name: stored[name] for name in (*_TIES, "ties_alone")})
+        if stored.keys() >= {*_TIES, "ties_alone"}
+        else None
+    )
+    return Comparison(**{name: stored[name] for name in (*_COUNTS, *_DIFFERENCES, "precision")}, ties=ties)
+
+
+def _members(comparison: Comparison) -> dict[str, Any]:
+    ties = comparison.ties
+    found = {name: getattr(comparison, name) for name in (*_COUNTS, *_DIFFERENCES)}
+    if ties is not None:
+        found |= {name: getattr(ties, name) for name in _TIES}
+    found["precision"] = comparison.precision
+    return found if ties is None else found | {"ties_alone": ties.ties_alone}
