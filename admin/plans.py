@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from admin.changes import Actor, change_by
 from admin.facts import InvalidValue, NotFound, checked_name
 from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.revisions import revise
@@ -23,41 +24,69 @@ MAX_CONCURRENCY = 1_000_000
 
 
 def set_plan(
-    database: Database, *, actor: str, name: str, limits: Limits = AS_THEY_ARE, concurrency: int | None = None,
+    database: Database,
+    *,
+    actor: Actor,
+    name: str,
+    limits: Limits = AS_THEY_ARE,
+    concurrency: int | None = None,
     revision: int | None = None,
-) -> Plan:  # fmt: skip
-    """Makes the plan or changes it; what is None stays as it is. Raises `InvalidValue` or `ChangedMeanwhile`."""
+) -> dict[str, Any]:
+    """Makes the plan or changes it, and returns it as it is shown; a term that is None stays.
+
+    Raises `InvalidValue` or `ChangedMeanwhile`.
+    """
     checked_name(name)
-    if concurrency is not None and not 1 <= concurrency <= MAX_CONCURRENCY:
-        raise InvalidValue(f"concurrency is 1 to {MAX_CONCURRENCY}")
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
         plan = find_plan(session, name)
         if plan is None:
             if revision is not None:
-                raise ChangedMeanwhile(f"there is no plan {name}, at no revision")
+                raise ChangedMeanwhile(f"the plan {name} does not exist, at any revision")
             plan = Plan(id=uuid7(), name=name, concurrency=None, created_at=datetime.now(UTC))
             session.add(plan)
         else:
             revise(plan, revision)
-        changed: dict[str, Any] = {}
-        if concurrency is not None:
-            plan.concurrency = changed["concurrency"] = concurrency
-        session.flush()
-        changed |= set_limits(session, "plan", plan.id, limits, tenant_id=EVERY_TENANT)
-        record_event(session, actor=actor, verb="plan.set", object_id=plan.id, name=name, **changed)
-        announce(session, "plan", plan.id)
-    return plan
+        return _change(session, actor, plan, limits, concurrency)
+
+
+def change_plan(
+    database: Database,
+    *,
+    actor: Actor,
+    name: str,
+    limits: Limits = AS_THEY_ARE,
+    concurrency: int | None = None,
+    revision: int | None = None,
+) -> dict[str, Any]:
+    """Changes a plan that exists, as `set_plan` does. Raises `NotFound`, `InvalidValue` or `ChangedMeanwhile`."""
+    with change_by(database, actor, EVERY_TENANT) as session:
+        plan = named_plan(session, name)
+        revise(plan, revision)
+        return _change(session, actor, plan, limits, concurrency)
 
 
 def describe_plan(database: Database, name: str) -> dict[str, Any]:
-    """The plan as administrators see it. Raises `NotFound`."""
+    """Returns the plan as administrators see it. Raises `NotFound`."""
     with database.reading(NO_TENANT) as session:
         return shown_plan(session, named_plan(session, name))
 
 
 def named_plan(session: Session, name: str) -> Plan:
-    """The plan of that name. Raises `NotFound`."""
+    """Returns the plan of that name. Raises `NotFound`."""
     plan = find_plan(session, name)
     if plan is None:
-        raise NotFound("there is no such plan")
+        raise NotFound("the plan does not exist")
     return plan
+
+
+def _change(session: Session, actor: Actor, plan: Plan, limits: Limits, concurrency: int | None) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    if concurrency is not None:
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise InvalidValue(f"concurrency is 1 to {MAX_CONCURRENCY}")
+        plan.concurrency = changed["concurrency"] = concurrency
+    session.flush()
+    changed |= set_limits(session, "plan", plan.id, limits, tenant_id=EVERY_TENANT)
+    record_event(session, actor=actor.subject, verb="plan.set", object_id=plan.id, name=plan.name, **changed)
+    announce(session, "plan", plan.id)
+    return shown_plan(session, plan)

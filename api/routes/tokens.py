@@ -98,10 +98,8 @@ async def change_own_password(
     if not isinstance(caller, Person):
         raise NotAuthenticated(was_presented=False)
     parts = parts_of(request)
-    user = await parts.sign_ins.sign_in(caller.email, body.current_password, call_of(request).address)
-    await run_in_threadpool(
-        change_password, parts.database, user_id=user.id, password=body.new_password, generation=caller.generation
-    )
+    await parts.sign_ins.sign_in(caller.email, body.current_password, call_of(request).address)
+    await run_in_threadpool(change_password, parts.database, actor=caller, password=body.new_password)
     return Response(status_code=204)
 
 

@@ -145,7 +145,7 @@ async def test_rolling_back_ends_a_canary_and_then_goes_back_version_by_version(
     promote(site, "says", "2")
     promote(site, "says", "3")
     promote(site, "says", "1", share=50)
-    assert rollback(site, "says").canary_version_id is None
+    assert rollback(site, "says")["canary"] is None
     with pytest.raises(WrongState):
         retire_version(site.database, actor=ACTOR, name="says", version="3")
     retire_version(site.database, actor=ACTOR, name="says", version="2")

@@ -38,7 +38,7 @@ ALTER_RECORD = "UPDATE prediction_records SET outcome = 'failed'"
 @pytest.fixture(scope="module")
 def shared(postgres, tmp_path_factory):
     """Two hundred tenants, each with a key that has a limit, a person, a grant and a record."""
-    from tests.support.site import Site  # noqa: PLC0415
+    from tests.support.site import ACTOR, Site  # noqa: PLC0415
 
     site = Site(tmp_path_factory.mktemp("isolated"), *postgres.new_isolated_database()).prepare()
     site.tenants = {}
@@ -47,7 +47,7 @@ def shared(postgres, tmp_path_factory):
         site.tenants[f"tenant{number}"] = issued.tenant.id
     for number in range(3):
         create_user(
-            site.database, actor="test", email=f"p{number}@example.com", role="auditor", tenant=f"tenant{number}"
+            site.database, actor=ACTOR, email=f"p{number}@example.com", role="auditor", tenant=f"tenant{number}"
         )
         site.grant("iris", f"tenant{number}")
     with site.database.transaction(NO_TENANT) as session:
