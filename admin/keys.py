@@ -26,7 +26,7 @@ from db.tables import Key, KeySecret, Tenant
 from values.ids import uuid7
 
 MAX_OVERLAP = timedelta(days=90)
-#: Each secret that works is one more that somebody may have left somewhere.
+#: Each working secret is one more that can leak.
 MAX_LIVING_SECRETS = 5
 
 

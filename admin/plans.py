@@ -31,38 +31,26 @@ def set_plan(
     limits: Limits = AS_THEY_ARE,
     concurrency: int | None = None,
     revision: int | None = None,
+    must_exist: bool = False,
 ) -> dict[str, Any]:
     """Makes the plan or changes it, and returns it as it is shown; a term that is None stays.
 
-    Raises `InvalidValue` or `ChangedMeanwhile`.
+    Raises `InvalidValue` or `ChangedMeanwhile`, and with `must_exist` `NotFound` instead of making the plan.
     """
-    checked_name(name)
     with change_by(database, actor, EVERY_TENANT) as session:
-        plan = find_plan(session, name)
+        plan = named_plan(session, name) if must_exist else find_plan(session, name)
         if plan is None:
-            if revision is not None:
-                raise ChangedMeanwhile(f"the plan {name} does not exist, at any revision")
-            plan = Plan(id=uuid7(), name=name, concurrency=None, created_at=datetime.now(UTC))
-            session.add(plan)
+            plan = _new_plan(session, name, revision)
         else:
             revise(plan, revision)
-        return _change(session, actor, plan, limits, concurrency)
-
-
-def change_plan(
-    database: Database,
-    *,
-    actor: Actor,
-    name: str,
-    limits: Limits = AS_THEY_ARE,
-    concurrency: int | None = None,
-    revision: int | None = None,
-) -> dict[str, Any]:
-    """Changes a plan that exists, as `set_plan` does. Raises `NotFound`, `InvalidValue` or `ChangedMeanwhile`."""
-    with change_by(database, actor, EVERY_TENANT) as session:
-        plan = named_plan(session, name)
-        revise(plan, revision)
-        return _change(session, actor, plan, limits, concurrency)
+        changed: dict[str, Any] = {}
+        if concurrency is not None:
+            plan.concurrency = changed["concurrency"] = _checked_concurrency(concurrency)
+        session.flush()
+        changed |= set_limits(session, "plan", plan.id, limits, tenant_id=EVERY_TENANT)
+        record_event(session, actor=actor.subject, verb="plan.set", object_id=plan.id, name=plan.name, **changed)
+        announce(session, "plan", plan.id)
+        return shown_plan(session, plan)
 
 
 def describe_plan(database: Database, name: str) -> dict[str, Any]:
@@ -79,14 +67,16 @@ def named_plan(session: Session, name: str) -> Plan:
     return plan
 
 
-def _change(session: Session, actor: Actor, plan: Plan, limits: Limits, concurrency: int | None) -> dict[str, Any]:
-    changed: dict[str, Any] = {}
-    if concurrency is not None:
-        if not 1 <= concurrency <= MAX_CONCURRENCY:
-            raise InvalidValue(f"concurrency is 1 to {MAX_CONCURRENCY}")
-        plan.concurrency = changed["concurrency"] = concurrency
-    session.flush()
-    changed |= set_limits(session, "plan", plan.id, limits, tenant_id=EVERY_TENANT)
-    record_event(session, actor=actor.subject, verb="plan.set", object_id=plan.id, name=plan.name, **changed)
-    announce(session, "plan", plan.id)
-    return shown_plan(session, plan)
+def _new_plan(session: Session, name: str, revision: int | None) -> Plan:
+    checked_name(name)
+    if revision is not None:
+        raise ChangedMeanwhile(f"the plan {name} does not exist, at any revision")
+    plan = Plan(id=uuid7(), name=name, concurrency=None, created_at=datetime.now(UTC))
+    session.add(plan)
+    return plan
+
+
+def _checked_concurrency(concurrency: int) -> int:
+    if not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise InvalidValue(f"concurrency is 1 to {MAX_CONCURRENCY}")
+    return concurrency

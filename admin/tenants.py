@@ -146,7 +146,7 @@ def named_tenant(session: Session, name: str, *, tenant_id: Reach, is_held: bool
 
 
 def living_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant:
-    """Returns the tenant of that name, which nobody erases before this transaction ends, so that it can be given more.
+    """Returns the tenant of that name, to be given more: no other transaction erases it before this one ends.
 
     Raises `NotFound` or `WrongState`.
     """

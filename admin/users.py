@@ -29,7 +29,7 @@ _EMAIL = re.compile(r"[^\s@\"'<>\\\x00-\x1f]{1,64}@[^\s@\"'<>\\\x00-\x1f]{1,189}
 
 
 class SetPassword(NamedTuple):
-    """A person for whom somebody set a password, and the password, which is stored nowhere."""
+    """A person with the new password that an admin set, which is stored nowhere."""
 
     user: User
     described: dict[str, Any]

@@ -20,7 +20,7 @@ from db.reach import EVERY_TENANT, Reach
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
-Label = Annotated[str | None, typer.Option(help="What the key is for.")]
+Label = Annotated[str | None, typer.Option(help="The purpose of the key.")]
 Scopes = Annotated[
     list[str] | None, typer.Option("--scope", help="predict (the default), models:read, audit:read:own.")
 ]
@@ -32,7 +32,7 @@ NotBefore = Annotated[str | None, typer.Option(help="When it begins: 2h, or 2026
 
 @app.command()
 def create(
-    tenant: Annotated[str, typer.Option(help="Whose key it is.")],
+    tenant: Annotated[str, typer.Option(help="The tenant that gets the key.")],
     label: Label = None,
     scope: Scopes = None,
     limit: Requests = None,
@@ -55,7 +55,7 @@ def create(
 @app.command("list")
 def list_(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
-    unused_for: Annotated[str | None, typer.Option(help="Only those that nobody has used for so long: 90d.")] = None,
+    unused_for: Annotated[str | None, typer.Option(help="Only keys that have not been used for so long: 90d.")] = None,
     as_json: Json = False,
 ) -> None:
     """Lists keys, without their secrets."""
@@ -86,7 +86,7 @@ def set_(
     cidr: Cidrs = None,
     as_json: Json = False,
 ) -> None:
-    """Changes what a key may do; what is not given stays as it is, and `none` clears it."""
+    """Changes a key's terms; a term that is not given stays as it is, and `none` clears it."""
     context = Context()
     terms = _terms(label, scope, limit, rows, model, expires, not_before, cidr)
     shown = set_key(context.database, actor=context.actor, key_id=key_id, terms=terms, tenant_id=EVERY_TENANT)

@@ -19,7 +19,7 @@ from inference.listings import PRODUCTION
 
 app = typer.Typer(help="Models, their versions, which of them answers, and who may use them.", no_args_is_help=True)
 
-TenantName = Annotated[str, typer.Option("--tenant", help="Whose right it is.")]
+TenantName = Annotated[str, typer.Option("--tenant", help="The tenant that gets or loses the right.")]
 AliasName = Annotated[str, typer.Option("--alias", help="The moving name.")]
 
 
@@ -39,8 +39,10 @@ def register(
     target: Annotated[str | None, typer.Option(help="The sample's column that is no feature.")] = None,
     schema: Annotated[Path | None, typer.Option(help="JSON Schema with bounds, pii and descriptions.")] = None,
     engine: Annotated[EngineChoice, typer.Option(help="auto compiles; sklearn serves as trained.")] = EngineChoice.AUTO,
-    alias: Annotated[str | None, typer.Option(help="What shall name it; a first version becomes production.")] = None,
-    description: Annotated[str | None, typer.Option(help="What the model is for.")] = None,
+    alias: Annotated[
+        str | None, typer.Option(help="The alias that names it; a first version becomes production.")
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="The purpose of the model.")] = None,
     public: Annotated[bool, typer.Option("--public", help="Lets all tenants use the model.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -31,7 +31,7 @@ app = typer.Typer(help="Companies, each with keys, limits and records of its own
 @app.command()
 def create(
     name: str,
-    plan: Annotated[str, typer.Option(help="Whose limits it shares.")] = DEFAULT_PLAN,
+    plan: Annotated[str, typer.Option(help="The plan that limits it.")] = DEFAULT_PLAN,
     limit: Requests = None,
     rows: Rows = None,
     as_json: Json = False,
@@ -67,12 +67,12 @@ def show_(name: str, as_json: Json = False) -> None:
 @app.command("set")
 def set_(
     name: str,
-    plan: Annotated[str | None, typer.Option(help="Whose limits it shares.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The plan that limits it.")] = None,
     limit: Requests = None,
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a tenant's plan or its own limits; what is given replaces its kind, and `none` clears it."""
+    """Changes a tenant's plan or its own limits; given limits replace their kind, and `none` clears it."""
     context = Context()
     limits = Limits(several(limit), several(rows))
     shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
@@ -99,7 +99,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ends a tenant for good: keys, people, fingerprint key, and what its records say; their seals still verify."""
+    """Ends a tenant for good: keys, people, fingerprint key, the values in its records; their seals still verify."""
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase {name}? Nothing brings it back", abort=True)
     context = Context()

@@ -30,7 +30,7 @@ def create(
     password_stdin: FromStdin = False,
     as_json: Json = False,
 ) -> None:
-    """Makes a person; a password that is made is shown this once, and is to be changed at the first sign-in."""
+    """Makes a person, who must change the password at the first sign-in; a made password is shown this once."""
     context = Context()
     password = _read_password() if password_stdin else None
     made = create_user(context.database, actor=context.actor, email=email, role=role, tenant=tenant, password=password)

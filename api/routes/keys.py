@@ -54,7 +54,7 @@ def list_keys(
     name: str,
     caller: Admin,
     wanted: Wanted,
-    unused_for: Annotated[str | None, Query(description="Only those that nobody has used for so long: 90d.")] = None,
+    unused_for: Annotated[str | None, Query(description="Only keys that have not been used for so long: 90d.")] = None,
 ) -> dict[str, Any]:
     """The tenant's keys, without their secrets, by id."""
     unused_since = None if unused_for is None else ago(unused_for)
@@ -86,7 +86,7 @@ def show_key(request: Request, response: Response, key_id: str, caller: Admin) -
 def change_key(
     request: Request, response: Response, key_id: str, caller: Admin, body: Annotated[KeyChange, json_body(KeyChange)]
 ) -> dict[str, Any]:
-    """What is not given stays as it is; `null` or an empty list clears it."""
+    """A member that is not given stays as it is; `null` or an empty list clears it."""
     database, terms, reach = parts_of(request).database, _terms(body), caller.reach
     with at_revision(request, body.revision) as revision:
         shown = set_key(database, actor=caller, key_id=key_id, terms=terms, tenant_id=reach, revision=revision)

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from admin.facts import InvalidValue, NotFound
 from admin.limits import Limits
-from admin.plans import change_plan as change_plan_that_exists
 from admin.plans import describe_plan, set_plan
 from admin.shown import shown_plans, shown_tenants
 from admin.tenants import (
@@ -107,7 +106,7 @@ def change_tenant(
 
 @router.delete("/admin/tenants/{name}", summary="Erase a tenant")
 def remove_tenant(request: Request, name: str, caller: Admin) -> dict[str, Any]:
-    """Ends it for good: its keys, people and fingerprint key, and what its records say; their seals still verify."""
+    """Ends it for good: keys, people, fingerprint key, and the values in its records; their seals still verify."""
     with at_revision(request) as revision:
         return erase_tenant(parts_of(request).database, actor=caller, name=name, revision=revision)
 
@@ -130,7 +129,7 @@ def show_plan(request: Request, response: Response, name: str, caller: Admin) ->
 def put_plan(
     request: Request, response: Response, name: str, caller: Admin, body: Annotated[PlanTerms, json_body(PlanTerms)]
 ) -> dict[str, Any]:
-    """Makes the plan, or changes what is given of it; limits that are given replace their kind."""
+    """Makes the plan, or changes its given terms; given limits replace their kind."""
     try:
         return _set_plan(request, response, name, caller, body, must_exist=expects_it(request))
     except NotFound:
@@ -141,21 +140,21 @@ def put_plan(
 def change_plan(
     request: Request, response: Response, name: str, caller: Admin, body: Annotated[PlanTerms, json_body(PlanTerms)]
 ) -> dict[str, Any]:
-    """Changes what is given of a plan that exists."""
+    """Changes the given terms of a plan that exists."""
     return _set_plan(request, response, name, caller, body, must_exist=True)
 
 
 def _set_plan(
     request: Request, response: Response, name: str, caller: Person, body: PlanTerms, *, must_exist: bool
 ) -> dict[str, Any]:
-    change = change_plan_that_exists if must_exist else set_plan
     with at_revision(request, body.revision) as revision:
-        shown = change(
+        shown = set_plan(
             parts_of(request).database,
             actor=caller,
             name=name,
             limits=Limits(given_texts(body, "limit"), given_texts(body, "rows")),
             concurrency=body.concurrency,
             revision=revision,
+            must_exist=must_exist,
         )
     return tagged(response, shown)

@@ -36,12 +36,12 @@ FILES = {
 }
 FIELDS = {
     "version": "Its name; the next number if not given.",
-    "alias": "What shall name it; the first version of a model becomes `production`.",
+    "alias": "The alias that names it; the first version of a model becomes `production`.",
     "schema": "A JSON Schema that sets bounds, `pii` and descriptions.",
     "target": "The sample's column that is no feature.",
     "engine": "`auto`, or `sklearn` to serve it as trained.",
     "public": "`true` to let all tenants use the model.",
-    "description": "What the model is for.",
+    "description": "The purpose of the model.",
 }
 
 
@@ -69,7 +69,7 @@ def show_model(request: Request, name: str, caller: Admin) -> dict[str, Any]:
     openapi_extra=takes_multipart(FILES, FIELDS, ["file"]),
 )
 async def register(request: Request, name: str, caller: Admin) -> dict[str, Any]:
-    """Examines the file in a process of its own, and lists what can be served; a model that is new is made with it."""
+    """Examines the file in a process of its own, and lists what can be served; makes the model if it is new."""
     parts = parts_of(request)
     started, seconds = time.monotonic(), parts.settings.request_timeout_seconds
     files, fields = await read_multipart(
@@ -101,7 +101,7 @@ def promote(
     caller: Admin,
     body: Annotated[Promotion, json_body(Promotion)],
 ) -> dict[str, Any]:
-    """Has the alias name the version once it has been loaded; every process follows within a second."""
+    """Lets the alias name the version once it has been loaded; every process follows within a second."""
     parts = parts_of(request)
     with at_revision(request, body.revision) as revision:
         shown = promote_version(
@@ -121,7 +121,7 @@ def promote(
 def roll_back(
     request: Request, response: Response, name: str, caller: Admin, body: Annotated[Rollback, json_body(Rollback)]
 ) -> dict[str, Any]:
-    """Ends the alias's canary if there is one, or else names the version from before."""
+    """Ends the alias's canary or, without one, names the version before."""
     database = parts_of(request).database
     with at_revision(request, body.revision) as revision:
         shown = rollback_alias(database, actor=caller, name=name, alias=body.alias, revision=revision)

@@ -17,7 +17,7 @@ from admin.key_terms import KeyTerms
 from admin.keys import issue_key, revoke_key, rotate_key, set_key
 from admin.models import grant_model, ungrant_model
 from admin.peppers import rotate_pepper
-from admin.plans import change_plan, set_plan
+from admin.plans import set_plan
 from admin.promotion import promote_version, retire_version, rollback_alias
 from admin.registration import Submission, register_version
 from admin.signing_keys import rotate_signing_key
@@ -126,7 +126,6 @@ def verbs(site):
         "pepper": lambda actor: rotate_pepper(database, keyring, actor=actor),
         "signing key": lambda actor: rotate_signing_key(database, keyring, actor=actor),
         "plan": lambda actor: set_plan(database, actor=actor, name="wide", concurrency=5),
-        "plan that exists": lambda actor: change_plan(database, actor=actor, name="wide", concurrency=5),
         "promote": lambda actor: promote_version(database, actor=actor, name="iris", version="1", trial=lambda *_: None),
         "roll back": lambda actor: rollback_alias(database, actor=actor, name="iris"),
         "retire": lambda actor: retire_version(database, actor=actor, name="iris", version="1"),
