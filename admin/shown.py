@@ -43,47 +43,6 @@ def shown_keys(session: Session, rows: Sequence[tuple[Key, Tenant]], *, tenant_i
     return [_key(key, tenant, policies[key.id]) for key, tenant in rows]
 
 
-def _plan(plan: Plan, policies: Iterable[Policy]) -> dict[str, Any]:
-    return {
-        "name": plan.name,
-        **_limits(policies),
-        "concurrency": plan.concurrency,
-        "created_at": plan.created_at,
-        "revision": plan.revision,
-    }
-
-
-def _tenant(tenant: Tenant, plan: Plan, policies: Iterable[Policy]) -> dict[str, Any]:
-    return {
-        "name": tenant.name,
-        "id": tenant.id,
-        "status": tenant.status,
-        "plan": plan.name,
-        **_limits(policies),
-        "created_at": tenant.created_at,
-        "erased_at": tenant.erased_at,
-        "revision": tenant.revision,
-    }
-
-
-def _key(key: Key, tenant: Tenant, policies: Iterable[Policy]) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "tenant": tenant.name,
-        "label": key.label,
-        "scopes": key.scopes,
-        **_limits(policies),
-        "models": key.models,
-        "cidrs": key.cidrs,
-        "not_before": key.not_before,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "created_at": key.created_at,
-        "last_used_at": key.last_used_at,
-        "revision": key.revision,
-    }
-
-
 def shown_user(user: User, tenant: Tenant | None) -> dict[str, Any]:
     return {
         "id": user.id,
@@ -145,6 +104,47 @@ def shown_event(event: Event, tenant: Tenant | None) -> dict[str, Any]:
         "object": event.object_id,
         "tenant": tenant.name if tenant else None,
         "details": event.details,
+    }
+
+
+def _plan(plan: Plan, policies: Iterable[Policy]) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        **_limits(policies),
+        "concurrency": plan.concurrency,
+        "created_at": plan.created_at,
+        "revision": plan.revision,
+    }
+
+
+def _tenant(tenant: Tenant, plan: Plan, policies: Iterable[Policy]) -> dict[str, Any]:
+    return {
+        "name": tenant.name,
+        "id": tenant.id,
+        "status": tenant.status,
+        "plan": plan.name,
+        **_limits(policies),
+        "created_at": tenant.created_at,
+        "erased_at": tenant.erased_at,
+        "revision": tenant.revision,
+    }
+
+
+def _key(key: Key, tenant: Tenant, policies: Iterable[Policy]) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "tenant": tenant.name,
+        "label": key.label,
+        "scopes": key.scopes,
+        **_limits(policies),
+        "models": key.models,
+        "cidrs": key.cidrs,
+        "not_before": key.not_before,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "revision": key.revision,
     }
 
 
