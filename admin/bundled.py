@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from admin.changes import Actor, change_by
 from admin.facts import WrongState
 from admin.models import announce_model, named_model
 from admin.registration import Submission, Vouching, register_version
@@ -38,7 +39,7 @@ class _Catalogue:
     database: Database
     store: ArtifactStore
     vouching: Vouching
-    actor: str
+    actor: Actor
 
     def register(self, each: Bundled, submission: Submission) -> None:
         # Our own models are opened here: another process would cost the first start seconds.
@@ -53,7 +54,7 @@ class _Catalogue:
         )
 
 
-def register_bundled(database: Database, store: ArtifactStore, vouching: Vouching, *, actor: str) -> Settled:
+def register_bundled(database: Database, store: ArtifactStore, vouching: Vouching, *, actor: Actor) -> Settled:
     """Registers those of the bundled models that are missing, for all tenants, and repairs their lost versions.
 
     A version is lost when the schema was downgraded and upgraded again: its code is gone, and it is never loaded.
@@ -134,7 +135,7 @@ def _vouch_again(catalogue: _Catalogue, each: Bundled, submission: Submission, v
     examined = examine(submission.content, submission.sample, order)
     catalogue.store.put(submission.content)
     compiled = None if examined.compiled is None else catalogue.store.put(examined.compiled)
-    with catalogue.database.transaction(EVERY_TENANT) as session:
+    with change_by(catalogue.database, catalogue.actor, EVERY_TENANT) as session:
         model = named_model(session, each.name)
         row = find_version(session, model_id=model.id, name=version, is_held=True)
         if row is None:

@@ -1,4 +1,4 @@
-"""What can keep a change from being made."""
+"""The reasons for which a change is refused."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Refused(Exception):
-    """A change that is not made; its words are for whoever asked for it."""
+    """The change was not made; the words are for the person who asked for it."""
 
 
 class NotFound(Refused):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class NameTaken(Refused):
@@ -21,7 +21,7 @@ class NameTaken(Refused):
 
 
 class InvalidValue(Refused):
-    """A value that cannot be: a name, a scope, an address range, an instant."""
+    """A value is not one that the object can have: a name, a scope, an address range, an instant."""
 
 
 class WrongState(Refused):
@@ -29,7 +29,7 @@ class WrongState(Refused):
 
 
 def checked_name(name: str) -> str:
-    """The name, if it is one. Raises `InvalidValue`."""
+    """Returns the name if it is well formed. Raises `InvalidValue`."""
     if not _NAME.fullmatch(name):
         raise InvalidValue(
             "a name has 1 to 63 of a-z, 0-9, dot, dash and underscore, and starts with a letter or digit"

@@ -1,4 +1,4 @@
-"""An owner's limits, as they are asked for in words."""
+"""Limits of a plan, a tenant or a key, as administrators ask for them in words."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AS_THEY_ARE = Limits()
 
 
 def set_limits(session: Session, level: Level, owner_id: str, limits: Limits, *, tenant_id: Reach) -> dict[str, Any]:
-    """Gives the owner these limits. Returns what was changed. Raises `InvalidValue`."""
+    """Gives the owner these limits and returns the changes. Raises `InvalidValue`."""
     changed: dict[str, Any] = {}
     wanted: list[tuple[Unit, Sequence[str] | None]] = [("requests", limits.requests), ("rows", limits.rows)]
     for unit, texts in wanted:
@@ -41,9 +41,9 @@ def set_limits(session: Session, level: Level, owner_id: str, limits: Limits, *,
 
 
 def check_within_tenant(session: Session, key: Key, tenant: Tenant, units: Container[str]) -> None:
-    """Raises `InvalidValue` where a limit of the key allows more than its tenant may do in the same time at all.
+    """Raises `InvalidValue` if a limit of the key allows more than its tenant can do in the same time.
 
-    Only limits on these units are looked at: a key that its tenant was lowered under must be changeable all the same.
+    Checks limits on these units alone: after the tenant's limits were lowered, the key's other terms can be changed.
     """
     session.flush()
     bounds = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=None)
@@ -53,6 +53,6 @@ def check_within_tenant(session: Session, key: Key, tenant: Tenant, units: Conta
 
 
 def most_allowed(bounds: Iterable[Policy], unit: Unit, window_seconds: int) -> float:
-    """The most that those limits could ever let through in a window of that length."""
+    """Returns the most that these limits can admit in a window of that length."""
     most = [each.amount * -(-window_seconds // each.window_seconds) for each in bounds if each.unit == unit]
     return min(most, default=float("inf"))

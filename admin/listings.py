@@ -1,4 +1,4 @@
-"""The catalogue in the database, as the registry of models takes it."""
+"""The catalogue in the database, in the form that the registry of models takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inference.loading import Loader
 
 
 def read_listings(database: Database) -> list[ModelListing]:
-    """Every model, with its active versions. Raises `DatabaseUnavailable`."""
+    """Returns every model with its active versions. Raises `DatabaseUnavailable`."""
     with database.reading(LOOKUP) as session:
         entries = read_catalogue(session)
     return [model_listing(entry) for entry in entries.values()]
@@ -51,7 +51,7 @@ def version_listing(version: Version) -> VersionListing:
 
 
 def trial_by(loader: Loader) -> Callable[[Model, Version], None]:
-    """What loads a version as a server would, and lets it go again; raises whatever keeps it from being served."""
+    """Returns a function that loads a version as a server would and lets it go again; it raises what loading raises."""
 
     def trial(model: Model, version: Version) -> None:
         listing = ModelListing(

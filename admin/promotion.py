@@ -1,16 +1,19 @@
-"""Which version answers: promotion, canaries, rolling back, retiring."""
+"""Changes to the version that answers: promotion, canaries, rollback, retirement."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from admin.changes import Actor, change_by, reading_by
 from admin.facts import InvalidValue, NotFound, WrongState, checked_name
 from admin.models import announce_model, named_model
-from admin.revisions import revise
-from db.catalogue import aliases_of, find_alias, find_version, version_names_of
+from admin.revisions import check_revision, revise
+from admin.shown import shown_alias
+from db.catalogue import active_names_of, aliases_of, find_alias, find_version, version_names_of
 from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
@@ -19,32 +22,39 @@ from inference.loading import reason_of
 
 MAX_HISTORY = 50
 
-#: Loads a version as a server would; raises whatever keeps it from being served.
+#: Loads a version as a server would; raises what loading raises.
 Trial = Callable[[Model, Version], None]
 
 
 def promote_version(
-    database: Database, *, actor: str, name: str, version: str, trial: Trial, alias: str = PRODUCTION,
-    share: float = 100.0, revision: int | None = None,
-) -> Alias:  # fmt: skip
-    """Has an alias name a version or, with a share under 100 percent, has that share of the keys answered by it.
+    database: Database,
+    *,
+    actor: Actor,
+    name: str,
+    version: str,
+    trial: Trial,
+    alias: str = PRODUCTION,
+    share: float = 100.0,
+    revision: int | None = None,
+) -> dict[str, Any]:
+    """Lets an alias name a version or, with a share under 100 percent, lets the version answer that share of the keys.
 
-    The version is loaded first, so that nothing is promoted that cannot answer. Raises `NotFound`, `InvalidValue`,
-    `WrongState` or `ChangedMeanwhile`.
+    Loads the version first, so that no version is promoted that cannot answer. Returns the alias as it is shown. Raises
+    `NotFound`, `InvalidValue`, `WrongState` or `ChangedMeanwhile`.
     """
     checked_name(alias)
     if not 0 < share <= 100:
         raise InvalidValue("a share is more than 0 and at most 100 percent")
-    with database.reading(EVERY_TENANT) as session:
+    with reading_by(database, actor, EVERY_TENANT) as session:
         model = named_model(session, name)
         candidate = _active_version(session, model, version)
     try:
         trial(model, candidate)
     except Exception as error:  # noqa: BLE001  a model may raise anything
         raise WrongState(f"version {version} cannot be loaded: {reason_of(error)}") from None
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
         model = named_model(session, name)
-        # Held, so that it is not retired while an alias is made to name it, nor named while it is retired.
+        # Held: the version cannot be retired while an alias is made to name it, nor named while it is retired.
         row = _active_version(session, model, version, is_held=True)
         at = find_alias(session, model_id=model.id, name=alias)
         if at is None:
@@ -58,23 +68,25 @@ def promote_version(
             else:
                 move_alias(at, row.id)
         announce_model(session, actor, "model.promote", model, version=version, alias=alias, share=share)
-    return at
+        return _shown(session, model, at)
 
 
 def rollback_alias(
-    database: Database, *, actor: str, name: str, alias: str = PRODUCTION, revision: int | None = None
-) -> Alias:
-    """Takes the last promotion back: ends the canary if there is one, or else names the version from before.
+    database: Database, *, actor: Actor, name: str, alias: str = PRODUCTION, revision: int | None = None
+) -> dict[str, Any]:
+    """Takes the last promotion back: ends the alias's canary or, without one, names the version before.
 
-    Raises `NotFound`, `WrongState` if there is none, or `ChangedMeanwhile`.
+    Returns the alias as it is shown. Raises `NotFound`, `WrongState` if no version was before, or `ChangedMeanwhile`.
     """
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
         model = named_model(session, name)
         at = find_alias(session, model_id=model.id, name=alias)
         if at is None:
             raise NotFound(f"the model {name} has no alias {alias}")
+        check_revision(at, revision)
+        names = active_names_of(session, model_id=model.id)
+        before = [each for each in at.history if each in names]
         revise(at, revision)
-        before = [each for each in at.history if _is_active(session, each)]
         if at.canary_version_id is not None:
             at.canary_version_id, at.share = None, 0
         elif before:
@@ -82,15 +94,13 @@ def rollback_alias(
         else:
             raise WrongState(f"{alias} has named no other version before that is not retired")
         at.changed_at = datetime.now(UTC)
-        session.flush()
-        now = session.get_one(Version, at.version_id)
-        announce_model(session, actor, "model.rollback", model, version=now.name, alias=alias)
-    return at
+        announce_model(session, actor, "model.rollback", model, version=names[at.version_id], alias=alias)
+        return _shown(session, model, at)
 
 
-def retire_version(database: Database, *, actor: str, name: str, version: str) -> None:
+def retire_version(database: Database, *, actor: Actor, name: str, version: str) -> dict[str, Any]:
     """Takes a version out of use for good; its records stay. Raises `NotFound` or `WrongState`."""
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
         model = named_model(session, name)
         row = _active_version(session, model, version, is_held=True)
         for alias in aliases_of(session, model_id=model.id):
@@ -98,13 +108,18 @@ def retire_version(database: Database, *, actor: str, name: str, version: str) -
                 raise WrongState(f"{alias.name} names version {version}: promote another one first")
         row.status = "retired"
         announce_model(session, actor, "model.retire", model, version=version)
+        return {"model": name, "retired": version}
 
 
 def move_alias(at: Alias, version_id: str) -> None:
-    """Has it name the version, remembers the one before, and ends a canary."""
+    """Lets the alias name the version, remembers the version before, and ends a canary."""
     if at.version_id != version_id:
         at.history = [*at.history, at.version_id][-MAX_HISTORY:]
     at.version_id, at.canary_version_id, at.share, at.changed_at = version_id, None, 0, datetime.now(UTC)
+
+
+def _shown(session: Session, model: Model, alias: Alias) -> dict[str, Any]:
+    return {"model": model.name, **shown_alias(alias, active_names_of(session, model_id=model.id))}
 
 
 def _new_alias(
@@ -128,8 +143,3 @@ def _active_version(session: Session, model: Model, name: str, *, is_held: bool 
     if row is None or row.status != "active":
         raise NotFound(f"the model {model.name} has no version {name}")
     return row
-
-
-def _is_active(session: Session, version_id: str) -> bool:
-    row = session.get(Version, version_id)
-    return row is not None and row.status == "active"

@@ -1,17 +1,19 @@
-"""Registering a version of a model: from a file, with what is found out about it."""
+"""Registration of a version of a model, from a file that is examined first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
+from admin.changes import Actor, change_by, reading_by
 from admin.facts import InvalidValue, NameTaken, checked_name
 from admin.models import announce_model
 from admin.promotion import move_alias
+from admin.shown import shown_version
 from db.catalogue import aliases_of, find_alias, find_model, version_names_of
 from db.database import Database
 from db.reach import EVERY_TENANT
@@ -25,21 +27,21 @@ from inference.model_files import Format, RefusedFile, format_of
 from values.ids import uuid7
 
 MAX_DESCRIPTION = 2_000
-#: What the admin API takes: files that run no code when they are opened.
+#: The formats that the admin API takes: their files run no code when they are opened.
 HARMLESS: tuple[Format, ...] = ("skops", "onnx")
 
 
 class Vouching(Protocol):
-    """What the keyring gives: a keyed digest of a version's facts."""
+    """The part of the keyring that registration needs: a keyed digest of a version's facts."""
 
     def version_mac(self, facts: bytes) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A model's file as it was handed in, by name and content, with what the operator says of it.
+    """A model's file by name and content, with the facts that the sender gives about it.
 
-    Without `version` it gets the next number, without `alias` the first version of a model becomes `production`.
+    Without `version` it gets the next number; without `alias` the first version of a model becomes `production`.
     """
 
     file_name: str
@@ -55,15 +57,40 @@ class Submission:
     description: str | None = None
 
 
-def register_version(
-    database: Database, store: ArtifactStore, vouching: Vouching, *, actor: str, name: str, submission: Submission,
-    trusted: tuple[str, ...] = (), limit_seconds: float = 600.0, formats: tuple[Format, ...] | None = None,
-    is_apart: bool = True,
-) -> Version:  # fmt: skip
-    """Examines the file, stores what is loaded of it, and lists it, all of it or nothing.
+class Registered(NamedTuple):
+    """A new version; `shown` is how it is shown, and `aliases` are the aliases that name it."""
 
-    Raises `InvalidValue` for a file that cannot be served or a name that cannot be, `NameTaken` for a version that
-    there is. With `is_apart` the file is opened in a process of its own, which has `limit_seconds`.
+    version: Version
+    shown: dict[str, Any]
+    aliases: list[str]
+
+
+class _Examined(NamedTuple):
+    """A file that can be served, and the digests under which the store keeps it."""
+
+    format: Format
+    found: Examined
+    artifact_sha256: str
+    compiled_sha256: str | None
+
+
+def register_version(
+    database: Database,
+    store: ArtifactStore,
+    vouching: Vouching,
+    *,
+    actor: Actor,
+    name: str,
+    submission: Submission,
+    trusted: tuple[str, ...] = (),
+    limit_seconds: float = 600.0,
+    formats: tuple[Format, ...] | None = None,
+    is_apart: bool = True,
+) -> Registered:
+    """Examines the file, stores the bytes that are loaded later, and lists the version: all of it or nothing.
+
+    With `is_apart` a process of its own opens the file, and has `limit_seconds` for it. Raises `InvalidValue` for a
+    file that cannot be served or a malformed name, `NameTaken` for a version that exists.
     """
     checked_name(name)
     try:
@@ -73,12 +100,16 @@ def register_version(
     if formats is not None and kind not in formats:
         raise InvalidValue(f"this takes {' and '.join(formats)} files: others are registered on the command line")
     _check_words(submission)
-    with database.reading(EVERY_TENANT) as session:
+    with reading_by(database, actor, EVERY_TENANT) as session:
         _check_names(session, name, submission)
     order = Order(
-        format=kind, sample_name=submission.sample_name, target=submission.target, given=submission.schema,
-        is_compiled=submission.is_compiled, trusted=trusted,
-    )  # fmt: skip
+        format=kind,
+        sample_name=submission.sample_name,
+        target=submission.target,
+        given=submission.schema,
+        is_compiled=submission.is_compiled,
+        trusted=trusted,
+    )
     try:
         if is_apart:
             examined = examine_apart(submission.content, submission.sample, order, limit_seconds=limit_seconds)
@@ -91,43 +122,70 @@ def register_version(
         raise InvalidValue(str(refused)) from None
     artifact = store.put(submission.content)
     compiled = None if examined.compiled is None else store.put(examined.compiled)
-    with database.transaction(EVERY_TENANT) as session:
-        return _list(session, vouching, actor, name, kind, submission, examined, artifact, compiled)
+    file = _Examined(kind, examined, artifact, compiled)
+    with change_by(database, actor, EVERY_TENANT) as session:
+        version_name, alias = _check_names(session, name, submission)
+        model = _model(session, name, submission)
+        row = _version(model, version_name, file, vouching)
+        session.add(row)
+        session.flush()
+        if alias is not None:
+            _name_by(session, alias, row)
+        announce_model(
+            session, actor, "model.register", model, version=version_name, alias=alias, artifact_sha256=artifact
+        )
+        return Registered(row, {"model": name, **shown_version(row)}, [] if alias is None else [alias])
 
 
-def _list(
-    session: Session, vouching: Vouching, actor: str, name: str, kind: Format, submission: Submission,
-    examined: Examined, artifact: str, compiled: str | None,
-) -> Version:  # fmt: skip
-    version_name, alias = _check_names(session, name, submission)
-    now = datetime.now(UTC)
+def _model(session: Session, name: str, submission: Submission) -> Model:
+    """Returns the model of that name, which is made if it does not exist."""
     model = find_model(session, name)
     if model is None:
-        model = Model(id=uuid7(), name=name, description="", is_public=False, created_at=now)
+        model = Model(id=uuid7(), name=name, description="", is_public=False, created_at=datetime.now(UTC))
         session.add(model)
     model.is_public = model.is_public or submission.is_public
     model.description = submission.description or model.description
     session.flush()
+    return model
+
+
+def _version(model: Model, name: str, file: _Examined, vouching: Vouching) -> Version:
     row = Version(
-        id=uuid7(), model_id=model.id, name=version_name, status="active", format=kind, artifact_sha256=artifact,
-        compiled_sha256=compiled, compilation=replace(examined.report, compiled_sha256=compiled).to_stored(),
-        row_schema=examined.row_schema, created_at=now,
-    )  # fmt: skip
+        id=uuid7(),
+        model_id=model.id,
+        name=name,
+        status="active",
+        format=file.format,
+        artifact_sha256=file.artifact_sha256,
+        compiled_sha256=file.compiled_sha256,
+        compilation=replace(file.found.report, compiled_sha256=file.compiled_sha256).to_stored(),
+        row_schema=file.found.row_schema,
+        created_at=datetime.now(UTC),
+    )
     row.mac = vouching.version_mac(version_facts(row))
-    session.add(row)
-    session.flush()
-    if alias is not None:
-        at = find_alias(session, model_id=model.id, name=alias)
-        if at is None:
-            session.add(Alias(model_id=model.id, name=alias, version_id=row.id, share=0, history=[], changed_at=now))
-        else:
-            move_alias(at, row.id)
-    announce_model(session, actor, "model.register", model, version=version_name, alias=alias, artifact_sha256=artifact)
     return row
 
 
+def _name_by(session: Session, name: str, version: Version) -> None:
+    """Lets the alias of that name, which is made if it does not exist, name the version."""
+    at = find_alias(session, model_id=version.model_id, name=name)
+    if at is not None:
+        move_alias(at, version.id)
+        return
+    session.add(
+        Alias(
+            model_id=version.model_id,
+            name=name,
+            version_id=version.id,
+            share=0,
+            history=[],
+            changed_at=version.created_at,
+        )
+    )
+
+
 def _check_words(submission: Submission) -> None:
-    """Raises `InvalidValue` for what could not be stored, before a process is started for it."""
+    """Raises `InvalidValue` for texts that cannot be stored, before a process is started for the file."""
     description = submission.description or ""
     if len(description) > MAX_DESCRIPTION or not is_storable(description):
         raise InvalidValue(f"a description has at most {MAX_DESCRIPTION} characters, of Unicode and without NUL")
@@ -139,7 +197,7 @@ def _check_words(submission: Submission) -> None:
 
 
 def _check_names(session: Session, name: str, submission: Submission) -> tuple[str, str | None]:
-    """The version's name and the alias that it gets. Raises `InvalidValue` or `NameTaken`."""
+    """Returns the version's name and the alias that it gets. Raises `InvalidValue` or `NameTaken`."""
     model = find_model(session, name)
     taken = version_names_of(session, model_id=model.id) if model else set()
     aliases = {alias.name for alias in aliases_of(session, model_id=model.id)} if model else set()

@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from db.catalogue import CatalogueEntry
-from db.policies import Level, policies_of
+from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Alias, Event, Key, Plan, Tenant, User, Version
 
 
 def shown_plan(session: Session, plan: Plan) -> dict[str, Any]:
-    return {
-        "name": plan.name,
-        **_limits(session, "plan", plan.id, EVERY_TENANT),
-        "concurrency": plan.concurrency,
-        "created_at": plan.created_at,
-        "revision": plan.revision,
-    }
+    return shown_plans(session, [plan])[0]
+
+
+def shown_plans(session: Session, plans: Sequence[Plan]) -> list[dict[str, Any]]:
+    """Returns the plans with their limits, which are read in one query."""
+    policies = policies_of_each(session, "plan", [plan.id for plan in plans], tenant_id=EVERY_TENANT)
+    return [_plan(plan, policies[plan.id]) for plan in plans]
 
 
 def shown_tenant(session: Session, tenant: Tenant, plan: Plan) -> dict[str, Any]:
-    return {
-        "name": tenant.name,
-        "id": tenant.id,
-        "status": tenant.status,
-        "plan": plan.name,
-        **_limits(session, "tenant", tenant.id, tenant.id),
-        "created_at": tenant.created_at,
-        "erased_at": tenant.erased_at,
-        "revision": tenant.revision,
-    }
+    return _tenant(tenant, plan, policies_of(session, "tenant", tenant.id, tenant_id=tenant.id))
+
+
+def shown_tenants(session: Session, rows: Sequence[tuple[Tenant, Plan]]) -> list[dict[str, Any]]:
+    """Returns the tenants with their own limits, which are read in one query, for actors who may see every tenant."""
+    policies = policies_of_each(session, "tenant", [tenant.id for tenant, _ in rows], tenant_id=EVERY_TENANT)
+    return [_tenant(tenant, plan, policies[tenant.id]) for tenant, plan in rows]
 
 
 def shown_key(session: Session, key: Key, tenant: Tenant) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "tenant": tenant.name,
-        "label": key.label,
-        "scopes": key.scopes,
-        **_limits(session, "key", key.id, tenant.id),
-        "models": key.models,
-        "cidrs": key.cidrs,
-        "not_before": key.not_before,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "created_at": key.created_at,
-        "last_used_at": key.last_used_at,
-        "revision": key.revision,
-    }
+    return _key(key, tenant, policies_of(session, "key", key.id, tenant_id=tenant.id))
+
+
+def shown_keys(session: Session, rows: Sequence[tuple[Key, Tenant]], *, tenant_id: Reach) -> list[dict[str, Any]]:
+    """Returns the keys of a page with their own limits, which are read in one query."""
+    policies = policies_of_each(session, "key", [key.id for key, _ in rows], tenant_id=tenant_id)
+    return [_key(key, tenant, policies[key.id]) for key, tenant in rows]
 
 
 def shown_user(user: User, tenant: Tenant | None) -> dict[str, Any]:
@@ -69,20 +58,21 @@ def shown_user(user: User, tenant: Tenant | None) -> dict[str, Any]:
 
 
 def shown_model(entry: CatalogueEntry) -> dict[str, Any]:
+    names = entry.version_names()
+    canaries = {name: alias for name, alias in entry.aliases.items() if alias.canary_version_id is not None}
     return {
         "name": entry.model.name,
         "public": entry.model.is_public,
         "versions": list(entry.versions),
-        "aliases": {name: entry.version_names()[alias.version_id] for name, alias in entry.aliases.items()},
-        "canaries": {name: shown_alias(alias, entry.version_names()) for name, alias in entry.aliases.items()
-                     if alias.canary_version_id is not None},
+        "aliases": {name: names[alias.version_id] for name, alias in entry.aliases.items()},
+        "canaries": {name: shown_alias(alias, names) for name, alias in canaries.items()},
         "granted_to": sorted(entry.granted_to),
         "description": entry.model.description,
-    }  # fmt: skip
+    }
 
 
 def shown_alias(alias: Alias, names: Mapping[str, str]) -> dict[str, Any]:
-    """An alias with its canary, if there is one, and the versions it named before; `names` are the versions' by id."""
+    """Returns an alias with its canary and the versions that it named before; `names` are the versions' names by id."""
     return {
         "alias": alias.name,
         "version": names.get(alias.version_id),
@@ -117,11 +107,50 @@ def shown_event(event: Event, tenant: Tenant | None) -> dict[str, Any]:
     }
 
 
-def _limits(session: Session, level: Level, owner_id: str, tenant_id: Reach) -> dict[str, Any]:
-    """An owner's own limits, in the words in which they are given."""
-    policies = policies_of(session, level, owner_id, tenant_id=tenant_id)
-    words = {
-        unit: [f"{p.amount}/{p.window_seconds} seconds" for p in policies if p.unit == unit]
-        for unit in ("requests", "rows")
+def _plan(plan: Plan, policies: Iterable[Policy]) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        **_limits(policies),
+        "concurrency": plan.concurrency,
+        "created_at": plan.created_at,
+        "revision": plan.revision,
     }
+
+
+def _tenant(tenant: Tenant, plan: Plan, policies: Iterable[Policy]) -> dict[str, Any]:
+    return {
+        "name": tenant.name,
+        "id": tenant.id,
+        "status": tenant.status,
+        "plan": plan.name,
+        **_limits(policies),
+        "created_at": tenant.created_at,
+        "erased_at": tenant.erased_at,
+        "revision": tenant.revision,
+    }
+
+
+def _key(key: Key, tenant: Tenant, policies: Iterable[Policy]) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "tenant": tenant.name,
+        "label": key.label,
+        "scopes": key.scopes,
+        **_limits(policies),
+        "models": key.models,
+        "cidrs": key.cidrs,
+        "not_before": key.not_before,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "revision": key.revision,
+    }
+
+
+def _limits(policies: Iterable[Policy]) -> dict[str, Any]:
+    """Returns an owner's own limits, in the words in which administrators give them."""
+    words: dict[str, list[str]] = {"requests": [], "rows": []}
+    for each in policies:
+        words[each.unit].append(f"{each.amount}/{each.window_seconds} seconds")
     return {"limits": words["requests"], "rows": words["rows"]}

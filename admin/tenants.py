@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from admin.changes import Actor, change_by
 from admin.facts import NameTaken, NotFound, WrongState, checked_name
 from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.plans import named_plan
@@ -32,14 +33,22 @@ ERASED_AT_ONCE = 1000
 
 
 def create_tenant(
-    database: Database, keyring: Keyring, *, actor: str, name: str, plan: str = DEFAULT_PLAN,
+    database: Database,
+    keyring: Keyring,
+    *,
+    actor: Actor,
+    name: str,
+    plan: str = DEFAULT_PLAN,
     limits: Limits = AS_THEY_ARE,
-) -> Tenant:  # fmt: skip
-    """Makes a tenant on a plan, with the key of its fingerprints. Raises `InvalidValue`, `NameTaken` or `NotFound`."""
+) -> dict[str, Any]:
+    """Makes a tenant on a plan, with the key of its fingerprints, and returns it as it is shown.
+
+    Raises `InvalidValue`, `NameTaken` or `NotFound`.
+    """
     checked_name(name)
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
         if find_tenant(session, name, tenant_id=EVERY_TENANT) is not None:
-            raise NameTaken(f"there is a tenant {name} already")
+            raise NameTaken(f"a tenant {name} exists already")
         on = named_plan(session, plan)
         tenant = Tenant(id=uuid7(), name=name, plan_id=on.id, status="active", created_at=datetime.now(UTC))
         session.add(tenant)
@@ -47,60 +56,71 @@ def create_tenant(
         keyring.make_fingerprint_key(session, tenant_id=tenant.id)
         changed = set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id)
         _announce(session, actor, "tenant.create", tenant, plan=plan, **changed)
-    return tenant
+        return shown_tenant(session, tenant, on)
 
 
 def set_tenant(
-    database: Database, *, actor: str, name: str, plan: str | None = None, limits: Limits = AS_THEY_ARE,
+    database: Database,
+    *,
+    actor: Actor,
+    name: str,
+    plan: str | None = None,
+    limits: Limits = AS_THEY_ARE,
     revision: int | None = None,
-) -> Tenant:  # fmt: skip
-    """Puts a tenant on another plan, or changes its own limits; what is None stays.
+) -> dict[str, Any]:
+    """Puts a tenant on another plan or changes its own limits, and returns it as it is shown; what is None stays.
 
     Raises `NotFound`, `WrongState`, `InvalidValue` or `ChangedMeanwhile`.
     """
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
         tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
         if tenant.status == "erased":
             raise WrongState(f"the tenant {name} is erased")
+        check_revision(tenant, revision)
+        on = plan_of(session, tenant) if plan is None else named_plan(session, plan)
         revise(tenant, revision)
-        changed: dict[str, Any] = {}
-        if plan is not None:
-            tenant.plan_id, changed["plan"] = named_plan(session, plan).id, plan
+        tenant.plan_id = on.id
+        changed: dict[str, Any] = {} if plan is None else {"plan": plan}
         changed |= set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id)
         _announce(session, actor, "tenant.set", tenant, **changed)
-    return tenant
+        return shown_tenant(session, tenant, on)
 
 
-def suspend_tenant(database: Database, *, actor: str, name: str, revision: int | None = None) -> Tenant:
-    """Shuts a tenant's keys and people out until it is resumed.
+def suspend_tenant(database: Database, *, actor: Actor, name: str, revision: int | None = None) -> dict[str, Any]:
+    """Shuts a tenant's keys and people out until it is resumed, and returns it as it is shown.
 
     Raises `NotFound`, `WrongState` or `ChangedMeanwhile`.
     """
-    return _change_status(database, actor, name, "suspend", "active", "suspended", revision)
+    with change_by(database, actor, EVERY_TENANT) as session:
+        return _move(session, actor, name, ("active", "suspended"), revision)
 
 
-def resume_tenant(database: Database, *, actor: str, name: str, revision: int | None = None) -> Tenant:
-    """Lets a suspended tenant's keys and people in again. Raises `NotFound`, `WrongState` or `ChangedMeanwhile`."""
-    return _change_status(database, actor, name, "resume", "suspended", "active", revision)
+def resume_tenant(database: Database, *, actor: Actor, name: str, revision: int | None = None) -> dict[str, Any]:
+    """Lets a suspended tenant's keys and people in again, and returns the tenant as it is shown.
 
-
-def erase_tenant(database: Database, *, actor: str, name: str, revision: int | None = None) -> int:
-    """Ends a tenant for good: its keys, its people, its fingerprint key, and what its records say in values.
-
-    What remains is that there was a tenant of that name, and its records' seals, which still verify. Returns the
-    number of records that were erased. Requests under way when it was called may still be recorded: what they leave
-    is erased by any running server, or by calling it again. Raises `NotFound` or
-    `ChangedMeanwhile`.
+    Raises `NotFound`, `WrongState` or `ChangedMeanwhile`.
     """
-    with database.transaction(EVERY_TENANT) as session:
+    with change_by(database, actor, EVERY_TENANT) as session:
+        return _move(session, actor, name, ("suspended", "active"), revision)
+
+
+def erase_tenant(database: Database, *, actor: Actor, name: str, revision: int | None = None) -> dict[str, Any]:
+    """Ends a tenant for good: its keys, its people, its fingerprint key, and the values in its records.
+
+    The tenant's name and its records' seals remain, and the seals still verify. Returns the tenant as it is shown, with
+    `records_erased`. Requests under way at the call may still be recorded: any running server erases those records, and
+    so does a second call. Raises `NotFound` or `ChangedMeanwhile`.
+    """
+    with change_by(database, actor, EVERY_TENANT) as session:
         tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
         check_revision(tenant, revision)
         _end(session, actor, tenant)
-    return erase_records(database, tenant.id, since=None)
+        shown = shown_tenant(session, tenant, plan_of(session, tenant))
+    return shown | {"records_erased": erase_records(database, tenant.id, since=None)}
 
 
 def erase_records(database: Database, tenant_id: str, *, since: datetime | None) -> int:
-    """Erases what a tenant's records from `since` on say in values, some at a time; returns how many there were."""
+    """Erases the values in a tenant's records from `since` on, several at a time; returns the number of records."""
     erased = 0
     while True:
         with database.transaction(tenant_id) as session:
@@ -111,22 +131,22 @@ def erase_records(database: Database, tenant_id: str, *, since: datetime | None)
 
 
 def describe_tenant(database: Database, name: str) -> dict[str, Any]:
-    """The tenant as administrators see it. Raises `NotFound`."""
+    """Returns the tenant as administrators see it. Raises `NotFound`."""
     with database.reading(EVERY_TENANT) as session:
         tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
         return shown_tenant(session, tenant, plan_of(session, tenant))
 
 
 def named_tenant(session: Session, name: str, *, tenant_id: Reach, is_held: bool = False) -> Tenant:
-    """The tenant of that name, within that reach. Raises `NotFound`."""
+    """Returns the tenant of that name, within that reach. Raises `NotFound`."""
     tenant = find_tenant(session, name, tenant_id=tenant_id, is_held=is_held)
     if tenant is None:
-        raise NotFound("there is no such tenant")
+        raise NotFound("the tenant does not exist")
     return tenant
 
 
 def living_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant:
-    """The tenant of that name, to be given something: it is not erased, nor will be before this transaction ends.
+    """Returns the tenant of that name, to be given more: no other transaction erases it before this one ends.
 
     Raises `NotFound` or `WrongState`.
     """
@@ -136,26 +156,27 @@ def living_tenant(session: Session, name: str, *, tenant_id: Reach) -> Tenant:
     return tenant
 
 
-def _change_status(
-    database: Database, actor: str, name: str, verb: str, from_status: str, to: Literal["active", "suspended"],
-    revision: int | None,
-) -> Tenant:  # fmt: skip
-    with database.transaction(EVERY_TENANT) as session:
-        tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
-        if tenant.status != from_status:
-            raise WrongState(f"the tenant {name} is {tenant.status}")
-        revise(tenant, revision)
-        tenant.status = to
-        _announce(session, actor, f"tenant.{verb}", tenant)
-    return tenant
+Status = Literal["active", "suspended"]
 
 
-def _end(session: Session, actor: str, tenant: Tenant) -> None:
+def _move(
+    session: Session, actor: Actor, name: str, from_to: tuple[Status, Status], revision: int | None
+) -> dict[str, Any]:
+    tenant = named_tenant(session, name, tenant_id=EVERY_TENANT)
+    if tenant.status != from_to[0]:
+        raise WrongState(f"the tenant {name} is {tenant.status}")
+    revise(tenant, revision)
+    tenant.status = from_to[1]
+    _announce(session, actor, "tenant.suspend" if tenant.status == "suspended" else "tenant.resume", tenant)
+    return shown_tenant(session, tenant, plan_of(session, tenant))
+
+
+def _end(session: Session, actor: Actor, tenant: Tenant) -> None:
     is_first = tenant.status != "erased"
     if is_first:
         tenant.status, tenant.erased_at = "erased", datetime.now(UTC)
         revise(tenant, None)
-        # Waits for whoever is giving it something, so that it is deleted too.
+        # Waits for transactions that give the tenant something, so that their keys and people are deleted too.
         session.flush()
     set_limits(session, "tenant", tenant.id, Limits([], []), tenant_id=tenant.id)
     keys = delete_keys(session, tenant_id=tenant.id)
@@ -167,6 +188,14 @@ def _end(session: Session, actor: str, tenant: Tenant) -> None:
         _announce(session, actor, "tenant.erase", tenant, keys=keys, users=len(users))
 
 
-def _announce(session: Session, actor: str, verb: str, tenant: Tenant, **details: object) -> None:
-    record_event(session, actor=actor, verb=verb, object_id=tenant.id, tenant_id=tenant.id, name=tenant.name, **details)
+def _announce(session: Session, actor: Actor, verb: str, tenant: Tenant, **details: object) -> None:
+    record_event(
+        session,
+        actor=actor.subject,
+        verb=verb,
+        object_id=tenant.id,
+        tenant_id=tenant.id,
+        name=tenant.name,
+        **details,
+    )
     announce(session, "tenant", tenant.id)

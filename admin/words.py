@@ -6,16 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from admin.facts import InvalidValue
-from admin.keys import Unbounded
+from admin.key_terms import Unbounded
 
 _DURATION = re.compile(r"([0-9]{1,5})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-#: Later instants do not fit every calendar.
+#: Later instants do not fit every time zone's calendar.
 _MAX_YEAR = 9000
 
 
 def duration(text: str) -> timedelta:
-    """`90d`, `24h`, `15m`, `30s`, `2w`. Raises `InvalidValue`."""
+    """Returns the duration that is written `90d`, `24h`, `15m`, `30s` or `2w`. Raises `InvalidValue`."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise InvalidValue("a duration is written 90d, 24h, 15m or 30s")
@@ -23,12 +23,14 @@ def duration(text: str) -> timedelta:
 
 
 def ago(text: str) -> datetime:
-    """The instant so long before now: `90d`. Raises `InvalidValue`."""
+    """Returns the instant that lies such a duration before now. Raises `InvalidValue`."""
     return datetime.now(UTC) - duration(text)
 
 
 def instant(text: str) -> datetime | Unbounded:
-    """An instant in ISO 8601, in UTC unless it says otherwise, or a duration from now; `none` clears one.
+    """Returns an instant that is written in ISO 8601 (in UTC without an offset) or as a duration from now.
+
+    `none` clears a beginning or an end.
 
     Raises `InvalidValue`.
     """

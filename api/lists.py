@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
@@ -17,7 +17,7 @@ MAX_PLACE_BYTES = 300
 
 
 def check_query(request: Request) -> None:
-    """Refuses a filter that is misspelt, which would widen what is found, and one that is given twice."""
+    """Refuses a misspelt filter, which would find more than the caller means, and a filter that is given twice."""
     given = request.query_params.multi_items()
     if len(given) > len(request.query_params):
         raise DuplicateParameter
@@ -42,18 +42,18 @@ async def _cut(
 Wanted = Annotated[Cut, Depends(_cut)]
 
 
-def listed(page: Page, shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    """A page as it is answered."""
-    return {"items": [shown(row) for row in page.rows], "next": page.next and cursor_of(page.next)}
+def listed(page: Page, shown: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the answer of a list: the page's rows as they are shown, and the cursor of the next page."""
+    return {"items": shown, "next": page.next and cursor_of(page.next)}
 
 
 def cursor_of(place: str) -> str:
-    """A place in a list, as it is handed out."""
+    """Returns the cursor that stands for a place in a list."""
     return base64url.encoded(place.encode())
 
 
 def place_of(cursor: str) -> str:
-    """The place that a cursor stands for. Raises `InvalidParameter`."""
+    """Returns the place that a cursor stands for. Raises `InvalidParameter`."""
     try:
         place = base64url.decoded(cursor).decode()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Callers as the database knows them: whose key, or whose token, this is."""
+"""Callers as the database knows them: finds the holder of a key or of a token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from auth.keyring import Keyring
 from auth.principal import Partner, Person, Principal, Role, Scope
 from auth.signing_keys import THE_KEYS
-from auth.tokens import Claims, InvalidToken, Tokens, credential_of_secret
+from auth.tokens import Claims, InvalidToken, Tokens
 from db.database import ChangedMeanwhile, Database, DatabaseUnavailable
 from db.keys import Credential, credentials_of, find_credential, renew_digest
 from db.plans import DEFAULT_PLAN, find_plan
@@ -33,11 +33,11 @@ class Callers:
         self._keyring = keyring
         self._tokens = tokens
         self._has_people = has_people
-        #: Tenants of one plan have equal policies: they are kept once.
+        #: Tenants of one plan have equal policies, which are kept once.
         self._shared: dict[tuple[Policy, ...], tuple[Policy, ...]] = {}
 
     def by_key(self, digests: Sequence[str]) -> tuple[str, Principal] | None:
-        """The caller whose key has one of these digests, and which one."""
+        """Returns the caller whose key has one of these digests, with the newest of them."""
         with self._database.reading(LOOKUP) as session:
             credential = find_credential(session, digests, tenant_id=EVERY_TENANT)
             if credential is None:
@@ -48,13 +48,13 @@ class Callers:
         return digests[0], partner
 
     def _renew(self, digest: str, newest: str) -> None:
-        """After a pepper was added: a key's digest moves to it when the key is seen, once."""
-        # Whatever keeps it from being written, the key is good; it is tried again at its next first sight.
+        """Moves a key's digest to the newest pepper."""
+        # If this fails the key is good all the same; the next process that reads the key tries again.
         with suppress(DatabaseUnavailable, ChangedMeanwhile), self._database.transaction(EVERY_TENANT) as session:
             renew_digest(session, digest, newest, self._keyring.peppers[-1].number, tenant_id=EVERY_TENANT)
 
     def by_token(self, raw_token: bytes) -> Principal | None:
-        """The caller whose token this is."""
+        """Returns the caller whose token this is."""
         try:
             claims = self._tokens.verify(raw_token)
         except InvalidToken:
@@ -65,11 +65,11 @@ class Callers:
             find = self._key_holder if claims.subject.kind == "key" else self._person
             holder = find(session, claims)
         expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
-        return holder and holder.by_token(expires_at, claims.token_id, THE_KEYS)
+        return holder and holder.by_token(claims.token_id, claims.signing_key, expires_at, claims.token_id, THE_KEYS)
 
     def _key_holder(self, session: Session, claims: Claims) -> Partner | None:
         for credential in credentials_of(session, claims.subject.id, tenant_id=EVERY_TENANT):
-            if credential_of_secret(credential.secret.created_at) == claims.credential:
+            if credential.secret.id == claims.credential:
                 named = claims.scope.split()
                 return self._partner(session, credential).narrowed(frozenset(s for s in Scope if s in named))
         return None
@@ -92,7 +92,7 @@ class Callers:
             concurrency=credential.plan.concurrency,
             not_before=key.not_before,
             expires_at=min(expiries, default=None),
-            credential=credential_of_secret(credential.secret.created_at),
+            credential=credential.secret.id,
             fingerprint_key=self._keyring.fingerprint_key(session, tenant_id=tenant.id),
             valid_from=key.not_before.timestamp() if key.not_before else 0.0,
             valid_until=min((at.timestamp() for at in expiries), default=float("inf")),

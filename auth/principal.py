@@ -52,6 +52,9 @@ class Principal:
     depends_on: tuple[str, ...]
     #: The digest of the credential, under which the directory remembers this caller.
     handle: str = field(default="", repr=False)
+    #: Of a caller by a token: the token's id, and the number of the key that signed it.
+    token_id: str | None = None
+    signing_key: int | None = None
 
     def may_call_at(self, now: float) -> bool:
         """Whether it is active and `now`, in seconds since 1970, lies within its life."""
@@ -61,13 +64,17 @@ class Principal:
         """Whether it may call from that address."""
         return True
 
-    def by_token(self, expires_at: datetime, *depends_on: str) -> Self:
-        """The same caller by a token that ends then, or earlier if the caller's own credential does."""
+    def by_token(self, token_id: str, signing_key: int, expires_at: datetime, *depends_on: str) -> Self:
+        """Returns the same caller by a token, which ends at `expires_at` or with the caller's own credential."""
         end = min(expires_at, self.expires_at) if self.expires_at else expires_at
         return replace(
-            self, expires_at=end, valid_until=min(self.valid_until, expires_at.timestamp()),
+            self,
+            token_id=token_id,
+            signing_key=signing_key,
+            expires_at=end,
+            valid_until=min(self.valid_until, expires_at.timestamp()),
             depends_on=(*self.depends_on, *depends_on),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +87,7 @@ class Partner(Principal):
     models: frozenset[str] | None
     cidrs: tuple[IPv4Network | IPv6Network, ...]
     fingerprint_key: bytes = field(repr=False)
-    #: How a token names the secret that it was bought with.
+    #: The id of the secret that the caller presented or bought the token with.
     credential: str = field(repr=False)
 
     def may_call_from(self, address: str) -> bool:

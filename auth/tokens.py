@@ -10,7 +10,6 @@ import json
 import re
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from jose import jwk, jwt
@@ -42,13 +41,18 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: whose it is, bought with which credential, for which scopes, until when (since 1970)."""
+    """A valid token's content; `expires_at` is in seconds since 1970.
+
+    `credential` names what bought the token: the id of a key's secret, or the generation of a person's tokens.
+    `signing_key` is the number of the key that signed it.
+    """
 
     token_id: str
     subject: Subject
     credential: str
     scope: str
     expires_at: float
+    signing_key: int
 
     def until(self, instant: float) -> Claims:
         """The same, and no longer than the key that signed it is taken."""
@@ -90,7 +94,7 @@ class Tokens:
         if key is None:
             raise InvalidToken
         # And the claims: python-jose stumbles over those of another type.
-        says = _checked(claims)
+        says = _checked(claims, key.number)
         _decode(raw_token, jwk.construct(key.private.public_key(), ALGORITHM))
         return says if key.retired_at is None else says.until(key.retired_at.timestamp())
 
@@ -99,11 +103,6 @@ def check_form(raw_token: bytes) -> None:
     """Raises `InvalidToken` for what cannot be a token, before anything is done with it."""
     if len(raw_token) > MAX_BYTES or not _FORM.fullmatch(raw_token):
         raise InvalidToken
-
-
-def credential_of_secret(created_at: datetime) -> str:
-    """How a token names the secret of a key that it was bought with: by when it was made, which outlives its pepper."""
-    return f"{created_at.timestamp():.6f}"
 
 
 def _decode(raw_token: bytes, key: Any) -> None:
@@ -116,7 +115,7 @@ def _decode(raw_token: bytes, key: Any) -> None:
         raise InvalidToken from None
 
 
-def _checked(claims: dict[str, Any]) -> Claims:
+def _checked(claims: dict[str, Any], signing_key: int) -> Claims:
     now = time.time()
     times = claims.get("iat"), claims.get("exp")
     if claims.keys() != _CLAIMS or not all(type(each) is int for each in times):
@@ -132,7 +131,7 @@ def _checked(claims: dict[str, Any]) -> Claims:
         raise InvalidToken
     if not now < claims["exp"] <= claims["iat"] + LIFE_SECONDS or claims["iat"] > now + SKEW_SECONDS:
         raise InvalidToken
-    return Claims(claims["jti"], subject, claims["credential"], claims["scope"], claims["exp"])
+    return Claims(claims["jti"], subject, claims["credential"], claims["scope"], claims["exp"], signing_key)
 
 
 def _canonical(part: bytes) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def _insert(database: Database, keyring: Keyring, raw_keys: list[str]) -> None:
             tables[Key].append(
                 {"id": key_id, "tenant_id": tenant_id, "label": "", "scopes": ["predict"], "created_at": now}
             )
-            tables[KeySecret].append({"digest": digest, "key_id": key_id, "pepper_id": pepper_id, "created_at": now})
+            tables[KeySecret].append({"id": uuid7(), "digest": digest, "key_id": key_id, "pepper_id": pepper_id,
+                                      "created_at": now})  # fmt: skip
             tables[PolicyRow].append({"id": uuid7(), "name": "key-requests-3600", "key_id": key_id, "unit": "requests",
                                       "amount": 10**9, "window_seconds": 3600})  # fmt: skip
         wrapped = list(session.new)

@@ -1,4 +1,4 @@
-"""What commands work on: the settings, the database, the keyring, the model files."""
+"""The parts that commands work on: the settings, the database, the keyring, the model files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import typing
 from functools import cached_property
 
 import migrations
+from admin.changes import Operator
 from auth.keyring import Keyring
 from db.database import Database
 from inference.artifacts import ArtifactStore
@@ -17,7 +18,7 @@ if typing.TYPE_CHECKING:
 
 
 class Context:
-    """Opened as far as a command asks for it."""
+    """Opens each part when a command first asks for it."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or read_settings()
@@ -40,20 +41,20 @@ class Context:
 
     @cached_property
     def loader(self) -> Loader:
-        """What loads a version as a server would."""
+        """Loads a version as a server would."""
         from program.assembly import loader_of  # noqa: PLC0415  scikit-learn and ONNX take a second
 
         return loader_of(self.settings, self.keyring, self.store)
 
     @property
-    def actor(self) -> str:
-        """Who makes the change, as events name an operator."""
+    def actor(self) -> Operator:
+        """The operator who makes the change, by the name of their account on this machine."""
         try:
-            return f"cli:{getpass.getuser()}"
+            return Operator(f"cli:{getpass.getuser()}")
         except (KeyError, OSError):
-            return "cli:unknown"
+            return Operator("cli:unknown")
 
 
 def several(texts: list[str] | None) -> list[str] | None:
-    """What an option that may be repeated was given: None if not at all, an empty list for `none`."""
+    """Returns the values of an option that may be repeated: None without any, an empty list for `none`."""
     return [] if texts == ["none"] else texts or None

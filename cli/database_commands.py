@@ -25,7 +25,7 @@ def upgrade(as_json: Json = False) -> None:
 
 @app.command()
 def current(as_json: Json = False) -> None:
-    """Says which revision the database is at, and which one this program needs."""
+    """Shows the revision of the database, and the one that this program needs."""
     database = Database(read_settings().database_url)
     with translated(), database.engine.connect() as connection:
         revision = migrations.current(connection)
@@ -44,7 +44,7 @@ def check(as_json: Json = False) -> None:
 
 
 def upgrade_database(settings: Settings) -> None:
-    """Migrates as the owner; the program's role is the one in ADYTON_DATABASE_URL, where that is another."""
+    """Migrates as the owner; the program's role is the one in ADYTON_DATABASE_URL, if that is another."""
     database = Database(settings.database_url)
     owner = Database(settings.database_owner_url or settings.database_url)
     role = database.url.username if database.url.username != owner.url.username else None

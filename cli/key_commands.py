@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from admin.keys import IssuedKey, KeyTerms, describe_key, issue_key, revoke_key, rotate_key, set_key
-from admin.shown import shown_key
+from admin.key_terms import KeyTerms
+from admin.keys import describe_key, issue_key, revoke_key, rotate_key, set_key
+from admin.shown import shown_keys
 from admin.tenants import named_tenant
 from admin.words import ago, duration, instant
 from cli.context import Context, several
@@ -19,7 +20,7 @@ from db.reach import EVERY_TENANT, Reach
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
-Label = Annotated[str | None, typer.Option(help="What the key is for.")]
+Label = Annotated[str | None, typer.Option(help="The purpose of the key.")]
 Scopes = Annotated[
     list[str] | None, typer.Option("--scope", help="predict (the default), models:read, audit:read:own.")
 ]
@@ -31,7 +32,7 @@ NotBefore = Annotated[str | None, typer.Option(help="When it begins: 2h, or 2026
 
 @app.command()
 def create(
-    tenant: Annotated[str, typer.Option(help="Whose key it is.")],
+    tenant: Annotated[str, typer.Option(help="The tenant that gets the key.")],
     label: Label = None,
     scope: Scopes = None,
     limit: Requests = None,
@@ -48,13 +49,13 @@ def create(
     issued = issue_key(
         context.database, context.keyring, actor=context.actor, tenant=tenant, terms=terms, tenant_id=EVERY_TENANT
     )
-    _show_issued(context, issued, as_json=as_json)
+    show(issued.shown, as_json=as_json)
 
 
 @app.command("list")
 def list_(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
-    unused_for: Annotated[str | None, typer.Option(help="Only those that nobody has used for so long: 90d.")] = None,
+    unused_for: Annotated[str | None, typer.Option(help="Only keys that have not been used for so long: 90d.")] = None,
     as_json: Json = False,
 ) -> None:
     """Lists keys, without their secrets."""
@@ -62,7 +63,7 @@ def list_(
     with Context().database.reading(EVERY_TENANT) as session:
         holder: Reach = named_tenant(session, tenant, tenant_id=EVERY_TENANT).id if tenant else EVERY_TENANT
         found = page_of_keys(session, WHOLE, tenant_id=holder, unused_since=unused_since)
-        keys = [shown_key(session, *each) for each in found.rows]
+        keys = shown_keys(session, found.rows, tenant_id=holder)
     show(keys, as_json=as_json)
 
 
@@ -85,11 +86,11 @@ def set_(
     cidr: Cidrs = None,
     as_json: Json = False,
 ) -> None:
-    """Changes what a key may do; what is not given stays as it is, and `none` clears it."""
+    """Changes a key's terms; a term that is not given stays as it is, and `none` clears it."""
     context = Context()
     terms = _terms(label, scope, limit, rows, model, expires, not_before, cidr)
-    set_key(context.database, actor=context.actor, key_id=key_id, terms=terms, tenant_id=EVERY_TENANT)
-    show(describe_key(context.database, key_id, tenant_id=EVERY_TENANT), as_json=as_json)
+    shown = set_key(context.database, actor=context.actor, key_id=key_id, terms=terms, tenant_id=EVERY_TENANT)
+    show(shown, as_json=as_json)
 
 
 @app.command()
@@ -101,24 +102,34 @@ def rotate(
     """Gives a key a new secret and shows it, this once."""
     context = Context()
     issued = rotate_key(
-        context.database, context.keyring, actor=context.actor, key_id=key_id, overlap=duration(overlap),
+        context.database,
+        context.keyring,
+        actor=context.actor,
+        key_id=key_id,
+        overlap=duration(overlap),
         tenant_id=EVERY_TENANT,
-    )  # fmt: skip
-    _show_issued(context, issued, as_json=as_json)
+    )
+    show(issued.shown, as_json=as_json)
 
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
     """Ends a key; within a second nothing accepts it any more."""
     context = Context()
-    revoke_key(context.database, actor=context.actor, key_id=key_id, tenant_id=EVERY_TENANT)
-    show(describe_key(context.database, key_id, tenant_id=EVERY_TENANT), as_json=as_json)
+    shown = revoke_key(context.database, actor=context.actor, key_id=key_id, tenant_id=EVERY_TENANT)
+    show(shown, as_json=as_json)
 
 
 def _terms(
-    label: str | None, scope: list[str] | None, limit: list[str] | None, rows: list[str] | None,
-    model: list[str] | None, expires: str | None, not_before: str | None, cidr: list[str] | None,
-) -> KeyTerms:  # fmt: skip
+    label: str | None,
+    scope: list[str] | None,
+    limit: list[str] | None,
+    rows: list[str] | None,
+    model: list[str] | None,
+    expires: str | None,
+    not_before: str | None,
+    cidr: list[str] | None,
+) -> KeyTerms:
     return KeyTerms(
         label=label,
         scopes=scope or None,
@@ -129,8 +140,3 @@ def _terms(
         not_before=None if not_before is None else instant(not_before),
         expires_at=None if expires is None else instant(expires),
     )
-
-
-def _show_issued(context: Context, issued: IssuedKey, *, as_json: bool) -> None:
-    described = describe_key(context.database, issued.key.id, tenant_id=EVERY_TENANT)
-    show({"id": described.pop("id"), "key": issued.raw_key, **described}, as_json=as_json)

@@ -94,8 +94,8 @@ def _run(
 
 def _refuse_demo_accounts(settings: Settings) -> None:
     with Context(settings).database.reading(EVERY_TENANT) as session:
-        keys = living_keys_made_by(session, quickstart.ACTOR, tenant_id=EVERY_TENANT)
-        users = living_users_made_by(session, quickstart.ACTOR, tenant_id=EVERY_TENANT)
+        keys = living_keys_made_by(session, quickstart.ACTOR.subject, tenant_id=EVERY_TENANT)
+        users = living_users_made_by(session, quickstart.ACTOR.subject, tenant_id=EVERY_TENANT)
     if keys:
         raise Refused(f"the database holds a key that `adyton up` made: `adyton keys revoke {keys[0]}` ends it")
     if users:

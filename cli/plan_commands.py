@@ -8,7 +8,7 @@ import typer
 
 from admin.limits import Limits
 from admin.plans import describe_plan, set_plan
-from admin.shown import shown_plan
+from admin.shown import shown_plans
 from cli.context import Context, several
 from cli.output import Json, show
 from db.paging import WHOLE
@@ -29,18 +29,18 @@ def set_(
     concurrency: Annotated[int | None, typer.Option(help="Requests under way at once, for each tenant.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a plan or changes it; limits that are given replace their kind, and `none` clears it."""
+    """Makes a plan or changes it; given limits replace their kind, and `none` clears it."""
     context = Context()
     limits = Limits(several(limit), several(rows))
-    set_plan(context.database, actor=context.actor, name=name, limits=limits, concurrency=concurrency)
-    show(describe_plan(context.database, name), as_json=as_json)
+    shown = set_plan(context.database, actor=context.actor, name=name, limits=limits, concurrency=concurrency)
+    show(shown, as_json=as_json)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Lists the plans."""
     with Context().database.reading(NO_TENANT) as session:
-        plans = [shown_plan(session, plan) for plan in page_of_plans(session, WHOLE).rows]
+        plans = shown_plans(session, page_of_plans(session, WHOLE).rows)
     show(plans, as_json=as_json)
 
 

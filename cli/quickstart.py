@@ -1,4 +1,4 @@
-"""`adyton up`: everything that a first hour needs, made where it is missing, and the server."""
+"""`adyton up`: makes everything that a first hour needs and that is missing, for the server to start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import orjson
 
-from admin.keys import KeyTerms, issue_key
+from admin.changes import Operator
+from admin.key_terms import KeyTerms
+from admin.keys import issue_key
 from admin.tenants import create_tenant
 from admin.users import create_user
 from auth.principal import Role, Scope
@@ -22,15 +24,15 @@ from db.tenants import find_tenant
 from db.users import page_of_users
 from program.settings import DEFAULT_SECRET_FILE, Settings, read_settings
 
-ACTOR = "adyton up"
+ACTOR = Operator("adyton up")
 DEMO_TENANT = "demo"
 DEMO_FILE = Path("var/demo.env")
 KEY = "ADYTON_DEMO_KEY"
 
 
 def prepare() -> tuple[Settings, dict[str, str]]:
-    """Makes what is missing; returns the settings to serve with, and what was made just now, as it is kept."""
-    from admin.bundled import register_bundled  # noqa: PLC0415  numpy and joblib are what other commands need not wait for
+    """Makes the missing parts; returns the settings to serve with, and the new secrets by name."""
+    from admin.bundled import register_bundled  # noqa: PLC0415  other commands need not wait for numpy and joblib
 
     env_file = Path(".env")
     settings = read_settings(env_file=env_file if env_file.is_file() else None)
@@ -47,7 +49,7 @@ def prepare() -> tuple[Settings, dict[str, str]]:
 
 
 def curl_line(host: str, port: int, raw_key: str | None) -> str:
-    """A command that asks for a prediction; without the key it takes it from where it is kept."""
+    """Returns a command that asks for a prediction; without `raw_key` the command reads the key from `var/demo.env`."""
     row = orjson.dumps({"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}).decode()
     key = raw_key or f"$(sed -n 's/^ADYTON_DEMO_KEY=//p' {DEMO_FILE})"
     shown_host = f"[{host}]" if ":" in host else host
@@ -77,7 +79,7 @@ def _make_demo_key(context: Context, kept: dict[str, str]) -> dict[str, str]:
 
 
 def _make_people(context: Context) -> dict[str, str]:
-    """A first admin and a first auditor, where there are none of that role."""
+    """Makes a first admin and a first auditor, unless somebody has that role; returns their names and passwords."""
     made: dict[str, str] = {}
     with context.database.reading(EVERY_TENANT) as session:
         roles = {user.role for user, _ in page_of_users(session, WHOLE, tenant_id=EVERY_TENANT).rows}
@@ -85,20 +87,20 @@ def _make_people(context: Context) -> dict[str, str]:
         if role in roles:
             continue
         email = f"{role}@example.com"
-        # Nobody set it for anybody: it is kept where only the one who started the quickstart can read it.
+        # No other person knows this password: only the account that started the quickstart can read the file.
         user = create_user(context.database, actor=ACTOR, email=email, role=role, must_change_password=False)
         made |= {f"ADYTON_{role.upper()}_EMAIL": email, f"ADYTON_{role.upper()}_PASSWORD": user.password}
     return made
 
 
 def _kept() -> dict[str, str]:
-    """What `var/demo.env` says."""
+    """Returns the content of `var/demo.env`."""
     lines = DEMO_FILE.read_text().splitlines() if DEMO_FILE.is_file() else []
     return {name: value for name, equals, value in (line.partition("=") for line in lines) if equals}
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Writes a file that nobody else may read, from its first moment on."""
+    """Writes a file that no other account can read, from its first moment on."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from admin.limits import Limits
-from admin.shown import shown_tenant
+from admin.shown import shown_tenants
 from admin.tenants import (
     create_tenant,
     describe_tenant,
@@ -31,14 +31,14 @@ app = typer.Typer(help="Companies, each with keys, limits and records of its own
 @app.command()
 def create(
     name: str,
-    plan: Annotated[str, typer.Option(help="Whose limits it shares.")] = DEFAULT_PLAN,
+    plan: Annotated[str, typer.Option(help="The plan that limits it.")] = DEFAULT_PLAN,
     limit: Requests = None,
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
     """Makes a tenant."""
     context = Context()
-    create_tenant(
+    shown = create_tenant(
         context.database,
         context.keyring,
         actor=context.actor,
@@ -46,7 +46,7 @@ def create(
         plan=plan,
         limits=Limits(several(limit), several(rows)),
     )
-    show(describe_tenant(context.database, name), as_json=as_json)
+    show(shown, as_json=as_json)
 
 
 @app.command("list")
@@ -54,7 +54,7 @@ def list_(as_json: Json = False) -> None:
     """Lists the tenants."""
     with Context().database.reading(EVERY_TENANT) as session:
         found = page_of_tenants(session, WHOLE, tenant_id=EVERY_TENANT)
-        tenants = [shown_tenant(session, tenant, plan) for tenant, plan in found.rows]
+        tenants = shown_tenants(session, found.rows)
     show(tenants, as_json=as_json)
 
 
@@ -67,32 +67,30 @@ def show_(name: str, as_json: Json = False) -> None:
 @app.command("set")
 def set_(
     name: str,
-    plan: Annotated[str | None, typer.Option(help="Whose limits it shares.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The plan that limits it.")] = None,
     limit: Requests = None,
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a tenant's plan or its own limits; what is given replaces its kind, and `none` clears it."""
+    """Changes a tenant's plan or its own limits; given limits replace their kind, and `none` clears it."""
     context = Context()
     limits = Limits(several(limit), several(rows))
-    set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
-    show(describe_tenant(context.database, name), as_json=as_json)
+    shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
+    show(shown, as_json=as_json)
 
 
 @app.command()
 def suspend(name: str, as_json: Json = False) -> None:
     """Shuts a tenant's keys and people out."""
     context = Context()
-    suspend_tenant(context.database, actor=context.actor, name=name)
-    show(describe_tenant(context.database, name), as_json=as_json)
+    show(suspend_tenant(context.database, actor=context.actor, name=name), as_json=as_json)
 
 
 @app.command()
 def resume(name: str, as_json: Json = False) -> None:
     """Lets a suspended tenant's keys and people in again."""
     context = Context()
-    resume_tenant(context.database, actor=context.actor, name=name)
-    show(describe_tenant(context.database, name), as_json=as_json)
+    show(resume_tenant(context.database, actor=context.actor, name=name), as_json=as_json)
 
 
 @app.command()
@@ -101,9 +99,8 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ends a tenant for good: keys, people, fingerprint key, and what its records say; their seals still verify."""
+    """Ends a tenant for good: keys, people, fingerprint key, the values in its records; their seals still verify."""
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase {name}? Nothing brings it back", abort=True)
     context = Context()
-    erased = erase_tenant(context.database, actor=context.actor, name=name)
-    show(describe_tenant(context.database, name) | {"records_erased": erased}, as_json=as_json)
+    show(erase_tenant(context.database, actor=context.actor, name=name), as_json=as_json)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from admin.shown import shown_user
-from admin.users import (
-    SetPassword,
-    create_user,
-    describe_user,
-    disable_user,
-    enable_user,
-    id_of_user,
-    reset_password,
-)
+from admin.users import create_user, disable_user, enable_user, id_of_user, reset_password
 from cli.context import Context
 from cli.output import Json, show
 from db.paging import WHOLE
@@ -38,11 +30,11 @@ def create(
     password_stdin: FromStdin = False,
     as_json: Json = False,
 ) -> None:
-    """Makes a person; a password that is made is shown this once, and is to be changed at the first sign-in."""
+    """Makes a person, who must change the password at the first sign-in; a made password is shown this once."""
     context = Context()
     password = _read_password() if password_stdin else None
     made = create_user(context.database, actor=context.actor, email=email, role=role, tenant=tenant, password=password)
-    show(_with_password(made, is_made=password is None), as_json=as_json)
+    show(made.shown, as_json=as_json)
 
 
 @app.command("list")
@@ -60,28 +52,23 @@ def reset(email: str, password_stdin: FromStdin = False, as_json: Json = False) 
     password = _read_password() if password_stdin else None
     user_id = id_of_user(context.database, email)
     done = reset_password(context.database, actor=context.actor, user_id=user_id, password=password)
-    show(_with_password(done, is_made=password is None), as_json=as_json)
+    show(done.shown, as_json=as_json)
 
 
 @app.command()
 def disable(email: str, as_json: Json = False) -> None:
     """Shuts a person out."""
     context = Context()
-    user = disable_user(context.database, actor=context.actor, user_id=id_of_user(context.database, email))
-    show(describe_user(context.database, user.id), as_json=as_json)
+    shown = disable_user(context.database, actor=context.actor, user_id=id_of_user(context.database, email))
+    show(shown, as_json=as_json)
 
 
 @app.command()
 def enable(email: str, as_json: Json = False) -> None:
     """Lets a person in again."""
     context = Context()
-    user = enable_user(context.database, actor=context.actor, user_id=id_of_user(context.database, email))
-    show(describe_user(context.database, user.id), as_json=as_json)
-
-
-def _with_password(done: SetPassword, *, is_made: bool) -> dict[str, Any]:
-    """What was read from standard input is known to whoever wrote it there, and is not repeated."""
-    return shown_user(done.user, done.tenant) | ({"password": done.password} if is_made else {})
+    shown = enable_user(context.database, actor=context.actor, user_id=id_of_user(context.database, email))
+    show(shown, as_json=as_json)
 
 
 def _read_password() -> str:

@@ -1,4 +1,4 @@
-"""Queries on models, their versions and aliases, and on who may use them."""
+"""Queries on models, their versions and aliases, and the tenants that may use them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class CatalogueEntry:
     granted_to: set[str] = field(default_factory=set)
 
     def version_names(self) -> dict[str, str]:
-        """The active versions' names by their ids."""
+        """Returns the active versions' names by id."""
         return {version.id: name for name, version in self.versions.items()}
 
 
 def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
-    """Everything that can be asked, by the model's name."""
+    """Returns every model, by name."""
     entries = {model.id: CatalogueEntry(model) for model in session.scalars(select(Model).order_by(Model.name))}
     active = select(Version).where(Version.status == "active").order_by(Version.created_at, Version.id)
     for version in session.scalars(active):
-        # A model that was made between two of these queries is read with its own change, a moment later.
+        # A model that was made between two of these queries has a change of its own, which is followed a moment later.
         if version.model_id in entries:
             entries[version.model_id].versions[version.name] = version
     for alias in session.scalars(select(Alias).order_by(Alias.name)):
@@ -42,7 +42,7 @@ def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
 
 
 def models_of_tenant(session: Session, *, tenant_id: str) -> set[str]:
-    """The names of the models that the tenant may use: the public ones, and those granted to it."""
+    """Returns the names of the models that the tenant may use: public ones and those granted to it."""
     granted = select(Grant.model_id).where(Grant.tenant_id == tenant_id)
     return set(session.scalars(select(Model.name).where(or_(Model.is_public, Model.id.in_(granted)))))
 
@@ -52,14 +52,20 @@ def find_model(session: Session, name: str) -> Model | None:
 
 
 def find_version(session: Session, *, model_id: str, name: str, is_held: bool = False) -> Version | None:
-    """A version, retired ones too. Held, nobody else changes it in this transaction (SQLite has one writer anyway)."""
+    """Returns a version, active or retired; with `is_held` no other transaction changes it until this one ends."""
     found = select(Version).where(Version.model_id == model_id, Version.name == name)
     return session.scalar(found.with_for_update() if is_held else found)
 
 
 def version_names_of(session: Session, *, model_id: str) -> set[str]:
-    """Every name that a version of the model has or had."""
+    """Returns the names of all versions of the model, active and retired."""
     return set(session.scalars(select(Version.name).where(Version.model_id == model_id)))
+
+
+def active_names_of(session: Session, *, model_id: str) -> dict[str, str]:
+    """Returns the names of the model's active versions by id."""
+    query = select(Version.id, Version.name).where(Version.model_id == model_id, Version.status == "active")
+    return {id_: name for id_, name in session.execute(query)}  # noqa: C416  dict() of rows has no type
 
 
 def find_alias(session: Session, *, model_id: str, name: str) -> Alias | None:

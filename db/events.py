@@ -1,4 +1,4 @@
-"""Events: what administrators changed and what auditors read, written in the same transaction."""
+"""Events: administrators' changes and auditors' readings, each written in its own transaction with the act itself."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from values.ids import uuid7
 def record_event(
     session: Session, *, actor: str, verb: str, object_id: str, tenant_id: str | None = None, **details: Any
 ) -> None:
-    """Adds an event named `object.verb`; `details` hold what changed and never a secret."""
+    """Adds an event named `object.verb`; `details` say what changed and never hold a secret."""
     event = Event(id=uuid7(), at=datetime.now(UTC), actor=actor, verb=verb, object_id=object_id, details=details)
     event.tenant_id = tenant_id
     session.add(event)
 
 
 def page_of_events(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:
-    """Events, each with its tenant or None, newest first: their ids sort by the millisecond."""
+    """Returns a page of events, newest first, each with its tenant or None; ids sort by the millisecond."""
     query = select(Event, Tenant).outerjoin(Tenant, Tenant.id == Event.tenant_id)
     return read_page(session, query.where(within(Event.tenant_id, tenant_id)), Event.id, cut, newest_first=True)
 
 
 def living_keys_made_by(session: Session, actor: str, *, tenant_id: Reach) -> list[str]:
-    """The ids of keys that this actor issued and that are not revoked."""
+    """Returns the ids of keys that this actor issued and that are not revoked."""
     query = (
         select(Key.id)
         .join(Event, Event.object_id == Key.id)

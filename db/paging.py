@@ -1,4 +1,4 @@
-"""Pages by cursor: what comes after a place, so that nothing is missed or shown twice while rows come and go."""
+"""Pages by cursor: each page starts after a place, so that no row is missed or shown twice while others come and go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 
 class Cut(NamedTuple):
-    """Which page is asked for: so many rows after the row whose place that is, or the first ones."""
+    """The page that is asked for: `limit` rows after the place `after`, or the first rows."""
 
     limit: int
     after: str | None = None
@@ -29,7 +29,7 @@ class Page(NamedTuple):
 def read_page(
     session: Session, query: Select[*tuple[Any, ...]], place: Any, cut: Cut, *, newest_first: bool = False
 ) -> Page:
-    """The page of `query` in the order of `place`, a unique column. A row of one entity is that entity."""
+    """Returns the page of `query` in the order of `place`, a unique column. A row of one entity is that entity."""
     if cut.after is not None:
         query = query.where(place < cut.after if newest_first else place > cut.after)
     ordered = query.add_columns(place.label("place")).order_by(place.desc() if newest_first else place)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from db.paging import Cut, Page, read_page
 from db.tables import Plan
 
-#: The plan that a tenant has unless told otherwise, and that limits people.
+#: The plan of a tenant for which no other is named; it also limits people.
 DEFAULT_PLAN = "default"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,10 @@ from values.ids import uuid7
 
 Level = Literal["key", "tenant", "plan"]
 Unit = Literal["requests", "rows"]
+
+#: SQLite takes at most 32,766 parameters in one statement.
+OWNERS_AT_ONCE = 10_000
+_OWNERS = {"plan": PolicyRow.plan_id, "tenant": PolicyRow.tenant_id, "key": PolicyRow.key_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +37,28 @@ class Policy:
 
 
 def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id: str | None) -> tuple[Policy, ...]:
-    """Every policy of the key, of its tenant and of its tenant's plan."""
+    """Returns every policy of the key, of its tenant and of its tenant's plan."""
     owned = or_(_owned_by("plan", plan_id), _owned_by("tenant", tenant_id), _owned_by("key", key_id))
     rows = session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name))
     return tuple(_policy(row) for row in rows)
 
 
 def policies_of(session: Session, level: Level, owner_id: str, *, tenant_id: Reach) -> tuple[Policy, ...]:
-    """The policies that are the owner's own."""
-    owned = and_(_owned_by(level, owner_id), _is_within(level, tenant_id))
-    rows = session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name))
-    return tuple(_policy(row) for row in rows)
+    """Returns the owner's own policies."""
+    return policies_of_each(session, level, [owner_id], tenant_id=tenant_id)[owner_id]
+
+
+def policies_of_each(
+    session: Session, level: Level, owner_ids: Sequence[str], *, tenant_id: Reach
+) -> dict[str, tuple[Policy, ...]]:
+    """Returns the own policies of each owner, read in one query for up to `OWNERS_AT_ONCE` owners."""
+    found: dict[str, list[Policy]] = {owner_id: [] for owner_id in owner_ids}
+    column = _OWNERS[level]
+    for start in range(0, len(owner_ids), OWNERS_AT_ONCE):
+        owned = and_(column.in_(owner_ids[start : start + OWNERS_AT_ONCE]), _is_within(level, tenant_id))
+        for row in session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name)):
+            found[getattr(row, column.key)].append(_policy(row))
+    return {owner_id: tuple(policies) for owner_id, policies in found.items()}
 
 
 def replace_policies(
@@ -61,13 +76,12 @@ def replace_policies(
 
 
 def _owned_by(level: Level, owner_id: str | None) -> ColumnElement[bool]:
-    columns = {"plan": PolicyRow.plan_id, "tenant": PolicyRow.tenant_id, "key": PolicyRow.key_id}
     # A NULL owner must match nothing, not the rows of other levels, whose column is NULL too.
-    return and_(columns[level].is_not(None), columns[level] == owner_id)
+    return and_(_OWNERS[level].is_not(None), _OWNERS[level] == owner_id)
 
 
 def _is_within(level: Level, tenant_id: Reach) -> ColumnElement[bool]:
-    """A plan's policies are no tenant's; a key's are those of its tenant."""
+    """The condition that a policy lies within the reach: a plan's always does, a key's does where its tenant does."""
     if level == "plan":
         return true()
     if level == "tenant":

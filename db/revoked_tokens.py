@@ -1,4 +1,4 @@
-"""Queries on tokens that were ended before their time."""
+"""Queries on tokens that somebody ended before they expired."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def is_revoked(session: Session, token_id: str) -> bool:
 
 
 def add_revoked(session: Session, token_id: str, expires_at: datetime) -> bool:
-    """Remembers a token as ended, until it would have ended anyway; False if it was ended already."""
-    # Not at once: another machine's clock may be behind this one's.
+    """Remembers a token as ended until it expires; returns False if it was ended already."""
+    # Expired tokens are forgotten a little later: another machine's clock may be behind this one's.
     session.execute(delete(RevokedToken).where(RevokedToken.expires_at < datetime.now(UTC) - FORGOTTEN_AFTER))
     if is_revoked(session, token_id):
         return False

@@ -138,10 +138,14 @@ class Key(Base):
 
 
 class KeySecret(Base):
-    """One secret of a key: the HMAC-SHA-256 of the whole key under the pepper that `pepper_id` numbers, in hex."""
+    """One secret of a key: the HMAC-SHA-256 of the whole key under the pepper that `pepper_id` numbers, in hex.
+
+    Tokens name the secret by `id`, which stays when the digest moves to another pepper.
+    """
 
     __tablename__ = "key_secrets"
 
+    id: Mapped[str] = mapped_column(Id, unique=True)
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"), index=True)
     pepper_id: Mapped[int]

@@ -13,14 +13,19 @@ from db.tables import Plan, Tenant
 
 
 def find_tenant(session: Session, name: str, *, tenant_id: Reach, is_held: bool = False) -> Tenant | None:
-    """The tenant of that name; where it is held, nobody changes it until this transaction ends."""
+    """Returns the tenant of that name; with `is_held` no other transaction changes it until this one ends."""
     query = select(Tenant).where(Tenant.name == name, within(Tenant.id, tenant_id))
-    # On SQLite every transaction that changes something is alone.
+    # SQLite ignores this, and has one writer at a time.
     return session.scalar(query.with_for_update(read=True) if is_held else query)
 
 
+def hold_tenant(session: Session, *, tenant_id: str) -> str | None:
+    """Returns the tenant's status now; on PostgreSQL other transactions cannot change it until this one ends."""
+    return session.scalar(select(Tenant.status).where(Tenant.id == tenant_id).with_for_update(read=True))
+
+
 def page_of_tenants(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:
-    """Tenants, each with its plan, by name."""
+    """Returns a page of tenants by name, each with its plan."""
     query = select(Tenant, Plan).join(Plan, Plan.id == Tenant.plan_id).where(within(Tenant.id, tenant_id))
     return read_page(session, query, Tenant.name, cut)
 
@@ -30,5 +35,5 @@ def plan_of(session: Session, tenant: Tenant) -> Plan:
 
 
 def erased_since(session: Session, instant: datetime, *, tenant_id: Reach) -> list[Tenant]:
-    """Tenants that were erased after that instant."""
+    """Returns the tenants that were erased after that instant."""
     return list(session.scalars(select(Tenant).where(Tenant.erased_at > instant, within(Tenant.id, tenant_id))))

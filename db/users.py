@@ -1,10 +1,11 @@
-"""Queries on people, and on what is remembered of their failures to sign in."""
+"""Queries on people and on their failures to sign in."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -16,12 +17,19 @@ from db.reach import Reach, within
 from db.tables import Event, SignInFailures, Tenant, User
 from values.ids import is_uuid7
 
-#: Failures that are so long past count no more.
+#: Older failures do not count.
 FAILURES_LAST = timedelta(days=1)
 
 
+class UserStanding(NamedTuple):
+    """The facts by which a person's tokens are accepted or not."""
+
+    status: str
+    generation: int
+
+
 def find_user(session: Session, user_id: str, *, tenant_id: Reach) -> tuple[User, Tenant | None] | None:
-    """The person of that id, and their tenant if they are of one."""
+    """Returns the person of that id, and their tenant if they belong to one."""
     if not is_uuid7(user_id):
         return None
     query = select(User, Tenant).outerjoin(Tenant, Tenant.id == User.tenant_id)
@@ -30,15 +38,25 @@ def find_user(session: Session, user_id: str, *, tenant_id: Reach) -> tuple[User
 
 
 def find_user_by_email(session: Session, email: str, *, tenant_id: Reach) -> User | None:
-    """The person of that address, which is compared in lower case."""
+    """Returns the person of that address, which is compared in lower case."""
     if "\0" in email:
-        # PostgreSQL takes none in a text, not even to look for it.
+        # PostgreSQL refuses a NUL in any text, also in one to look for.
         return None
     return session.scalar(select(User).where(User.email == email.lower(), within(User.tenant_id, tenant_id)))
 
 
+def hold_user(session: Session, user_id: str, *, tenant_id: Reach, is_exclusive: bool = False) -> UserStanding | None:
+    """Returns the person's standing now; on PostgreSQL other transactions cannot change it until this one ends.
+
+    With `is_exclusive` the call also waits for transactions that hold the person.
+    """
+    query = select(User.status, User.generation).where(User.id == user_id, within(User.tenant_id, tenant_id))
+    found = session.execute(query.with_for_update(read=not is_exclusive, key_share=is_exclusive)).first()
+    return None if found is None else UserStanding(*found)
+
+
 def page_of_users(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:
-    """People, each with their tenant or None, by e-mail address."""
+    """Returns a page of people by e-mail address, each with their tenant or None."""
     query = select(User, Tenant).outerjoin(Tenant, Tenant.id == User.tenant_id).where(within(User.tenant_id, tenant_id))
     return read_page(session, query, User.email, cut)
 
@@ -49,7 +67,7 @@ def delete_users(session: Session, *, tenant_id: str) -> list[str]:
 
 
 def living_users_made_by(session: Session, actor: str, *, tenant_id: Reach) -> list[str]:
-    """The addresses of people whom this actor made and who are not disabled."""
+    """Returns the addresses of active people whom this actor made."""
     made = select(Event.object_id).where(Event.actor == actor, Event.verb == "user.create")
     ids = list(session.scalars(made))
     query = select(User.email).where(User.id.in_(ids), User.status == "active", within(User.tenant_id, tenant_id))
@@ -57,13 +75,13 @@ def living_users_made_by(session: Session, actor: str, *, tenant_id: Reach) -> l
 
 
 def note_sign_in(session: Session, user_id: str, signed_in_at: datetime, *, tenant_id: Reach) -> None:
-    """Writes when a person last signed in; it is no change that an administrator could overwrite."""
+    """Writes a person's last sign-in; their revision stays, since no administrator's change can be lost to it."""
     user = update(User).where(User.id == user_id, within(User.tenant_id, tenant_id))
     session.execute(user.values(last_sign_in_at=signed_in_at))
 
 
 def failures_at(session: Session, places: Sequence[str], now: datetime) -> Sequence[SignInFailures]:
-    """The failures in a row that are remembered of these places."""
+    """Returns the failures in a row that are remembered of these places."""
     is_recent = SignInFailures.last_at > now - FAILURES_LAST
     return session.scalars(select(SignInFailures).where(SignInFailures.place.in_(places), is_recent)).all()
 

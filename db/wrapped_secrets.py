@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -13,6 +15,13 @@ def wrapped_of(session: Session, purpose: str) -> list[WrappedSecret]:
     """Every wrapped secret for that purpose which belongs to no tenant, the oldest number first."""
     query = select(WrappedSecret).where(WrappedSecret.purpose == purpose, WrappedSecret.tenant_id.is_(None))
     return list(session.scalars(query.order_by(WrappedSecret.number)))
+
+
+def retirement_of(session: Session, purpose: str, number: int) -> tuple[datetime | None] | None:
+    """Returns the instant at which a secret of no tenant retires, in a tuple; None if the secret does not exist."""
+    query = select(WrappedSecret.retired_at).where(WrappedSecret.purpose == purpose, WrappedSecret.number == number)
+    found = session.execute(query.where(WrappedSecret.tenant_id.is_(None))).first()
+    return None if found is None else (found[0],)
 
 
 def wrapped_of_tenant(session: Session, purpose: str, *, tenant_id: str) -> WrappedSecret | None:

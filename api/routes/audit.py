@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 from sqlalchemy import RowMapping
 
+from admin.changes import change_by
 from api.dependencies import caller
 from api.http.direct_route import JsonBytes
 from api.http.refusals import InvalidParameter, RecordNotFound
@@ -102,7 +103,7 @@ def _note_reading(
     database: Database, caller: Principal, verb: str, tenant: str | None, asked: dict[str, str]
 ) -> Reach | None:
     """Records that the log is read, before it is; returns whose records may be found, None for nobody's."""
-    with database.transaction(caller.reach) as session:
+    with change_by(database, caller, caller.reach) as session:
         named = None if tenant is None else find_tenant(session, tenant, tenant_id=caller.reach)
         found: Reach | None = caller.reach if tenant is None else named.id if named else None
         whose = [each for each in (found, caller.reach) if isinstance(each, str)]

@@ -1,4 +1,4 @@
-"""Events: who changed what and who read the log, for admins and auditors; a tenant's people see their tenant's."""
+"""Events, for admins and auditors: every change and every reading of the log; a tenant's people see their tenant's."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def list_events(
         raise InvalidParameter("after", "must be a `next` of an earlier page")
     with parts_of(request).database.reading(caller.reach) as session:
         page = page_of_events(session, wanted, tenant_id=caller.reach)
-    return listed(page, lambda row: shown_event(*row))
+    return listed(page, [shown_event(*row) for row in page.rows])

@@ -1,4 +1,4 @@
-"""Models and who may use them, for admins of all tenants."""
+"""Models and the tenants that may use them, for admins of all tenants."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ def list_models(request: Request, caller: Admin, wanted: Wanted) -> dict[str, An
     with parts_of(request).database.reading(EVERY_TENANT) as session:
         entries = [entry for name, entry in read_catalogue(session).items() if name > (wanted.after or "")]
     following = entries[wanted.limit - 1].model.name if len(entries) > wanted.limit else None
-    return listed(Page(entries[: wanted.limit], following), shown_model)
+    kept = entries[: wanted.limit]
+    return listed(Page(kept, following), [shown_model(entry) for entry in kept])
 
 
 @router.put("/admin/models/{name}/grants/{tenant}", summary="Grant a model")
 def grant(request: Request, name: str, tenant: str, caller: Admin) -> dict[str, Any]:
     """Lets a tenant use a model that is not public."""
-    grant_model(parts_of(request).database, actor=caller.subject, name=name, tenant=tenant)
-    return {"model": name, "granted_to": tenant}
+    return grant_model(parts_of(request).database, actor=caller, name=name, tenant=tenant)
 
 
 @router.delete("/admin/models/{name}/grants/{tenant}", summary="Take a grant back")
 def ungrant(request: Request, name: str, tenant: str, caller: Admin) -> dict[str, Any]:
     """Takes that right back; within a second the model does not exist for the tenant's keys."""
-    ungrant_model(parts_of(request).database, actor=caller.subject, name=name, tenant=tenant)
-    return {"model": name, "no_longer_granted_to": tenant}
+    return ungrant_model(parts_of(request).database, actor=caller, name=name, tenant=tenant)

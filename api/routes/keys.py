@@ -1,4 +1,4 @@
-"""API keys, for admins: of all tenants, or of one, whose admins reach no further than itself."""
+"""API keys, for admins of all tenants and for a tenant's own admins, who reach their tenant's keys alone."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from admin.keys import (
-    IssuedKey,
-    KeyTerms,
-    Unbounded,
-    describe_key,
-    issue_key,
-    revoke_key,
-    rotate_key,
-    set_key,
-)
-from admin.shown import shown_key
+from admin.key_terms import KeyTerms, Unbounded
+from admin.keys import describe_key, issue_key, revoke_key, rotate_key, set_key
+from admin.shown import shown_keys
 from admin.tenants import named_tenant
 from admin.words import ago, duration, instant
 from api.dependencies import person
-from api.http.conditional import change_at, tagged
+from api.forms import given_texts
+from api.http.conditional import Revision, at_revision, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.security import parts_of
 from api.lists import Wanted, listed
@@ -33,7 +26,6 @@ router = APIRouter(tags=["admin: keys"])
 Admin = Annotated[Person, person(Role.ADMIN, of_a_tenant_too=True)]
 Texts = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 Instant = Annotated[str, Field(max_length=40, examples=["90d", "2027-12-31T23:59:59Z"])]
-Revision = Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")]
 DEFAULT_OVERLAP = "24h"
 
 
@@ -59,15 +51,18 @@ class Rotation(Form):
 
 @router.get("/admin/tenants/{name}/keys", summary="List a tenant's keys")
 def list_keys(
-    request: Request, name: str, caller: Admin, wanted: Wanted,
-    unused_for: Annotated[str | None, Query(description="Only those that nobody has used for so long: 90d.")] = None,
-) -> dict[str, Any]:  # fmt: skip
+    request: Request,
+    name: str,
+    caller: Admin,
+    wanted: Wanted,
+    unused_for: Annotated[str | None, Query(description="Only keys that have not been used for so long: 90d.")] = None,
+) -> dict[str, Any]:
     """The tenant's keys, without their secrets, by id."""
     unused_since = None if unused_for is None else ago(unused_for)
     with parts_of(request).database.reading(caller.reach) as session:
         tenant = named_tenant(session, name, tenant_id=caller.reach)
         page = page_of_keys(session, wanted, tenant_id=tenant.id, unused_since=unused_since)
-        return listed(page, lambda row: shown_key(session, *row))
+        return listed(page, shown_keys(session, page.rows, tenant_id=tenant.id))
 
 
 @router.post("/admin/tenants/{name}/keys", summary="Issue a key", status_code=201, openapi_extra=takes(KeyForm))
@@ -77,9 +72,9 @@ def make_key(
     """A key, shown this once. A tenant's admin gives no more than the tenant has."""
     parts = parts_of(request)
     issued = issue_key(
-        parts.database, parts.keyring, actor=caller.subject, tenant=name, terms=_terms(body), tenant_id=caller.reach
+        parts.database, parts.keyring, actor=caller, tenant=name, terms=_terms(body), tenant_id=caller.reach
     )
-    return _with_secret(request, issued, caller)
+    return issued.shown
 
 
 @router.get("/admin/keys/{key_id}", summary="Show a key")
@@ -92,60 +87,43 @@ def show_key(request: Request, response: Response, key_id: str, caller: Admin) -
 def change_key(
     request: Request, response: Response, key_id: str, caller: Admin, body: Annotated[KeyChange, json_body(KeyChange)]
 ) -> dict[str, Any]:
-    """What is not given stays as it is; `null` or an empty list clears it."""
-    database, terms = parts_of(request).database, _terms(body)
-    change_at(
-        request,
-        body.revision,
-        lambda revision: set_key(
-            database, actor=caller.subject, key_id=key_id, terms=terms, tenant_id=caller.reach, revision=revision
-        ),
-    )
-    return tagged(response, describe_key(database, key_id, tenant_id=caller.reach))
+    """A member that is not given stays as it is; `null` or an empty list clears it."""
+    database, terms, reach = parts_of(request).database, _terms(body), caller.reach
+    with at_revision(request, body.revision) as revision:
+        shown = set_key(database, actor=caller, key_id=key_id, terms=terms, tenant_id=reach, revision=revision)
+    return tagged(response, shown)
 
 
 @router.delete("/admin/keys/{key_id}", summary="Revoke a key")
 def end_key(request: Request, key_id: str, caller: Admin) -> dict[str, Any]:
     """Ends a key for good; within a second nothing accepts it, nor a token bought with it."""
     database = parts_of(request).database
-    change_at(
-        request,
-        None,
-        lambda revision: revoke_key(
-            database, actor=caller.subject, key_id=key_id, tenant_id=caller.reach, revision=revision
-        ),
-    )
-    return describe_key(database, key_id, tenant_id=caller.reach)
+    with at_revision(request) as revision:
+        return revoke_key(database, actor=caller, key_id=key_id, tenant_id=caller.reach, revision=revision)
 
 
 @router.post("/admin/keys/{key_id}/rotate", summary="Rotate a key", openapi_extra=takes(Rotation))
 def replace_secret(
     request: Request, key_id: str, caller: Admin, body: Annotated[Rotation, json_body(Rotation)]
 ) -> dict[str, Any]:
-    """A new secret for the same key, shown this once; those before it work for `overlap` more."""
+    """A new secret for the same key, shown this once; the older secrets work for `overlap` more."""
     parts = parts_of(request)
     overlap = duration(body.overlap)
-    issued = change_at(
-        request,
-        body.revision,
-        lambda revision: rotate_key(
-            parts.database, parts.keyring, actor=caller.subject, key_id=key_id, overlap=overlap,
-            tenant_id=caller.reach, revision=revision,
-        ),
-    )  # fmt: skip
-    return _with_secret(request, issued, caller)
-
-
-def _with_secret(request: Request, issued: IssuedKey, caller: Person) -> dict[str, Any]:
-    shown = describe_key(parts_of(request).database, issued.key.id, tenant_id=caller.reach)
-    return {"id": shown.pop("id"), "key": issued.raw_key, **shown}
+    with at_revision(request, body.revision) as revision:
+        issued = rotate_key(
+            parts.database,
+            parts.keyring,
+            actor=caller,
+            key_id=key_id,
+            overlap=overlap,
+            tenant_id=caller.reach,
+            revision=revision,
+        )
+    return issued.shown
 
 
 def _terms(body: KeyForm) -> KeyTerms:
     given = body.model_fields_set
-
-    def texts(name: str) -> list[str] | None:
-        return (getattr(body, name) or []) if name in given else None
 
     def moment(name: str) -> Any:
         text = getattr(body, name)
@@ -153,11 +131,11 @@ def _terms(body: KeyForm) -> KeyTerms:
 
     return KeyTerms(
         label=(body.label or "") if "label" in given else None,
-        scopes=texts("scope"),
-        requests=texts("limit"),
-        rows=texts("rows"),
-        models=texts("model"),
-        cidrs=texts("cidr"),
+        scopes=given_texts(body, "scope"),
+        requests=given_texts(body, "limit"),
+        rows=given_texts(body, "rows"),
+        models=given_texts(body, "model"),
+        cidrs=given_texts(body, "cidr"),
         not_before=moment("not_before"),
         expires_at=moment("expires"),
     )

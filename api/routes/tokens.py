@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from admin.changes import reading_by
 from admin.tokens import end_token
 from admin.users import change_password
 from api.dependencies import admitted, caller
@@ -23,6 +24,8 @@ from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.principal import Partner, Person, Principal, Scope
 from auth.tokens import InvalidToken
+from db.database import Database
+from db.reach import EVERY_TENANT
 from db.tables import User
 from quotas.allowances import REVOCATIONS, TOKENS
 from serving.admission import Need
@@ -105,11 +108,16 @@ async def change_own_password(
     if not isinstance(caller, Person):
         raise NotAuthenticated(was_presented=False)
     parts = parts_of(request)
-    user = await _sign_in(request, caller.email, body.current_password)
-    await run_in_threadpool(
-        change_password, parts.database, user_id=user.id, password=body.new_password, generation=caller.generation
-    )
+    await run_in_threadpool(_confirm, parts.database, caller)
+    await _sign_in(request, caller.email, body.current_password)
+    await run_in_threadpool(change_password, parts.database, actor=caller, password=body.new_password)
     return Response(status_code=204)
+
+
+def _confirm(database: Database, caller: Person) -> None:
+    """Raises `NotAuthenticated` for whoever lost their standing while they sent the passwords."""
+    with reading_by(database, caller, EVERY_TENANT):
+        return
 
 
 async def _for_key(request: Request, form: dict[str, str]) -> dict[str, Any]:

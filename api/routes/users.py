@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from admin.shown import shown_user
-from admin.users import SetPassword, create_user, describe_user, disable_user, enable_user, reset_password
+from admin.users import create_user, describe_user, disable_user, enable_user, reset_password
 from api.dependencies import person
-from api.http.conditional import change_at, tagged
+from api.http.conditional import Revision, at_revision, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.security import parts_of
 from api.lists import Wanted, listed
@@ -22,8 +22,6 @@ router = APIRouter(tags=["admin: people"])
 
 Admin = Annotated[Person, person(Role.ADMIN)]
 Password = Annotated[str, Field(max_length=1024, description="One is made, and shown this once, if none is given.")]
-
-Revision = Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")]
 
 
 class NewUser(Form):
@@ -47,17 +45,22 @@ class Reset(Form):
 def list_users(request: Request, caller: Admin, wanted: Wanted) -> dict[str, Any]:
     """Everybody, by e-mail address."""
     with parts_of(request).database.reading(EVERY_TENANT) as session:
-        return listed(page_of_users(session, wanted, tenant_id=EVERY_TENANT), lambda row: shown_user(*row))
+        page = page_of_users(session, wanted, tenant_id=EVERY_TENANT)
+    return listed(page, [shown_user(*row) for row in page.rows])
 
 
 @router.post("/admin/users", summary="Make a person", status_code=201, openapi_extra=takes(NewUser))
 def make_user(request: Request, caller: Admin, body: Annotated[NewUser, json_body(NewUser)]) -> dict[str, Any]:
     """An admin or an auditor, of all tenants or of one, who must change the password at the first sign-in."""
     made = create_user(
-        parts_of(request).database, actor=caller.subject, email=body.email, role=body.role, tenant=body.tenant,
+        parts_of(request).database,
+        actor=caller,
+        email=body.email,
+        role=body.role,
+        tenant=body.tenant,
         password=body.password,
-    )  # fmt: skip
-    return _with_password(made, is_made=body.password is None)
+    )
+    return made.shown
 
 
 @router.get("/admin/users/{user_id}", summary="Show a person")
@@ -68,18 +71,17 @@ def show_user(request: Request, response: Response, user_id: str, caller: Admin)
 
 @router.patch("/admin/users/{user_id}", summary="Disable or enable a person", openapi_extra=takes(UserChange))
 def change_user(
-    request: Request, response: Response, user_id: str, caller: Admin,
+    request: Request,
+    response: Response,
+    user_id: str,
+    caller: Admin,
     body: Annotated[UserChange, json_body(UserChange)],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """`disabled` shuts a person out within a second, `active` lets them in again."""
-    database = parts_of(request).database
     change = disable_user if body.status == "disabled" else enable_user
-    change_at(
-        request,
-        body.revision,
-        lambda revision: change(database, actor=caller.subject, user_id=user_id, revision=revision),
-    )
-    return tagged(response, describe_user(database, user_id))
+    with at_revision(request, body.revision) as revision:
+        shown = change(parts_of(request).database, actor=caller, user_id=user_id, revision=revision)
+    return tagged(response, shown)
 
 
 @router.post("/admin/users/{user_id}/reset", summary="Reset a password", openapi_extra=takes(Reset))
@@ -88,16 +90,6 @@ def set_password(
 ) -> dict[str, Any]:
     """Sets a person's password for them; their tokens end, and they must change it at their next sign-in."""
     database = parts_of(request).database
-    done = change_at(
-        request,
-        body.revision,
-        lambda revision: reset_password(
-            database, actor=caller.subject, user_id=user_id, password=body.password, revision=revision
-        ),
-    )
-    return _with_password(done, is_made=body.password is None)
-
-
-def _with_password(done: SetPassword, *, is_made: bool) -> dict[str, Any]:
-    """What the caller chose is not repeated."""
-    return shown_user(done.user, done.tenant) | ({"password": done.password} if is_made else {})
+    with at_revision(request, body.revision) as revision:
+        done = reset_password(database, actor=caller, user_id=user_id, password=body.password, revision=revision)
+    return done.shown

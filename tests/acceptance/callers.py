@@ -12,9 +12,10 @@ from admin.users import create_user, disable_user
 from auth import api_keys
 from auth.principal import Scope
 from auth.signing_keys import SigningKeys
-from auth.tokens import Tokens, credential_of_secret
+from auth.tokens import Tokens
 from db.keys import credentials_of
 from db.reach import EVERY_TENANT
+from tests.support.site import ACTOR
 from values.subjects import Subject
 
 #: Kinds that are nobody: no operation may tell them apart.
@@ -183,14 +184,14 @@ def credential(made, kind: str, operation: str) -> str | None:
 def token_of_key(site, tokens, issued) -> str:
     with site.database.reading(EVERY_TENANT) as session:
         (secret,) = [each.secret for each in credentials_of(session, issued.key.id, tenant_id=EVERY_TENANT)]
-    return tokens.issue(subject=Subject.of_key(issued.key.id), credential=credential_of_secret(secret.created_at),
+    return tokens.issue(subject=Subject.of_key(issued.key.id), credential=secret.id,
                         scope=" ".join(issued.key.scopes), not_after=float("inf"))[0]  # fmt: skip
 
 
 def token_of_person(site, tokens, kind: str, role: str, tenant: str | None) -> str:
     email = f"{abs(hash(kind))}@example.com"
-    user = create_user(site.database, actor="test", email=email, role=role, tenant=tenant, password=PASSWORD,
+    user = create_user(site.database, actor=ACTOR, email=email, role=role, tenant=tenant, password=PASSWORD,
                        must_change_password="before" in kind).user  # fmt: skip
     if kind.startswith("disabled"):
-        disable_user(site.database, actor="test", user_id=user.id)
+        disable_user(site.database, actor=ACTOR, user_id=user.id)
     return tokens.issue(subject=Subject.of_user(user.id), credential="1", scope=role, not_after=float("inf"))[0]

@@ -157,6 +157,67 @@ async def test_two_who_change_one_thing_do_not_overwrite_each_other(any_site):
             assert (await admin.patch(path, json=change, headers={"If-Match": "*"})).status_code == 200
 
 
+async def test_an_answer_shows_the_change_that_it_answers(any_site):
+    """Many change one thing at once, naming no revision: each is told of its own change, with a revision of its own.
+
+    What is shown is what a later reading shows: an instant in UTC, however it was written.
+    """
+    key_id = any_site.issue().key.id
+    async with client_of(any_site) as admin:
+        for path, member, values in ((f"/admin/keys/{key_id}", "label", [f"label {n}" for n in range(12)]),
+                                     ("/admin/plans/wide", "concurrency", range(1, 13))):  # fmt: skip
+            answers = await asyncio.gather(*(admin.patch(path, json={member: value}) for value in values))
+            made = [(answer, value) for answer, value in zip(answers, values, strict=True) if answer.status_code == 200]
+            assert {answer.status_code for answer in answers} <= {200, 409}
+            assert all(answer.json()[member] == value for answer, value in made)
+            assert all(answer.headers["etag"] == f'"{answer.json()["revision"]}"' for answer, _ in made)
+            assert len({answer.headers["etag"] for answer, _ in made}) == len(made)
+        expiring = {"expires": "2031-01-01T00:00:00+02:00", "cidr": ["203.0.113.0/24"], "scope": ["predict"]}
+        changed = await admin.patch(f"/admin/keys/{key_id}", json=expiring)
+        assert changed.json() == (await admin.get(f"/admin/keys/{key_id}")).json()
+        assert changed.json()["expires_at"] == "2030-12-31T22:00:00Z"
+
+
+async def test_a_change_raises_the_revision_by_one(any_site):
+    """Whatever is changed, and however many parts of it."""
+    key_id = any_site.issue(any_site.tenant("bank")).key.id
+    person(any_site, "auditor")
+    async with client_of(any_site) as admin:
+        users = (await admin.get("/admin/users")).json()["items"]
+        (user_id,) = [user["id"] for user in users if user["role"] == "auditor"]
+        key, user, bank = f"/admin/keys/{key_id}", f"/admin/users/{user_id}", "/admin/tenants/bank"
+        limits = {"limit": ["9/minute"], "rows": ["99/minute"]}
+        for method, path, shown, body in [
+            ("PATCH", key, key, limits | {"label": "x", "model": ["iris"], "expires": "9d"}),
+            ("POST", f"{key}/rotate", key, {}), ("DELETE", key, key, None),
+            ("PATCH", bank, bank, limits | {"plan": "default"}), ("PATCH", bank, bank, {"status": "suspended"}),
+            ("PATCH", bank, bank, {"status": "active"}), ("DELETE", bank, bank, None),
+            ("PATCH", "/admin/plans/wide", "/admin/plans/wide", limits | {"concurrency": 9}),
+            ("PUT", "/admin/plans/wide", "/admin/plans/wide", limits),
+            ("POST", f"{user}/reset", user, {}), ("PATCH", user, user, {"status": "disabled"}),
+            ("PATCH", user, user, {"status": "active"}),
+        ]:  # fmt: skip
+            before = (await admin.get(shown)).json()["revision"]
+            answer = await admin.request(method, path, json=body)
+            assert (answer.status_code, answer.json()["revision"]) == (200, before + 1), (method, path)
+            assert (await admin.get(shown)).json()["revision"] == before + 1
+
+
+async def test_a_plan_that_does_not_exist_is_not_made_by_who_expects_it(any_site):
+    """404 for PATCH, 412 for PUT with `If-Match`, decided where the change is made; a bad name is no other case."""
+    async with client_of(any_site) as admin:
+        before = contents(any_site)
+        for name in ("none", "NONE"):
+            path = f"/admin/plans/{name}"
+            for tag in ("*", '"1"'):
+                assert (await admin.put(path, json={}, headers={"If-Match": tag})).status_code == 412
+                assert (await admin.patch(path, json={}, headers={"If-Match": tag})).status_code == 404
+            assert (await admin.patch(path, json={"revision": 1, "concurrency": 5})).status_code == 404
+        assert contents(any_site) == before
+        assert (await admin.put("/admin/plans/none", json={})).status_code == 200
+        assert (await admin.put("/admin/plans/none", json={}, headers={"If-Match": "*"})).status_code == 200
+
+
 async def test_what_changed_since_is_not_ended_rotated_or_reset(any_site):
     """`If-Match` of an older revision is 412 there too, and `revision` 409 where there is a body; nothing is changed."""
     key_id = any_site.issue(any_site.tenant("bank")).key.id

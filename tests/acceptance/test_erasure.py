@@ -102,7 +102,7 @@ GIVEN = {
 def test_what_is_given_while_a_tenant_is_erased_goes_with_it(postgres_site, given):
     """Given and not committed yet when the erasing begins: one of the two waits for the other, and nothing is left."""
     site = postgres_site
-    tenant_id = site.issue(site.tenant("gone")).tenant.id
+    tenant_id = site.issue(site.tenant("gone")).key.tenant_id
     with ThreadPoolExecutor(2) as threads:
         with site.owner.transaction(EVERY_TENANT) as session:
             # Whoever changes something waits for this row just before the commit.

@@ -18,7 +18,7 @@ from examination.bundled import train
 from inference.gathering import SLOTS
 from inference.pool import THREADS
 from tests.support.estimators import matrix
-from tests.support.site import IRIS
+from tests.support.site import ACTOR, IRIS
 from tests.support.toy_models import Burns, Hangs, LooksAround, Raises, WrongShape
 
 pytestmark = pytest.mark.anyio
@@ -171,8 +171,8 @@ def site_limit(site, tenant, concurrency):
     from admin.tenants import set_tenant  # noqa: PLC0415
 
     limits = Limits(["100000/minute"], ["100000/minute"])
-    set_plan(site.database, actor="test", name="narrow", limits=limits, concurrency=concurrency)
-    set_tenant(site.database, actor="test", name=tenant, plan="narrow")
+    set_plan(site.database, actor=ACTOR, name="narrow", limits=limits, concurrency=concurrency)
+    set_tenant(site.database, actor=ACTOR, name=tenant, plan="narrow")
     time.sleep(0.6)
 
 

@@ -145,7 +145,7 @@ async def test_rolling_back_ends_a_canary_and_then_goes_back_version_by_version(
     promote(site, "says", "2")
     promote(site, "says", "3")
     promote(site, "says", "1", share=50)
-    assert rollback(site, "says").canary_version_id is None
+    assert rollback(site, "says")["canary"] is None
     with pytest.raises(WrongState):
         retire_version(site.database, actor=ACTOR, name="says", version="3")
     retire_version(site.database, actor=ACTOR, name="says", version="2")
@@ -157,6 +157,18 @@ async def test_rolling_back_ends_a_canary_and_then_goes_back_version_by_version(
         assert (await client.get("/v1/models/says")).json()["versions"] == ["1", "3"]
     with pytest.raises(WrongState, match="no other version"):
         rollback(site, "says")
+
+
+def test_every_promotion_and_rollback_raises_the_revision_by_one(any_site):
+    """Also where versions from before are looked through, and where a canary begins or ends."""
+    says(any_site, "says", "1", "2", "3")
+    revisions = [promote(any_site, "says", version)["revision"] for version in ("2", "3", "2")]
+    retire_version(any_site.database, actor=ACTOR, name="says", version="3")
+    revisions.append(promote(any_site, "says", "1", share=5)["revision"])
+    shown = [rollback(any_site, "says") for _ in range(3)]
+    assert [(each["version"], each["canary"]) for each in shown] == [("2", None), ("2", None), ("1", None)]
+    revisions += [each["revision"] for each in shown]
+    assert revisions == list(range(revisions[0], revisions[0] + 7))
 
 
 @pytest.mark.anyio

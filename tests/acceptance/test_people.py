@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from admin.changes import Operator
 from admin.users import create_user, disable_user
 from db.reach import EVERY_TENANT
 from db.tables import User
@@ -170,7 +171,7 @@ def test_people_on_the_command_line(site):
 
 def test_serve_refuses_whom_up_made(site):
     """Its key, its admin and its auditor; nobody else's."""
-    made = create_user(site.database, actor="adyton up", email="admin@example.com", role="admin").user
+    made = create_user(site.database, actor=Operator("adyton up"), email="admin@example.com", role="admin").user
     refused = run_cli(site, "serve")
     assert refused.returncode == 1
     assert "adyton users disable admin@example.com" in refused.stderr

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from admin.keys import KeyTerms, set_key
+from admin.key_terms import KeyTerms
+from admin.keys import set_key
 from admin.models import grant_model, ungrant_model
 from admin.signing_keys import rotate_signing_key
 from admin.tenants import erase_tenant, resume_tenant, suspend_tenant

@@ -13,14 +13,20 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from sqlalchemy import select
 
 from admin.keys import rotate_key
 from admin.signing_keys import rotate_signing_key
 from auth.principal import Scope
+from auth.signing_keys import SigningKeys
+from auth.tokens import Tokens
 from db.reach import EVERY_TENANT
+from db.tables import KeySecret
 from tests.support.people import PASSWORD, person
 from tests.support.server import Server, cli_json
 from tests.support.site import ACTOR, IRIS, SECRET
+from values.ids import uuid7
+from values.subjects import Subject
 
 pytestmark = pytest.mark.anyio
 
@@ -194,6 +200,25 @@ async def test_the_old_secret_dies_at_the_overlaps_end_with_its_tokens(site):
         assert [(await client.get("/v1/me", headers=each)).status_code for each in everything] == [200] * 4
         await asyncio.sleep(2.3)
         assert [(await client.get("/v1/me", headers=each)).status_code for each in everything] == [401, 401, 200, 200]
+
+
+async def test_a_token_names_its_secret_by_an_id(any_site):
+    """Two secrets made in one instant are two; a name of another form, as tokens had before, opens nothing."""
+    issued = any_site.issue()
+    with any_site.database.transaction(EVERY_TENANT) as session:
+        (first,) = session.scalars(select(KeySecret).where(KeySecret.key_id == issued.key.id))
+        session.add(KeySecret(id=uuid7(), digest="0" * 64, key_id=issued.key.id, pepper_id=first.pepper_id,
+                              created_at=first.created_at, expires_at=first.created_at))  # fmt: skip
+    tokens = Tokens(SigningKeys(any_site.database, any_site.keyring))
+    subject = Subject.of_key(issued.key.id)
+    async with any_site.client() as client:
+        claims = json.loads(unb64((await buy(client, issued)).json()["access_token"].split(".")[1]))
+        assert claims["credential"] == first.id
+        old = f"{first.created_at.timestamp():.6f}"
+        for credential, status in ((first.id, 200), (old, 401), (uuid7(), 401), ("", 401)):
+            token, _ = tokens.issue(subject=subject, credential=credential, scope="predict", not_after=float("inf"))
+            answer = await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == status, credential
 
 
 async def test_anybody_can_check_a_token_with_the_published_keys(site):

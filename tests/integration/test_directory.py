@@ -10,7 +10,7 @@ from sqlalchemy import event
 from auth.callers import Callers
 from auth.directory import Directory
 from auth.signing_keys import SigningKeys
-from auth.tokens import LIFE_SECONDS, Tokens, credential_of_secret
+from auth.tokens import LIFE_SECONDS, Tokens
 from db.keys import credentials_of
 from db.reach import EVERY_TENANT
 from db.tables import Change
@@ -47,7 +47,7 @@ class Remembering:
         with self.site.database.reading(EVERY_TENANT) as session:
             (found,) = credentials_of(session, issued.key.id, tenant_id=EVERY_TENANT)
         raw_token, _ = self.tokens.issue(
-            subject=Subject.of_key(issued.key.id), credential=credential_of_secret(found.secret.created_at), scope="predict",
+            subject=Subject.of_key(issued.key.id), credential=found.secret.id, scope="predict",
             not_after=float("inf"),
         )  # fmt: skip
         return raw_token.encode()

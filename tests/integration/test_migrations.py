@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 import migrations
 from db.database import Database
-from db.reach import EVERY_TENANT
-from db.tables import Base
+from db.reach import EVERY_TENANT, confine
+from db.tables import Base, KeySecret
+from values.ids import is_uuid7, uuid7
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,43 @@ def test_the_default_plan_is_there_from_the_start(database):
         plan = session.execute(text("SELECT name, concurrency FROM plans")).one()
     assert policies == [("plan-requests-60", 600), ("plan-rows-60", 60_000)]
     assert plan == ("default", 64)
+
+
+def test_secrets_of_keys_get_ids_of_their_own(database):
+    """Each another one, and the keys go on working by their digests; the way down leaves them too."""
+    migrations.upgrade(database, "0003")
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            confine(connection, EVERY_TENANT)
+        plan = connection.scalar(text("SELECT id FROM plans"))
+        connection.execute(SAMPLE_TENANT, {"id": uuid7().replace("-", ""), "plan": str(plan)})
+        connection.execute(SAMPLE_KEY)
+        for number in range(5):
+            connection.execute(SAMPLE_SECRET, {"digest": f"{number:064}"})
+    migrations.upgrade(database)
+    with database.reading(EVERY_TENANT) as session:
+        secrets = session.scalars(select(KeySecret).order_by(KeySecret.digest)).all()
+    assert [secret.digest for secret in secrets] == [f"{number:064}" for number in range(5)]
+    assert len({secret.id for secret in secrets}) == 5
+    assert all(is_uuid7(secret.id) for secret in secrets)
+    migrations.downgrade(database, "0003")
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            confine(connection, EVERY_TENANT)
+        assert connection.scalar(text("SELECT count(*) FROM key_secrets")) == 5
+
+
+SAMPLE_TENANT = text(
+    "INSERT INTO tenants (id, name, plan_id, status, created_at) VALUES (:id, 'old', :plan, 'active', CURRENT_TIMESTAMP)"
+)
+SAMPLE_KEY = text(
+    "INSERT INTO keys (id, tenant_id, label, scopes, created_at)"
+    " SELECT 'abcdefghijkl', id, '', '[]', CURRENT_TIMESTAMP FROM tenants"
+)
+SAMPLE_SECRET = text(
+    "INSERT INTO key_secrets (digest, key_id, pepper_id, created_at)"
+    " VALUES (:digest, 'abcdefghijkl', 1, CURRENT_TIMESTAMP)"
+)
 
 
 def test_it_runs_from_any_working_directory(tmp_path, empty_database_url):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 from admin.users import create_user
+from tests.support.site import ACTOR
 
 PASSWORD = "plain words for tests 1"
 
@@ -13,7 +14,7 @@ def person(site, role: str = "admin", tenant: str | None = None, **more) -> str:
     """A person's e-mail address; the password is `PASSWORD` and need not be changed."""
     email = f"{role}@{tenant or 'all'}.example.com"
     more.setdefault("must_change_password", False)
-    create_user(site.database, actor="test", email=email, role=role, tenant=tenant, password=PASSWORD, **more)
+    create_user(site.database, actor=ACTOR, email=email, role=role, tenant=tenant, password=PASSWORD, **more)
     return email
 
 

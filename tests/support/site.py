@@ -13,7 +13,9 @@ import httpx
 import joblib
 
 from admin.bundled import register_bundled
-from admin.keys import KeyTerms, issue_key, revoke_key
+from admin.changes import Operator
+from admin.key_terms import KeyTerms
+from admin.keys import issue_key, revoke_key
 from admin.limits import Limits
 from admin.models import grant_model
 from admin.plans import set_plan
@@ -31,7 +33,7 @@ from program.settings import Settings
 
 SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
-ACTOR = "test"
+ACTOR = Operator("test")
 
 
 def dumped(estimator) -> bytes:
@@ -125,7 +127,7 @@ class Site:
         return register_version(
             self.database, self.store, self.keyring, actor=ACTOR, name=name, is_apart=is_apart, formats=formats,
             limit_seconds=limit_seconds, trusted=trusted, submission=Submission(file_name, content, **submission),
-        )  # fmt: skip
+        ).version  # fmt: skip
 
     def environment(self) -> dict[str, str]:
         """What a process needs to run here."""

@@ -1,0 +1,10 @@
+"""Members of a body that several routes read alike."""
+
+from __future__ import annotations
+
+from api.http.json_body import Form
+
+
+def given_texts(body: Form, name: str) -> list[str] | None:
+    """Returns the texts of a member: None if the body does not have it, and an empty list for `null`."""
+    return (getattr(body, name) or []) if name in body.model_fields_set else None
