@@ -140,11 +140,11 @@ class Admission:
         """What the sender sends. Who has waited for it is looked at again before anything is done with it."""
         started = time.monotonic()
         self.stage = Stage.SENDER
-        try:
-            return await body()
-        finally:
-            self._sender_seconds += time.monotonic() - started
-            self.stage = Stage.SERVICE
+        # Where the deadline passes meanwhile, it is the sender's.
+        received = await body()
+        self._sender_seconds += time.monotonic() - started
+        self.stage = Stage.SERVICE
+        return received
 
     async def look_again(self) -> None:
         """Looks at the caller again, after whatever was waited for.
