@@ -16,6 +16,7 @@ from api.http.body import BodyTooLarge, UnsupportedMediaType
 from api.http.direct_route import DuplicateParameter
 from api.http.json_body import InvalidBody
 from api.http.multipart_body import MalformedForm
+from api.http.oauth_errors import TokenRequestRefused, oauth_refusal, speaks_oauth
 from api.problems import (
     BROKEN_JSON,
     CONFLICT,
@@ -70,15 +71,6 @@ class RecordNotFound(Exception):
 
 class PreconditionFailed(Exception):
     """The thing is at another revision than `If-Match` says."""
-
-
-class TokenRequestRefused(Exception):
-    """A request for a token that cannot be one, by its OAuth 2.0 name (RFC 6749, section 5.2) and in words."""
-
-    def __init__(self, error: str, words: str) -> None:
-        super().__init__()
-        self.error = error
-        self.words = words
 
 
 class InvalidParameter(Exception):
@@ -149,7 +141,6 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     ChangedMeanwhile: lambda e: (str(e), {}),
     InvalidValue: lambda e: (str(e), {}),
     InvalidBody: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
-    TokenRequestRefused: lambda e: (e.words, {"error": e.error}),
     InvalidRows: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
     RequestValidationError: lambda e: (_parameters(e), {}),
@@ -176,6 +167,8 @@ def answer_problem(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="adyton"'
     if problem.status in (429, 503):
         headers["Retry-After"] = str(getattr(error, "retry_after_seconds", RETRY_SECONDS))
+    if speaks_oauth(request, problem):
+        return oauth_refusal(error, problem, detail, {"request_id": call.request_id} | members, headers)
     body = problem_body(problem, detail, call.request_id, members)
     return Response(body, problem.status, headers, media_type="application/problem+json")
 

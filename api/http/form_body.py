@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from api.dependencies import parts_of
-from api.errors import TokenRequestRefused
 from api.http.body import read_body
+from api.http.oauth_errors import TokenRequestRefused
 from serving.predictor import BodyTooSlow
 
 MAX_BYTES = 16 << 10

@@ -14,9 +14,9 @@ from fastapi.concurrency import run_in_threadpool
 from admin.tokens import end_token
 from admin.users import change_password
 from api.dependencies import call_of, caller, parts_of
-from api.errors import TokenRequestRefused
 from api.http.form_body import read_form, takes_form
 from api.http.json_body import Form, json_body, takes
+from api.http.oauth_errors import TokenRequestRefused
 from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.principal import Partner, Person, Principal, Scope
 from auth.security import AmbiguousCredential, NotAuthenticated, holder_of
