@@ -14,6 +14,7 @@ from api.dependencies import parts_of, visitor
 from api.routes.models import production_of, usable_models
 from inference.features import example_row
 from inference.listings import ModelListing, VersionListing
+from program.settings import Settings
 
 router = APIRouter(include_in_schema=False)
 
@@ -49,11 +50,11 @@ async def openapi(request: Request) -> Response:
     principal = await visitor(request)
     parts = parts_of(request)
     models = usable_models(request, principal)
-    document = _remembered(request.app, models, parts.settings.default_model, parts.settings.max_batch_rows)
+    document = _remembered(request.app, models, parts.settings)
     return Response(document, media_type="application/json")
 
 
-def _remembered(app: FastAPI, models: Sequence[ModelListing], default: str, max_rows: int) -> bytes:
+def _remembered(app: FastAPI, models: Sequence[ModelListing], settings: Settings) -> bytes:
     """The document's bytes, made once for each set of models that somebody may use."""
     served = {model.name: version for model in models if (version := production_of(model)) is not None}
     place = tuple(sorted((name, version.id) for name, version in served.items()))
@@ -61,14 +62,17 @@ def _remembered(app: FastAPI, models: Sequence[ModelListing], default: str, max_
     if place not in documents:
         if len(documents) >= MAX_REMEMBERED:
             documents.clear()
-        documents[place] = orjson.dumps(_document(app, served, default, max_rows))
+        documents[place] = orjson.dumps(_document(app, served, settings))
     return documents[place]
 
 
-def _document(app: FastAPI, served: dict[str, VersionListing], default: str, max_rows: int) -> dict[str, Any]:
+def _document(app: FastAPI, served: dict[str, VersionListing], settings: Settings) -> dict[str, Any]:
+    max_rows = settings.max_batch_rows
     document = copy.deepcopy(
         get_openapi(title="Adyton", version=app.version, description=app.description, routes=app.routes)
     )
+    if settings.root_path:
+        document["servers"] = [{"url": settings.root_path}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -81,7 +85,7 @@ def _document(app: FastAPI, served: dict[str, VersionListing], default: str, max
             operation["responses"]["default"] = _DEFAULT_RESPONSE
         if path.startswith("/v1/models/{model}"):
             _name_models(item, list(served))
-    names = {name: version for name, version in served.items() if name == default}
+    names = {name: version for name, version in served.items() if name == settings.default_model}
     bodies = {
         "/v1/models/{model}/predict": _body(served, _row),
         "/v1/models/{model}/predict/batch": _body(served, _rows, max_rows),

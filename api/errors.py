@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
 from api.dependencies import NoSuchName, NotAcceptable, NotAllowed, PasswordChangeRequired, call_of, parts_of
 from api.http.body import BodyTooLarge, UnsupportedMediaType
+from api.http.cors import PreflightRefused
 from api.http.direct_route import DuplicateParameter
 from api.http.json_body import InvalidBody
 from api.http.multipart_body import MalformedForm
@@ -38,6 +39,7 @@ from api.problems import (
     OVERLOADED,
     PASSWORD_CHANGE_REQUIRED,
     PRECONDITION_FAILED,
+    PREFLIGHT_REFUSED,
     QUOTA_EXCEEDED,
     TOO_LARGE,
     TOO_MANY_AT_ONCE,
@@ -100,6 +102,7 @@ TABLE: dict[type[Exception], Problem] = {
     WrongState: CONFLICT,
     ChangedMeanwhile: CONFLICT,
     PreconditionFailed: PRECONDITION_FAILED,
+    PreflightRefused: PREFLIGHT_REFUSED,
     TokenRequestRefused: MALFORMED_REQUEST,
     ModelNotFound: NOT_FOUND,
     RecordNotFound: NOT_FOUND,
@@ -136,6 +139,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     ClientGone: lambda _: ("the caller hung up before the answer was there", {}),
     MalformedForm: lambda _: ("the body is not a multipart form", {}),
     NotAllowed: lambda e: (f"this needs {' or '.join(e.needed)}", {}),
+    PreflightRefused: lambda e: (e.reason, {}),
     NameTaken: lambda e: (str(e), {}),
     WrongState: lambda e: (str(e), {}),
     ChangedMeanwhile: lambda e: (str(e), {}),
@@ -169,7 +173,8 @@ def answer_problem(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(getattr(error, "retry_after_seconds", RETRY_SECONDS))
     if speaks_oauth(request, problem):
         return oauth_refusal(error, problem, detail, {"request_id": call.request_id} | members, headers)
-    body = problem_body(problem, detail, call.request_id, members)
+    root_path = parts_of(request).settings.root_path
+    body = problem_body(problem, detail, call.request_id, members, root_path)
     return Response(body, problem.status, headers, media_type="application/problem+json")
 
 
@@ -180,9 +185,9 @@ def problem_of(error: Exception) -> Problem:
     return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), INTERNAL)
 
 
-def problem_body(problem: Problem, detail: str, request_id: str, members: dict[str, Any]) -> bytes:
+def problem_body(problem: Problem, detail: str, request_id: str, members: dict[str, Any], root_path: str) -> bytes:
     """The body of a problem. The detail never holds anything that came from the caller."""
-    kind = QUOTA_EXCEEDED_TYPE if problem is QUOTA_EXCEEDED else f"/problems/{problem.name}"
+    kind = QUOTA_EXCEEDED_TYPE if problem is QUOTA_EXCEEDED else f"{root_path}/problems/{problem.name}"
     document = {"type": kind, "title": problem.title, "status": problem.status, "detail": detail}
     return orjson.dumps(document | {"request_id": request_id} | members)
 
