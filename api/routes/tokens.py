@@ -35,6 +35,14 @@ _TOKEN_FORM = {
     "scope": "some of the key's scopes, with spaces between; all of them if not given",
 }
 
+#: Clients send their credentials too, which whoever has the token does not need here.
+_REVOCATION_FORM = {
+    "token": "the token",
+    "token_type_hint": "not needed",
+    "client_id": "not needed",
+    "client_secret": "not needed",
+}
+
 
 @router.post("/auth/token", summary="Buy a token", openapi_extra=takes_form(_TOKEN_FORM, ["grant_type"]))
 async def issue_token(request: Request) -> dict[str, Any]:
@@ -60,11 +68,11 @@ async def publish_keys(request: Request) -> dict[str, Any]:
 @router.post(
     "/auth/revoke",
     summary="End a token",
-    openapi_extra=takes_form({"token": "the token", "token_type_hint": "not needed"}, ["token"]),
+    openapi_extra=takes_form(_REVOCATION_FORM, ["token"]),
 )
 async def revoke_token(request: Request) -> dict[str, Any]:
     """Ends a token before its time (RFC 7009). Whoever has it may; one that is none already is answered alike."""
-    form = await read_form(request, {"token": "", "token_type_hint": ""})
+    form = await read_form(request, _REVOCATION_FORM)
     raw_token = form.get("token")
     if raw_token is None:
         raise TokenRequestRefused("invalid_request", "token is missing")
