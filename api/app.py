@@ -9,11 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import documents, pages
+from api.http.cors import Origins, Preflights
 from api.http.direct_route import DirectRoutes
+from api.http.methods import Allowing, without_body
 from api.http.middleware import Exchange
 from api.routes import (
     audit,
@@ -46,24 +47,26 @@ class Application(FastAPI):
         super().__init__(**options)
         self.state.parts = parts
         self.state.documents = {}
+        #: Of the server that this runs in, if it is one of ours.
+        self.state.connections = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The same as two layers below would do, without them."""
         scope["app"] = self
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()
+        if scope.get("method") == "HEAD":
+            scope, send = without_body(scope, send)
         await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         parts: Parts = self.state.parts
-        app: ASGIApp = Exchange(DirectRoutes(AsyncExitStackMiddleware(self.router), self.routes), parts)
-        if not parts.settings.cors_origins:
-            return app
-        return CORSMiddleware(
-            app, allow_origins=parts.settings.cors_origins, allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "X-API-Key", "X-Request-ID"],
-            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
-        )  # fmt: skip
+        origins = parts.settings.cors_origins
+        others = Allowing(AsyncExitStackMiddleware(self.router), self.routes)
+        app: ASGIApp = DirectRoutes(others, self.routes)
+        if not origins:
+            return Exchange(app, parts)
+        return Origins(Exchange(Preflights(app, origins), parts), origins)
 
 
 def create_app(settings: Settings) -> FastAPI:

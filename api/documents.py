@@ -16,6 +16,7 @@ from api.http.security import parts_of
 from auth.principal import Principal
 from inference.features import example_row, with_default_lengths
 from inference.listings import ModelListing, VersionListing
+from program.settings import Settings
 from quotas.allowances import DESCRIPTIONS
 from serving.admission import Need
 from serving.catalogue import production_of
@@ -61,15 +62,13 @@ async def openapi(request: Request) -> Response:
 
 async def _document_for(request: Request, principal: Principal | None) -> Response:
     parts = parts_of(request)
-    models, settings = parts.catalogue.usable(principal), parts.settings
     # In a thread: making a document that was not made before takes its time.
-    document = await run_in_threadpool(
-        _remembered, request.app, models, settings.default_model, settings.max_batch_rows
-    )
+    models = parts.catalogue.usable(principal)
+    document = await run_in_threadpool(_remembered, request.app, models, parts.settings)
     return Response(document, media_type="application/json")
 
 
-def _remembered(app: FastAPI, models: Sequence[ModelListing], default: str, max_rows: int) -> bytes:
+def _remembered(app: FastAPI, models: Sequence[ModelListing], settings: Settings) -> bytes:
     """The document's bytes, made once for each set of models that somebody may use."""
     served = {model.name: version for model in models if (version := production_of(model)) is not None}
     place = tuple(sorted((name, version.id) for name, version in served.items()))
@@ -77,14 +76,17 @@ def _remembered(app: FastAPI, models: Sequence[ModelListing], default: str, max_
     if place not in documents:
         if len(documents) >= MAX_REMEMBERED:
             documents.clear()
-        documents[place] = orjson.dumps(_document(app, served, default, max_rows))
+        documents[place] = orjson.dumps(_document(app, served, settings))
     return documents[place]
 
 
-def _document(app: FastAPI, served: dict[str, VersionListing], default: str, max_rows: int) -> dict[str, Any]:
+def _document(app: FastAPI, served: dict[str, VersionListing], settings: Settings) -> dict[str, Any]:
+    max_rows = settings.max_batch_rows
     document = copy.deepcopy(
         get_openapi(title="Adyton", version=app.version, description=app.description, routes=app.routes)
     )
+    if settings.root_path:
+        document["servers"] = [{"url": settings.root_path}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -97,7 +99,7 @@ def _document(app: FastAPI, served: dict[str, VersionListing], default: str, max
             operation["responses"]["default"] = _DEFAULT_RESPONSE
         if path.startswith("/v1/models/{model}"):
             _name_models(item, list(served))
-    names = {name: version for name, version in served.items() if name == default}
+    names = {name: version for name, version in served.items() if name == settings.default_model}
     bodies = {
         "/v1/models/{model}/predict": _body(served, _row),
         "/v1/models/{model}/predict/batch": _body(served, _rows, max_rows),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -11,12 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
+from api.http.cors import PreflightRefused
 from api.http.direct_route import DuplicateParameter
 from api.http.json_body import InvalidBody
-from api.http.limit_fields import limit_fields
 from api.http.multipart_body import MalformedForm
-from api.http.refusals import InvalidParameter, TokenRequestRefused
+from api.http.refusals import InvalidParameter
 from api.http.security import call_of, parts_of
+from api.limit_fields import limit_fields
+from api.oauth_errors import TokenRequestRefused, oauth_refusal, speaks_oauth
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.sign_in import SignInRefused
 from auth.sign_in_failures import TooManyFailedSignIns
@@ -41,6 +43,7 @@ TABLE: dict[type[Exception], Problem] = {
     ChangedMeanwhile: problems.CONFLICT,
     InvalidValue: problems.INVALID_BODY,
     RequestValidationError: problems.INVALID_PARAMETER,
+    PreflightRefused: problems.PREFLIGHT_REFUSED,
 }
 
 _STATUSES = {404: problems.NOT_FOUND, 405: problems.METHOD_NOT_ALLOWED}
@@ -55,12 +58,13 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
     ClientGone: lambda _: ("the caller hung up before the answer was there", {}),
     MalformedForm: lambda _: ("the body is not a multipart form", {}),
     NotAllowed: lambda e: (f"this needs {' or '.join(e.needed)}", {}),
+    PreflightRefused: lambda e: (e.reason, {}),
     NameTaken: lambda e: (str(e), {}),
     WrongState: lambda e: (str(e), {}),
     ChangedMeanwhile: lambda e: (str(e), {}),
     InvalidValue: lambda e: (str(e), {}),
     InvalidBody: lambda e: (counted(e.errors), _errors(e.errors)),
-    TokenRequestRefused: lambda e: (e.words, {"error": e.error}),
+    TokenRequestRefused: lambda e: (e.words, {}),
     InvalidRows: lambda e: (counted(e.errors), _errors(e.errors)),
     ModelFailed: lambda e: _failed_row(e.at),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
@@ -81,7 +85,10 @@ def answer_problem(request: Request, error: Exception) -> Response:
     describe = _DETAILS.get(type(error))
     detail, members = describe(error) if describe else (problem.explanation, {})
     headers = _headers(problem, error)
-    body = problem_body(problem, detail, call_of(request).request_id, members)
+    if speaks_oauth(request, problem):
+        return oauth_refusal(error, problem, detail, {"request_id": call_of(request).request_id} | members, headers)
+    root_path = parts_of(request).settings.root_path
+    body = problem_body(problem, detail, call_of(request).request_id, members, root_path)
     return Response(body, problem.status, headers, media_type="application/problem+json")
 
 
@@ -96,14 +103,14 @@ def problem_of(error: Exception) -> Problem:
     return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), problems.INTERNAL)
 
 
-def problem_body(problem: Problem, detail: str, request_id: str, members: Members) -> bytes:
+def problem_body(problem: Problem, detail: str, request_id: str, members: Members, root_path: str) -> bytes:
     """The body of a problem. The detail never holds anything that came from the caller."""
-    kind = QUOTA_EXCEEDED_TYPE if problem is problems.QUOTA_EXCEEDED else f"/problems/{problem.name}"
+    kind = QUOTA_EXCEEDED_TYPE if problem is problems.QUOTA_EXCEEDED else f"{root_path}/problems/{problem.name}"
     document = {"type": kind, "title": problem.title, "status": problem.status, "detail": detail}
     return orjson.dumps(document | {"request_id": request_id} | members)
 
 
-def _headers(problem: Problem, error: Exception) -> Mapping[str, str]:
+def _headers(problem: Problem, error: Exception) -> dict[str, str]:
     headers = dict(getattr(error, "headers", None) or {})
     if isinstance(error, QuotaExceeded):
         headers |= {name.decode(): value.decode() for name, value in limit_fields(error.states)}

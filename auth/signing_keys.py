@@ -24,6 +24,8 @@ SIGNS_AFTER = timedelta(seconds=2)
 #: What changes with any of them: every token's caller depends on it.
 THE_KEYS = "signing-keys"
 _COORDINATE_BYTES = 32
+#: The order of P-256's base point (SEC 2, section 2.4.2).
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,21 @@ def retire_others(session: Session, overlap: timedelta) -> int:
     for row in leaving:
         row.retired_at = end
     return len(leaving)
+
+
+def lowered(signature: bytes) -> bytes:
+    """The signature (r and s, 32 bytes each: RFC 7518, section 3.4) with the smaller of its two values of s.
+
+    If (r, s) is a signature of P-256, then so is (r, n - s): whoever has one can write the other without a key.
+    """
+    r, s = signature[:_COORDINATE_BYTES], int.from_bytes(signature[_COORDINATE_BYTES:], "big")
+    return r + min(s, _ORDER - s).to_bytes(_COORDINATE_BYTES, "big")
+
+
+def is_low(signature: bytes) -> bool:
+    """Whether the signature has its length and the smaller of its two values of s."""
+    s = int.from_bytes(signature[_COORDINATE_BYTES:], "big")
+    return len(signature) == 2 * _COORDINATE_BYTES and 0 < s <= _ORDER // 2
 
 
 def _signing_key(row: Any, der: bytes) -> SigningKey:

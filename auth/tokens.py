@@ -2,6 +2,7 @@
 
 One algorithm, ES256. A token is accepted only if it is byte for byte how this program would write what it says:
 a member twice, white space, unused bits, a header with anything but `alg`, `kid` and `typ` are all somebody else's.
+So is the second signature that ECDSA knows for everything that was signed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from jose import jwk, jwt
 from jose.exceptions import JOSEError
 
-from auth.signing_keys import SigningKeys
+from auth.signing_keys import SigningKeys, is_low, lowered
 from values import base64url
 from values.ids import is_uuid7, uuid7
 from values.subjects import Subject
@@ -81,7 +82,9 @@ class Tokens:
         }  # fmt: skip
         key = self.keys.signs()
         signer = jwk.construct(key.private, ALGORITHM)
-        return str(jwt.encode(claims, signer, ALGORITHM, headers={"kid": key.kid, "typ": TYPE})), life
+        signed = jwt.encode(claims, signer, ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
+        message, _, signature = str(signed).rpartition(".")
+        return f"{message}.{base64url.encoded(lowered(base64url.decoded(signature)))}", life
 
     def verify(self, raw_token: bytes) -> Claims:
         """What a valid token says. Raises `InvalidToken`."""
@@ -109,7 +112,8 @@ def _decode(raw_token: bytes, key: Any) -> None:
     text = raw_token.decode("ascii")
     try:
         # Signatures of 64 bytes leave unused bits in their last character, which must not make another token.
-        base64url.decoded(text.rpartition(".")[2])
+        if not is_low(base64url.decoded(text.rpartition(".")[2])):
+            raise InvalidToken
         jwt.decode(text, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
     except (JOSEError, ValueError):
         raise InvalidToken from None

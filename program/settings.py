@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from program.origins import check_origin
 
 MIN_SECRET_BYTES = 32
 _TOO_WEAK = 8
+_ROOT_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 #: Where `adyton up` keeps the secret that it makes; the other commands find it there, `adyton serve` does not look.
 DEFAULT_SECRET_FILE = Path("var/secret")
 
@@ -21,6 +33,15 @@ class InvalidSettings(Exception):
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _checked_origins(origins: list[str]) -> list[str]:
+    for number, origin in enumerate(origins, 1):
+        try:
+            check_origin(origin)
+        except ValueError as error:
+            raise ValueError(f"origin {number} of {len(origins)} {error}") from None
+    return origins
 
 
 class Settings(BaseSettings):
@@ -47,7 +68,10 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(30.0, gt=0)
     shutdown_seconds: float = Field(30.0, ge=0)
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_split)] = []
-    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
+    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_checked_origins)] = []
+    root_path: str = ""
+    max_connections: int | None = Field(None, ge=1)
+    max_connections_per_address: int | None = Field(None, ge=1)
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -57,6 +81,13 @@ class Settings(BaseSettings):
         if url is not None and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("a database is sqlite:///path or postgresql+psycopg://...")
         return url
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, path: str) -> str:
+        if path and not _ROOT_PATH.fullmatch(path):
+            raise ValueError("a root path is /segment, or several; letters, digits and -._~ only, no slash at its end")
+        return path
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

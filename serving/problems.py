@@ -29,6 +29,13 @@ MALFORMED_REQUEST = Problem(
     "The request is malformed",
     "The request breaks the rules of HTTP, or gives a parameter or a credential more than once.",
 )
+PREFLIGHT_REFUSED = Problem(
+    "preflight-refused",
+    400,
+    "A page of another origin may not send this",
+    "A browser asked whether a page may send a request here, and it may not: the detail says why. The operator lists "
+    "the origins that may, in `ADYTON_CORS_ORIGINS`.",
+)
 UNAUTHORIZED = Problem(
     "unauthorized",
     401,
@@ -156,6 +163,13 @@ OVERLOADED = Problem(
     503,
     "Too much is asked at once",
     "More people are signing in than can be answered soon. Try again in a moment.",
+)
+TOO_MANY_CONNECTIONS = Problem(
+    "too-many-connections",
+    503,
+    "There are too many connections",
+    "Your address, or everybody together, has as many connections as are taken, and each is at work. Try again in a "
+    "moment, over the connections that you have.",
 )
 LOG_UNAVAILABLE = Problem(
     "log-unavailable",

@@ -29,4 +29,6 @@ def truncated(text: str) -> str | None:
 def place_of(text: str) -> str:
     """Whose failures it counts among: an IPv4 address's own, or its /64's, which one caller has whole."""
     address = parse_address(text)
-    return f"{int(address) >> 64:x}/64" if isinstance(address, IPv6Address) else text
+    if isinstance(address, IPv6Address):
+        return f"{int(address) >> 64:x}/64"
+    return text if address is None else str(address)

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from api.http.body import in_time, read_body
-from api.http.refusals import TokenRequestRefused
 from api.http.security import parts_of
+from api.oauth_errors import TokenRequestRefused
 
 MAX_BYTES = 16 << 10
 MAX_FIELDS = 10

@@ -11,13 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, problem_of
-from api.http.limit_fields import limit_fields
+from api.limit_fields import limit_fields
 from program.parts import Parts
 from serving.call import Call
 from serving.problems import INTERNAL
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+_DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|\Z)")
 _CLIENT_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     (b"cache-control", b"no-store"),
@@ -26,7 +27,10 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     (b"referrer-policy", b"no-referrer"),
     (b"strict-transport-security", b"max-age=31536000"),
 ]
-_API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_API_POLICY = (
+    b"content-security-policy",
+    b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+)
 
 logger = logging.getLogger("adyton.api")
 
@@ -73,13 +77,23 @@ class Exchange:
 
 
 def _settle_path(scope: Scope) -> None:
-    """One path for one operation. Raises 404 where a `%2F` became a slash: a guard in front saw another path."""
+    """One path for one operation. Raises 404 where a `%2F` became a slash: a guard in front saw another path.
+
+    The same for what no path of ours holds: control characters (a route's `$` takes a line's end), whatever is not
+    ASCII, empty segments and dots.
+    """
     path, raw_path = scope["path"], scope.get("raw_path", b"")
-    if b"%" in raw_path and raw_path.count(b"/") != path.count("/"):
+    if not _is_plain(path) or (b"%" in raw_path and raw_path.count(b"/") != path.count("/")):
         raise HTTPException(404)
     # Both spellings are routes. A redirect would be answered with the client's own Host header in it.
     if path.endswith("/") and path != "/":
         scope["path"] = path[:-1]
+
+
+def _is_plain(path: str) -> bool:
+    """Whether it has only visible ASCII, no empty segment, and none that is `.` or `..`."""
+    is_visible = path.isascii() and path.isprintable() and " " not in path
+    return is_visible and "//" not in path and not ("/." in path and _DOT_SEGMENT.search(path))
 
 
 def _address(scope: Scope) -> str:

@@ -3,7 +3,8 @@
 uvicorn keeps headers for as long as they come, however many (60 MB were accepted) and however slowly, takes a body's
 trailer for headers, and queues pipelined requests without end. Here a head that passes `MAX_HEAD_BYTES` is answered
 with 413, one that does not end in time with 400, and what a refused client still sends is discarded for a moment, so
-that it can read the answer, and then cut off.
+that it can read the answer, and then cut off. Where there are too many connections, idle ones make room (see
+`Connections`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.errors import problem_body
-from api.http.middleware import SECURITY_HEADERS
-from serving.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
-from values.ids import uuid7
+from api.http.connections import Connections
+from api.http.plain_refusals import refusal
+from serving.problems import MALFORMED_REQUEST, TOO_LARGE, TOO_MANY_CONNECTIONS, Problem
 
 HEAD_SECONDS = 10.0
 #: For a client to read a refusal, or to send the rest of what was answered already.
@@ -33,9 +33,14 @@ _HOP = {b"upgrade", b"http2-settings"}
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. `max_head_bytes` counts request line and headers as they arrive, and what follows a body."""
 
-    def __init__(self, *args: Any, max_head_bytes: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, max_head_bytes: int, connections: Connections, root_path: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._max_head_bytes = max_head_bytes
+        self._places = connections
+        #: For references in answers; the server's own `root_path` would be put before every path.
+        self._prefix = root_path
         self._head_bytes = 0
         self._is_in_head = True
         self._is_message_over = True
@@ -51,6 +56,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if not self._places.admit(self, self.client[0] if self.client else ""):
+            self._is_refused = True
+            transport.write(refusal(TOO_MANY_CONNECTIONS, TOO_MANY_CONNECTIONS.explanation, self._prefix))
+            transport.close()
+            return
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -65,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._places.leave(self)
         self._stop_head_timer()
         self.resume_writing()
         self.pipeline.clear()
@@ -122,6 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._is_message_over = False
+        self._places.begin(self)
         # Not before: an idle connection that only sends empty lines is an idle connection.
         self._unset_keepalive_if_required()
         super().on_message_begin()
@@ -138,6 +150,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._discarded_bytes = 0
         self._stop_head_timer()
+        if b"#" in self.url:
+            self._refuse(MALFORMED_REQUEST, "a request's target has no fragment")
+            return
         hosts = sum(name == b"host" for name, _ in self.headers)
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
             self._refuse(TOO_LARGE, "the head of the request is too long")
@@ -167,6 +182,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_body_open = False
         if not self._is_refused:
             super().on_message_complete()
+            self._rest_if_idle()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -182,6 +198,24 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self.cycle.response_complete and self._is_body_open:
             # Answered before its body was all there, as a 413 is: what is left of it may take a moment, not for ever.
             self.loop.call_later(LINGER_SECONDS, self._cut_off, self.cycle)
+        self._rest_if_idle()
+
+    def _rest_if_idle(self) -> None:
+        if self._is_message_over and self.cycle.response_complete and not self._is_refused:
+            self._places.rest(self)
+
+    def is_flushed(self) -> bool:
+        """Whether its client has taken all that was written to it."""
+        return self.transport.get_write_buffer_size() == 0
+
+    def close_idle(self) -> None:
+        """Closes it; to be called only while it is idle."""
+        self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes a connection that was idle for long, even if its client never takes its last answer."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -210,18 +244,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._owes_an_answer():
             # Another answer behind the one that is on its way could be taken for its own.
             return
-        request_id = uuid7()
-        body = problem_body(problem, detail, request_id, {})
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(body)).encode("ascii")),
-            (b"connection", b"close"),
-            (b"x-request-id", request_id.encode("ascii")),
-            *SECURITY_HEADERS,
-        ]
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        reason = b"Content Too Large" if problem.status == 413 else b"Bad Request"
-        self.transport.write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (problem.status, reason, lines, body))
+        self.transport.write(refusal(problem, detail, self._prefix))
         # Closing with unread data would reset the connection and take the answer from the client's hands.
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
@@ -270,6 +293,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def bounded_protocol(max_head_bytes: int) -> Any:
-    """The protocol class as uvicorn calls it, with its bound filled in."""
-    return partial(BoundedProtocol, max_head_bytes=max_head_bytes)
+def bounded_protocol(max_head_bytes: int, connections: Connections, root_path: str) -> Any:
+    """The protocol class as uvicorn calls it, with its bounds filled in."""
+    return partial(BoundedProtocol, max_head_bytes=max_head_bytes, connections=connections, root_path=root_path)

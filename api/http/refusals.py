@@ -18,17 +18,6 @@ class PreconditionFailed(TransportRefusal):
     problem = problems.PRECONDITION_FAILED
 
 
-class TokenRequestRefused(TransportRefusal):
-    """A request for a token that cannot be one, by its OAuth 2.0 name (RFC 6749, section 5.2) and in words."""
-
-    problem = problems.MALFORMED_REQUEST
-
-    def __init__(self, error: str, words: str) -> None:
-        super().__init__()
-        self.error = error
-        self.words = words
-
-
 class InvalidParameter(TransportRefusal):
     """A query or path parameter is not what the route takes."""
 

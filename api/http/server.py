@@ -8,7 +8,9 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from api.http.connections import connections_of
 from api.http.protocol import bounded_protocol
+from program.open_files import raise_file_limit
 from program.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
@@ -36,13 +38,18 @@ class Server(uvicorn.Server):
 def serve(
     app: FastAPI, settings: Settings, *, host: str, port: int, on_started: Callable[[], None] = lambda: None
 ) -> None:
-    """Serves until SIGTERM or SIGINT; then finishes what is under way, for at most `SHUTDOWN_SECONDS`."""
+    """Serves until SIGTERM or SIGINT; then finishes what is under way, for at most `SHUTDOWN_SECONDS`.
+
+    Raises `InvalidSettings` for more connections than there can be files for.
+    """
+    raise_file_limit()
+    connections = app.state.connections = connections_of(settings)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="auto",
-        http=bounded_protocol(settings.max_head_bytes),
+        http=bounded_protocol(settings.max_head_bytes, connections, settings.root_path),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -32,6 +32,8 @@ async def ready(request: Request) -> JSONResponse:
     if time.monotonic() - asked_at >= PROBE_SECONDS:
         checks = await _checks(parts)
         state.readiness = (time.monotonic(), checks)
+    if state.connections is not None:
+        checks = checks | {"connections": state.connections.state()}
     is_ready = "unavailable" not in checks.values()
     document: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": checks}
     return JSONResponse(document, 200 if is_ready else 503)

@@ -18,8 +18,8 @@ from api.dependencies import admitted, caller
 from api.http.body import hung_up
 from api.http.form_body import read_form, takes_form
 from api.http.json_body import Form, json_body, takes
-from api.http.refusals import TokenRequestRefused
 from api.http.security import call_of, holder_of, parts_of
+from api.oauth_errors import TokenRequestRefused
 from auth.api_keys import PREFIX, MalformedKey, key_id_of
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.principal import Partner, Person, Principal, Scope
@@ -43,6 +43,14 @@ _TOKEN_FORM = {
     "username": "the e-mail address",
     "password": "the password",
     "scope": "some of the key's scopes, with spaces between; all of them if not given",
+}
+
+#: Clients send their credentials too, which whoever has the token does not need here.
+_REVOCATION_FORM = {
+    "token": "the token",
+    "token_type_hint": "not needed",
+    "client_id": "not needed",
+    "client_secret": "not needed",
 }
 
 
@@ -70,11 +78,11 @@ async def publish_keys(request: Request) -> dict[str, Any]:
 @router.post(
     "/auth/revoke",
     summary="End a token",
-    openapi_extra=takes_form({"token": "the token", "token_type_hint": "not needed"}, ["token"]),
+    openapi_extra=takes_form(_REVOCATION_FORM, ["token"]),
 )
 async def revoke_token(request: Request) -> dict[str, Any]:
     """Ends a token before its time (RFC 7009). Whoever has it may; one that is none already is answered alike."""
-    form = await read_form(request, {"token": "", "token_type_hint": ""})
+    form = await read_form(request, _REVOCATION_FORM)
     raw_token = form.get("token")
     if raw_token is None:
         raise TokenRequestRefused("invalid_request", "token is missing")

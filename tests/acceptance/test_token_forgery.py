@@ -13,16 +13,18 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from sqlalchemy import event
 
 from admin.signing_keys import rotate_signing_key
 from auth import api_keys
 from auth.signing_keys import SigningKeys
+from auth.tokens import InvalidToken, Tokens
 from db.reach import EVERY_TENANT
 from tests.support.people import person, token_of
 from tests.support.site import ACTOR
 from values.ids import uuid7
+from values.subjects import Subject
 
 pytestmark = pytest.mark.anyio
 
@@ -36,9 +38,14 @@ def unb64(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
 def raw_signature(key, message: bytes, algorithm=None) -> bytes:
     r, s = decode_dss_signature(key.sign(message, ec.ECDSA(algorithm or hashes.SHA256())))
     size = (key.curve.key_size + 7) // 8
+    if key.curve.name == "secp256r1":
+        s = min(s, ORDER - s)
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 
@@ -185,6 +192,24 @@ def spellings(f: Forger):
     yield "at the head's bound, one part", "e" * 60_000
 
 
+def other_signatures(f: Forger):
+    """Of the same token, made without the key: ECDSA takes (r, n - s) for (r, s), and numbers past the order wrap."""
+    message, _, signature = f.token.rpartition(".")
+    r, s = (int.from_bytes(half, "big") for half in (unb64(signature)[:32], unb64(signature)[32:]))
+    f.public.verify(encode_dss_signature(r, ORDER - s), message.encode(), ec.ECDSA(hashes.SHA256()))
+    pairs = {"high s": (r, ORDER - s), "negative r": (ORDER - r, s), "both": (ORDER - r, ORDER - s), "swapped": (s, r),
+             "no s": (r, 0), "the order": (r, ORDER), "half and one": (r, ORDER // 2 + 1), "all ones": (r, 2**256 - 1)}  # fmt: skip
+    for name, numbers in pairs.items():
+        yield name, f"{message}.{b64(b''.join(number.to_bytes(32, 'big') for number in numbers))}"
+    if s + ORDER < 2**256:
+        yield "s past the order", f"{message}.{b64(r.to_bytes(32, 'big') + (s + ORDER).to_bytes(32, 'big'))}"
+    for count in range(30):
+        r, s = decode_dss_signature(f.key.sign(message.encode(), ec.ECDSA(hashes.SHA256())))
+        high = max(s, ORDER - s)
+        yield f"signed again, high, {count}", f"{message}.{b64(r.to_bytes(32, 'big') + high.to_bytes(32, 'big'))}"
+        yield f"signed again, DER, {count}", f"{message}.{b64(encode_dss_signature(r, min(s, high)))}"
+
+
 def flips(f: Forger):
     for place, character in enumerate(f.token):
         for bit in (0, 1, 4):
@@ -193,7 +218,9 @@ def flips(f: Forger):
                 yield f"bit {bit} of {place}", f.token[:place] + flipped + f.token[place + 1 :]
 
 
-@pytest.mark.parametrize("forge", [algorithms, headers, claims, spellings, flips], ids=lambda forge: forge.__name__)
+@pytest.mark.parametrize(
+    "forge", [algorithms, headers, claims, spellings, other_signatures, flips], ids=lambda forge: forge.__name__
+)
 async def test_a_forged_token_is_nobodys(site, forge):
     """The same 401 as an unknown key's, whatever was forged; and a good one works before and after."""
     async with site.client() as client:
@@ -263,6 +290,22 @@ async def test_what_cannot_be_a_token_costs_no_query(site):
         assert await status(client, good) == 200
         object.__setattr__(parts.tokens, "verify", verify)
         assert statements == []
+
+
+async def test_every_token_has_the_lower_of_its_two_signatures(site):
+    """Of forty tokens each is written the one way that is taken, so that none has a second spelling."""
+    tokens = Tokens(SigningKeys(site.database, site.keyring))
+    for _ in range(40):
+        subject = Subject.of_user(uuid7())
+        token, _ = tokens.issue(subject=subject, credential="1", scope="admin", not_after=float("inf"))
+        message, _, signature = token.rpartition(".")
+        raw = unb64(signature)
+        assert len(raw) == 64
+        assert int.from_bytes(raw[32:], "big") <= ORDER // 2
+        assert tokens.verify(token.encode()).subject == subject
+        other = raw[:32] + (ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
+        with pytest.raises(InvalidToken):
+            tokens.verify(f"{message}.{b64(other)}".encode())
 
 
 async def bought(client, site) -> str:

@@ -96,9 +96,9 @@ async def test_more_than_one_credential_buys_nothing(site):
             (bare, [("Authorization", basic), ("Authorization", basic)]), (bare | {"client_id": other.key.id}, [("Authorization", basic)]),
         ):  # fmt: skip
             answer = await client.post("/auth/token", data=form, headers=headers)
-            assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-request"), (form, headers)
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), (form, headers)
             assert "access_token" not in answer.text
-            assert "more than one credential" in answer.json()["detail"]
+            assert "more than one credential" in answer.json()["error_description"]
 
 
 REFUSED = {
@@ -109,9 +109,9 @@ REFUSED = {
     "an unknown field": ({"audience": "x"}, 400, "invalid_request"),
     "an unknown scope": ({"scope": "admin"}, 400, "invalid_scope"),
     "no scope": ({"scope": ""}, 400, "invalid_scope"),
-    "another's id": ({"client_id": "000000000000"}, 401, None),
-    "a secret that is none": ({"client_secret": "x"}, 401, None),
-    "a secret of bytes": ({"client_secret": "\u00e9" * 54}, 401, None),
+    "another's id": ({"client_id": "000000000000"}, 401, "invalid_client"),
+    "a secret that is none": ({"client_secret": "x"}, 401, "invalid_client"),
+    "a secret of bytes": ({"client_secret": "\u00e9" * 54}, 401, "invalid_client"),
 }
 
 

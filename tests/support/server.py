@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from tests.support.postgres import free_port
 class Server:
     """`adyton serve` at a site; what it writes goes to `log`."""
 
-    def __init__(self, site, **environment: str) -> None:
+    def __init__(self, site, *, files: int | None = None, most_files: int | None = None, **environment: str) -> None:
         self.site = site
+        #: How many files it may open, and how many it may take, if not as many as these tests.
+        self.files = (files, most_files or files)
         self.environment = site.environment() | environment
         self.port = free_port()
         self.log = site.directory / "server.log"
@@ -36,9 +39,12 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=self.site.directory, env=self.environment, stdout=log, stderr=log
             )
+        if self.files != (None, None):
+            # Long before it has imported what it needs.
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, self.files)
         self.wait_until_healthy()
 
-    def wait_until_healthy(self, seconds: float = 30) -> None:
+    def wait_until_healthy(self, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process is None or self.process.poll() is not None:
@@ -59,6 +65,14 @@ class Server:
     def memory_bytes(self) -> int:
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def limit_files(self, count: int) -> None:
+        """From now on it opens no file beyond so many."""
+        _, most = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (count, most))
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def _end(self, number: int) -> int:
         if self.process is None or self.process.poll() is not None:

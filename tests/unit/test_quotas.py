@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from api.http.limit_fields import limit_fields
+from api.limit_fields import limit_fields
 from db.policies import Policy
 from quotas.allowances import REVOCATIONS, TOKENS
 from quotas.failures import MAX_FAILURES, FailureThrottle, TooManyFailures
