@@ -46,7 +46,7 @@ from api.problems import (
     UNSUPPORTED_MEDIA_TYPE,
     Problem,
 )
-from audit.writer import LogUnavailable
+from audit.waiting import LogUnavailable
 from auth.directory import DirectoryUnavailable
 from auth.passwords import TooManySignIns
 from auth.principal import Partner

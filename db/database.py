@@ -19,6 +19,15 @@ from db.reach import View, confine
 #: A SQLite file whose disk has less room than this is taken for full, before SQLite finds out the hard way.
 DISK_RESERVE_BYTES = 1 << 20
 BUSY_TIMEOUT_MS = 5_000
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    # A statement that writes several rows keeps a journal of its own, by default as a file in the system's temporary
+    # folder: where that is full, or file descriptors are used up, no group could be committed.
+    "temp_store=MEMORY",
+)
 
 
 class DatabaseUnavailable(Exception):
@@ -59,8 +68,12 @@ class Database:
             yield session
 
     def has_room(self) -> bool:
-        """Whether a SQLite file's disk has room to write; true for a server, which answers for itself."""
-        return self.path is None or disk_usage(self.path.parent).free >= DISK_RESERVE_BYTES
+        """Whether there is room for what a commit writes; true for a server, which answers for itself.
+
+        SQLite writes the file and, beside it, the write-ahead log with its index; where the path is a link, all three
+        are where it leads. Nothing else: see `_PRAGMAS`.
+        """
+        return self.path is None or disk_usage(self.path.resolve().parent).free >= DISK_RESERVE_BYTES
 
     def connect(self) -> Connection:
         """A connection of the caller's own in autocommit, outside the pool's transactions; for the log's writer."""
@@ -140,7 +153,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     # Python's own implicit BEGIN would be DEFERRED, and a reader that turns writer under WAL fails at once with
     # SQLITE_BUSY, whatever the timeout says. `_begin` says which kind it is.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
