@@ -16,13 +16,13 @@ from admin.limits import Limits, check_within_tenant, set_limits
 from admin.revisions import revise
 from admin.shown import shown_key
 from admin.tenants import living_tenant
+from audit.events import record_event
 from auth import api_keys
 from auth.keyring import Keyring
 from auth.principal import Scope
 from db.catalogue import models_of_tenant
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.keys import find_key
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Key, KeySecret, Tenant

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from admin.facts import NotFound
 from admin.tenants import living_tenant, named_tenant
+from audit.events import record_event
 from db.catalogue import find_model
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.reach import EVERY_TENANT
 from db.tables import Grant, Model
 

@@ -38,6 +38,7 @@ from api.problems import (
     PASSWORD_CHANGE_REQUIRED,
     PRECONDITION_FAILED,
     QUOTA_EXCEEDED,
+    SEARCH_TOO_LONG,
     TOO_LARGE,
     TOO_MANY_AT_ONCE,
     TOO_MANY_FAILURES,
@@ -46,6 +47,8 @@ from api.problems import (
     UNSUPPORTED_MEDIA_TYPE,
     Problem,
 )
+from audit.filters import InvalidFilter
+from audit.search import SearchTooLong
 from audit.waiting import LogUnavailable
 from auth.directory import DirectoryUnavailable
 from auth.passwords import TooManySignIns
@@ -118,6 +121,7 @@ TABLE: dict[type[Exception], Problem] = {
     InvalidBody: INVALID_BODY,
     InvalidValue: INVALID_BODY,
     InvalidParameter: INVALID_PARAMETER,
+    InvalidFilter: INVALID_PARAMETER,
     RequestValidationError: INVALID_PARAMETER,
     ExceedsQuota: EXCEEDS_QUOTA,
     QuotaExceeded: QUOTA_EXCEEDED,
@@ -126,6 +130,7 @@ TABLE: dict[type[Exception], Problem] = {
     TooManyFailedSignIns: TOO_MANY_SIGN_INS,
     TooManySignIns: OVERLOADED,
     LogUnavailable: LOG_UNAVAILABLE,
+    SearchTooLong: SEARCH_TOO_LONG,
     DirectoryUnavailable: DIRECTORY_UNAVAILABLE,
     DatabaseUnavailable: DATABASE_UNAVAILABLE,
     ModelNotAvailable: MODEL_NOT_AVAILABLE,
@@ -152,6 +157,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, dict[str, Any]]]] = {
     TokenRequestRefused: lambda e: (e.words, {"error": e.error}),
     InvalidRows: lambda e: (f"{len(e.errors)} places are wrong", {"errors": _errors(e.errors)}),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
+    InvalidFilter: lambda e: (f"{e.name}: {e.rule}", {}),
     RequestValidationError: lambda e: (_parameters(e), {}),
     ExceedsQuota: lambda e: (f"more rows than {', '.join(e.policies)} could ever allow", _violated(e.policies)),
     QuotaExceeded: lambda e: (f"{', '.join(e.policies)}: wait {e.retry_after_seconds} s", _violated(e.policies)),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from auth.keyring import Keyring
 from auth.passwords import PasswordThreads
 from db.database import Database
-from db.events import record_event
+from db.events import add_event
 from db.reach import EVERY_TENANT, LOOKUP
 from db.tables import User
 from db.users import count_failure, failures_at, find_user, find_user_by_email, forget_failures, note_sign_in
@@ -80,7 +80,9 @@ class SignIns:
             forget_failures(session, list(places))
             note_sign_in(session, user.id, datetime.now(UTC), tenant_id=EVERY_TENANT)
             actor = Subject.of_user(user.id)
-            record_event(session, actor=actor, verb="user.sign-in", object_id=user.id, tenant_id=user.tenant_id)
+            add_event(
+                session, actor=actor, verb="user.sign-in", object_id=user.id, tenant_id=user.tenant_id, details={}
+            )
         return user
 
 

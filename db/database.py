@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from db.reach import View, confine
+from db.stopping import Stop, Stopped
 
 #: A SQLite file whose disk has less room than this is taken for full, before SQLite finds out the hard way.
 DISK_RESERVE_BYTES = 1 << 20
@@ -62,10 +63,21 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self, view: str | View) -> Iterator[Session]:
-        """A session for queries alone; on SQLite it never waits for a writer."""
-        with self._session(view, writes=False) as session:
-            yield session
+    def reading(self, view: str | View, stop: Stop | None = None) -> Iterator[Session]:
+        """A session for queries alone; on SQLite it never waits for a writer.
+
+        Raises `Stopped` when `stop` says so, and `DatabaseUnavailable`.
+        """
+        try:
+            with (
+                self._session(view, writes=False) as session,
+                stop.over(session.connection()) if stop else nullcontext(),
+            ):
+                yield session
+        except DatabaseUnavailable:
+            if stop is not None and stop.is_over():
+                raise Stopped from None
+            raise
 
     def has_room(self) -> bool:
         """Whether there is room for what a commit writes; true for a server, which answers for itself.

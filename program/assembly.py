@@ -10,6 +10,7 @@ from functools import partial
 
 import migrations
 from admin.listings import read_listings
+from audit.search import Searches
 from audit.writer import LogWriter
 from auth.callers import Callers
 from auth.directory import Directory
@@ -33,7 +34,6 @@ from serving.predictor import Predictor
 
 #: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
 CLOSE_SECONDS = 10.0
-SEARCHES_AT_ONCE = 4
 
 
 def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loader:
@@ -86,7 +86,7 @@ def assemble(settings: Settings) -> Parts:
         follower=Follower(vital, directory, registry, partial(read_listings, vital), read_anew),
         housekeeping=Housekeeping(database, directory),
         predictor=Predictor(registry, log, timeout_seconds=settings.request_timeout_seconds),
-        searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
+        searches=Searches(),
         registrations=asyncio.Semaphore(1),
     )
 
@@ -109,6 +109,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.housekeeping.close()
         # The last groups wake their futures on this loop, which must go on meanwhile.
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
+        parts.searches.close()
         parts.registry.close()
         parts.directory.close()
         parts.passwords.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from audit.search import Searches
 from audit.writer import LogWriter
 from auth.directory import Directory
 from auth.keyring import Keyring
@@ -42,7 +43,6 @@ class Parts:
     follower: Follower
     housekeeping: Housekeeping
     predictor: Predictor
-    #: So many searches of the log at once; the others wait, and nobody else does.
-    searches: asyncio.Semaphore
+    searches: Searches
     #: One model is examined at a time: it takes a processor.
     registrations: asyncio.Semaphore

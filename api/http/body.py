@@ -59,8 +59,6 @@ def _is_in_utf8(content_type: bytes, media_type: bytes) -> bool:
 
 
 async def hung_up(request: Request) -> None:
-    """Returns when the caller is gone, or sends no more; to be called once the body is there.
-
-    After the body nothing comes but that.
-    """
-    await request.receive()
+    """Returns when the caller is gone; what is left of the body is thrown away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
