@@ -27,7 +27,7 @@ logger = logging.getLogger("adyton.audit")
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A commit that was begun and not answered. `is_owed` says whether it was a payment of what is owed."""
+    """A commit that was begun and not answered. `is_owed` says whether its records were owed to the log."""
 
     records: list[Record]
     batch: SealedBatch
@@ -35,7 +35,7 @@ class Doubt:
 
 
 class Committer:
-    """One chain: the batch it stands at, the commit in doubt, and the records that are still owed to the log."""
+    """One chain: its last batch, the commit in doubt, and the records that are still owed to the log."""
 
     def __init__(self, database: Database, store: LogStore) -> None:
         self._database = database
@@ -103,11 +103,11 @@ class Committer:
             self._commit([seal(record) for record in records], is_owed=True)
         except DatabaseUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001  whatever it is, it is this record's
-            # The database is there and will not have it. One record must not keep the others, and everybody, out.
+        except Exception as error:  # noqa: BLE001  whatever the database says, it says it of these records
+            # The database answers and refuses it. One record must not keep the others, and everybody, out.
             self._store.close()
             if len(records) == 1:
-                logger.error("a record cannot be written and is lost: %s", type(error).__name__)  # noqa: TRY400
+                logger.error("a record cannot be written and is lost: %s", type(error).__name__)  # noqa: TRY400  words hold values
                 self._owed.remove(records[0])
                 self._settle()
                 return

@@ -51,7 +51,7 @@ class Turn:
         self.job: asyncio.Future[Any] | None = None
 
     async def run(self, work: Callable[[Stop], T]) -> T:
-        """What the work returns, which must heed the stop that it is given."""
+        """Does the work in a thread and returns its result. The work must heed the stop that it is given."""
         loop = asyncio.get_running_loop()
         job = loop.run_in_executor(self._threads, work, self._stop)
         self.job = job
@@ -123,7 +123,7 @@ def search_page(database: Database, filters: Filters | None, *, limit: int, afte
 
 
 def one_record(database: Database, request_id: str, *, tenant_id: Reach, stop: Stop) -> bytes | None:
-    """The record of a request as JSON, None if there is none within the reach. Raises `Stopped`."""
+    """The record of a request as JSON; None if the reach holds none. Raises `Stopped`."""
     with database.reading(tenant_id, stop) as session:
         found = find_record(session, request_id, tenant_id=tenant_id)
     return None if found is None else orjson.dumps(shown_record(found))

@@ -1,8 +1,8 @@
-"""Group commit: many records, one transaction, and only then does everybody's answer leave.
+"""Group commit: many records are written in one transaction, and only then do their answers leave.
 
-Handlers append a record and await it. One thread takes all that is waiting (at once when nobody else is, gathering up
-to 2 ms under load), seals it as a batch, writes it in one commit and wakes them. Where a commit fails, everybody in
-the group is refused, and so is everybody after, until the log has been written again.
+A handler appends a record and waits. One thread takes all records that are waiting (a single one at once; under load it
+gathers for up to 2 ms), seals them as a batch, writes the batch in one commit and wakes the handlers. Where a commit
+fails, the whole group is refused, and so is every record after it, until the log can be written again.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class LogWriter:
         entries = [Entry(record, loop.create_future()) for record in self._refusals.take(up_to=None)]
         for entry in entries:
             self._waiting.add(entry)
-        # Where the log fails meanwhile, they are owed to it: nobody is told of them.
+        # Where the log fails meanwhile, they are owed to it; nobody waits for them.
         await asyncio.gather(*(entry.future for entry in entries if entry.future), return_exceptions=True)
 
     async def probe(self) -> bool:
@@ -152,7 +152,7 @@ class LogWriter:
                 sealed.append(seal(record))
                 entries.append(entry)
             except Exception as error:  # noqa: BLE001  one record must not refuse the others
-                logger.error("a record cannot be sealed: %s", type(error).__name__)  # noqa: TRY400
+                logger.error("a record cannot be sealed: %s", type(error).__name__)  # noqa: TRY400  words hold values
                 self._waiting.refuse([entry])
         return entries, sealed
 

@@ -32,7 +32,7 @@ _PRAGMAS = (
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot be reached, is read-only, or has no room; nothing was changed that is known of."""
+    """The database cannot be reached, is read-only, or has no room; no change is known to have been made."""
 
 
 class ChangedMeanwhile(Exception):
@@ -40,10 +40,10 @@ class ChangedMeanwhile(Exception):
 
 
 class Database:
-    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each says whose rows.
+    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each names whose rows.
 
-    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`; `connections` is how many PostgreSQL is
-    asked for at most.
+    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`. PostgreSQL is asked for at most `connections`
+    connections.
     """
 
     def __init__(self, url: str, connections: int = 15) -> None:
@@ -109,13 +109,16 @@ class Database:
         options = "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s"
         # A network that has gone silent is found out in seconds: by default it would take TCP a quarter of an hour.
         silence = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-        connect_args: dict[str, Any] = {
-            "options": options, "connect_timeout": 3, "application_name": "adyton", **silence,
-        }  # fmt: skip
+        connect_args: dict[str, Any] = {"options": options, "connect_timeout": 3, "application_name": "adyton"}
         return create_engine(
-            self.url, pool_pre_ping=True, pool_timeout=3, pool_size=min(5, self._connections),
-            max_overflow=max(0, self._connections - 5), hide_parameters=True, connect_args=connect_args,
-        )  # fmt: skip
+            self.url,
+            pool_pre_ping=True,
+            pool_timeout=3,
+            pool_size=min(5, self._connections),
+            max_overflow=max(0, self._connections - 5),
+            hide_parameters=True,
+            connect_args=connect_args | silence,
+        )
 
     def _sqlite_engine(self) -> Engine:
         if self.path is not None:

@@ -17,11 +17,35 @@ from db.tables import Batch, Chain
 
 #: The order in which `LogStore.append` takes a record's values.
 COLUMNS = [
-    "at", "request_id", "client_request_id", "tenant_id", "key_id", "subject", "model_id", "version_id",
-    "artifact_sha256", "route", "rows", "count", "outcome", "status", "latency_us", "inference_us", "address",
-    "fingerprint", "client_digest", "inputs_digest", "outputs_digest", "salt", "inputs", "outputs", "leaf", "chain_id",
-    "batch_number", "leaf_index",
-]  # fmt: skip
+    "at",
+    "request_id",
+    "client_request_id",
+    "tenant_id",
+    "key_id",
+    "subject",
+    "model_id",
+    "version_id",
+    "artifact_sha256",
+    "route",
+    "rows",
+    "count",
+    "outcome",
+    "status",
+    "latency_us",
+    "inference_us",
+    "address",
+    "fingerprint",
+    "client_digest",
+    "inputs_digest",
+    "outputs_digest",
+    "salt",
+    "inputs",
+    "outputs",
+    "leaf",
+    "chain_id",
+    "batch_number",
+    "leaf_index",
+]
 _UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "chain_id"}
 _INTEGERS = {"rows", "count", "status", "latency_us", "inference_us", "batch_number", "leaf_index"}
 #: Past this, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
@@ -134,8 +158,8 @@ class LogStore:
             if self._database.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
                 return
-            # A backend whose client is gone may still be busy with the commit before: nothing can be known of that
-            # until it has ended. The lock is held by a connection for as long as it lives.
+            # A backend whose client is gone may still be busy with the commit before, whose fate is unknown until it
+            # has ended. The lock is held by a connection for as long as it lives.
             high, low = _lock_of(self._chain_id)
             connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
             if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
@@ -189,14 +213,14 @@ def _quoted(name: str) -> str:
 
 # One text for any number of rows: it is prepared once, and the interpreter lock is released once per group.
 _SQLITE_RECORDS = (
-    f"INSERT INTO prediction_records ({', '.join(COLUMNS)})"  # noqa: S608
+    f"INSERT INTO prediction_records ({', '.join(COLUMNS)})"  # noqa: S608  our own names
     f" SELECT {', '.join(map(_sqlite_value, range(len(COLUMNS)), COLUMNS))} FROM json_each(?)"
 )
 _BATCH_COLUMNS = "chain_id, number, sealed_at, size, root, head"
-_SQLITE_BATCH = f"INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (replace(?, '-', ''), ?, ?, ?, ?, ?)"  # noqa: S608
+_SQLITE_BATCH = f"INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (replace(?, '-', ''), ?, ?, ?, ?, ?)"  # noqa: S608  our own names
 # A record is taken apart once here; `->>` on an array would parse it again for each column, at six times the cost.
 _POSTGRESQL_APPEND = (
-    f"WITH appended AS (INSERT INTO prediction_records ({', '.join(map(_quoted, COLUMNS))})"  # noqa: S608
+    f"WITH appended AS (INSERT INTO prediction_records ({', '.join(map(_quoted, COLUMNS))})"  # noqa: S608  our own names
     f" SELECT {', '.join(map(_postgresql_value, COLUMNS))} FROM json_to_recordset(%s::json)"
     f" AS r({', '.join(f'{_quoted(name)} {_postgresql_type(name)}' for name in COLUMNS)}))"
     f" INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (%s::uuid, %s, %s::timestamp AT TIME ZONE 'UTC', %s, %s, %s)"

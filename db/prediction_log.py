@@ -15,7 +15,7 @@ from db.stopping import Stop
 from db.tables import Batch, Chain, Model, PredictionRecord, Tenant, Version
 from values.ids import instant_of
 
-#: What of a record can go; see audit/record.py.
+#: The columns of a record that can be erased; see audit/record.py.
 ERASABLE = ("salt", "inputs", "outputs", "address", "client_request_id", "fingerprint")
 
 Place = tuple[datetime, str]
@@ -140,15 +140,14 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def erase_contents(session: Session, *, tenant_id: str, since: datetime | None, limit: int) -> int:
-    """Erases what at most `limit` of a tenant's records say in values, with the salts; their seals still verify.
+    """Erases the values of at most `limit` of a tenant's records, with the salts; their seals still verify.
 
-    Returns how many there were. `since` leaves out what began before.
+    Returns how many records that were. `since` leaves out those that began before.
     """
     record = PredictionRecord
     is_left = and_(record.tenant_id == tenant_id, record.salt.is_not(None))
-    some = select(record.at, record.request_id).where(is_left, *([record.at >= since] if since else [])).limit(limit)
-    chosen = tuple_(record.at, record.request_id).in_(some)
-    erasure = update(record).where(chosen).values(dict.fromkeys(ERASABLE))
+    chosen = select(record.at, record.request_id).where(is_left, *([record.at >= since] if since else [])).limit(limit)
+    erasure = update(record).where(tuple_(record.at, record.request_id).in_(chosen)).values(dict.fromkeys(ERASABLE))
     return session.connection().execute(erasure).rowcount
 
 

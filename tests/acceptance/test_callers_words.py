@@ -9,7 +9,7 @@ import pytest
 from db.catalogue import find_model
 from db.reach import EVERY_TENANT
 from tests.support.contents import contents
-from tests.support.log import FILTERS
+from tests.support.log import FILTERS, assert_holds
 from tests.support.people import person, token_of
 from tests.support.site import IRIS
 from values.ids import uuid7
@@ -58,6 +58,30 @@ async def test_no_filter_takes_or_keeps_what_a_caller_makes_up(any_site):
     assert any("log.search" in event for event in rows["events"])
     for table, kept in rows.items():
         assert_nowhere(kept, canaries if table != "users" else canaries[:2])
+
+
+async def test_nothing_of_a_prediction_keeps_a_secret_that_its_caller_put_elsewhere(site):
+    """As the request's name, in the path, as a parameter, as a member: no table has it; a name of another kind stays."""
+    issued = site.issue()
+    async with site.client(issued.raw_key) as client:
+        token = (await client.post("/auth/token", data={"grant_type": "client_credentials", "client_id": issued.key.id,
+                                                        "client_secret": issued.raw_key})).json()["access_token"]  # fmt: skip
+        canaries = [issued.raw_key, token, EMAIL, f"a-{issued.raw_key}-b"]
+        for canary in canaries:
+            named = {"X-Request-ID": canary[:128]}
+            await client.post("/predict", json=IRIS, headers=named)
+            await client.post("/predict", json=IRIS | {canary: 1}, headers=named)
+            await client.post(f"/v1/models/{canary}/predict", json=IRIS, headers=named)
+            await client.post(f"/v1/models/iris/predict?version={canary}", json=IRIS, headers=named)
+            await client.get(f"/{canary}", headers=named)
+        for name in ("order-20261126-0000000000000042", "7f3c1d9e-7a41-4c0b-9d53-6a1f0c3b2e11"):
+            kept = await client.post("/predict", json=IRIS, headers={"X-Request-ID": name})
+            record = (await client.get(f"/audit/predictions/{kept.json()['request_id']}")).json()
+            assert record["client_request_id"] == name
+        assert len((await client.get("/audit/predictions")).json()["records"]) > 5
+    assert_holds(site.database, [kept.json()["request_id"]])
+    for kept in contents(site).values():
+        assert_nowhere(kept, [*canaries, token[:128]])
 
 
 async def test_an_event_keeps_ids_of_what_its_reader_may_see(any_site):
