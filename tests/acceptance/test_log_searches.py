@@ -10,6 +10,7 @@ import pytest
 
 from audit.search import Searches, SearchTooLong
 from db.stopping import Stopped
+from tests.support.asking import settled
 from tests.support.people import client_of, person, token_of
 from tests.support.site import Site
 
@@ -33,15 +34,6 @@ async def take_turns(stack, client, whose, count=2):
         await stack.enter_async_context(searches.turn("test", whose, 60))
 
 
-async def answered(client, path, headers):
-    """The answer of a search that finds room; on a machine that is busy it may take more than its second."""
-    for _ in range(30):
-        answer = await client.get(path, headers=headers)
-        if answer.status_code != 503:
-            break
-    return answer
-
-
 async def test_a_tenants_searches_wait_for_each_other_and_for_nobody_else(hurried):
     """With two of a tenant's under way its third is refused in time, by search and by id; others' are served."""
     issued, other, email = hurried.issue(), hurried.issue(hurried.tenant("other")), person(hurried, "auditor")
@@ -54,10 +46,10 @@ async def test_a_tenants_searches_wait_for_each_other_and_for_nobody_else(hurrie
             late = await client.get(path, headers=mine)
             assert (late.status_code, late.json()["type"]) == (503, "/problems/search-too-long")
             assert int(late.headers["Retry-After"]) > 0
-            assert (await answered(client, path, theirs)).status_code == (200 if path == SEARCH else 404)
-        assert (await answered(client, SEARCH, auditor)).status_code == 200
+            assert (await settled(client, path, headers=theirs)).status_code == (200 if path == SEARCH else 404)
+        assert (await settled(client, SEARCH, headers=auditor)).status_code == 200
         await stack.aclose()
-        assert (await answered(client, one, mine)).status_code == 200
+        assert (await settled(client, one, headers=mine)).status_code == 200
         assert (await client.get("/problems/search-too-long")).status_code == 200
 
 
