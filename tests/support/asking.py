@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 
 async def answers(site, name, rows):
     """What a model of one version predicts for the rows, and what is told of the version."""
@@ -18,4 +20,5 @@ async def settled(client, path, **more):
         answer = await client.get(path, **more)
         if answer.status_code != 503:
             break
+        await asyncio.sleep(0.2)
     return answer
