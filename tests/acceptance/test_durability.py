@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import resource
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,6 +143,28 @@ def test_a_full_temporary_folder_is_nothing_to_the_log(site, small_disk, serve):
     assert set(traffic.statuses) == {200}
     assert_holds(site.database, traffic.answered)
     server.kill()
+
+
+def written_groups(path, *words, **environment) -> int:
+    """How many of 7,680 records a writer alone gets into its log, in groups of 256."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, root / "tests/support/log_groups.py", path, *words]
+    run = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(root)} | environment, check=True, capture_output=True
+    )
+    return int(run.stdout)
+
+
+def test_large_groups_need_no_temporary_folder(small_disk, tmp_path):
+    """SQLite would open a journal there for each statement that changes many pages."""
+    fill(small_disk / "ballast")
+    folder = {"TMPDIR": str(small_disk), "SQLITE_TMPDIR": str(small_disk)}
+    assert written_groups(tmp_path / "log.db", **folder) == 7_680
+
+
+def test_large_groups_need_no_file_descriptor(tmp_path):
+    """From the first one on."""
+    assert written_groups(tmp_path / "log.db", "all-descriptors") == 7_680
 
 
 def test_a_server_without_a_file_descriptor_left_still_writes_its_log(site, serve):
