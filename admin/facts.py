@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-# A colon, a slash or a capital in a name would make it ambiguous in a path, a policy or a route.
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+from values import names
 
 
 class Refused(Exception):
@@ -30,8 +27,6 @@ class WrongState(Refused):
 
 def checked_name(name: str) -> str:
     """Returns the name if it is well formed. Raises `InvalidValue`."""
-    if not _NAME.fullmatch(name):
-        raise InvalidValue(
-            "a name has 1 to 63 of a-z, 0-9, dot, dash and underscore, and starts with a letter or digit"
-        )
+    if not names.is_name(name):
+        raise InvalidValue(f"a name {names.RULE}")
     return name

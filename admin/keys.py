@@ -14,12 +14,12 @@ from admin.key_terms import KeyTerms, apply_terms
 from admin.revisions import revise
 from admin.shown import shown_key
 from admin.tenants import living_tenant
+from audit.events import record_event
 from auth import api_keys
 from auth.keyring import Keyring
 from auth.principal import Scope
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.keys import find_key
 from db.reach import Reach
 from db.tables import Key, KeySecret, Tenant

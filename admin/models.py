@@ -11,10 +11,10 @@ from admin.changes import Actor, change_by
 from admin.facts import NotFound
 from admin.shown import shown_model, shown_version
 from admin.tenants import living_tenant, named_tenant
+from audit.events import record_event
 from db.catalogue import find_model, read_catalogue
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.reach import EVERY_TENANT
 from db.tables import Grant, Model
 

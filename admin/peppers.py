@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 from admin.changes import Actor, change_by
+from audit.events import record_event
 from auth.keyring import KEY_BYTES, PEPPER, Keyring
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.keys import secrets_by_pepper
 from db.reach import EVERY_TENANT
 

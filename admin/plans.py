@@ -12,9 +12,9 @@ from admin.facts import InvalidValue, NotFound, checked_name
 from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.revisions import revise
 from admin.shown import shown_plan
+from audit.events import record_event
 from db.changes import announce
 from db.database import ChangedMeanwhile, Database
-from db.events import record_event
 from db.plans import find_plan
 from db.reach import EVERY_TENANT, NO_TENANT
 from db.tables import Plan

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from admin.changes import Actor, change_by
+from audit.events import record_event
 from auth.keyring import Keyring
 from auth.signing_keys import SIGNS_AFTER, THE_KEYS, SigningKeys, add_signing_key, retire_others
 from auth.tokens import LIFE_SECONDS
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.reach import EVERY_TENANT
 
 #: By then the last token that the old key signed has ended.

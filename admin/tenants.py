@@ -14,10 +14,10 @@ from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.plans import named_plan
 from admin.revisions import check_revision, revise
 from admin.shown import shown_tenant
+from audit.events import record_event
 from auth.keyring import Keyring
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.keys import delete_keys
 from db.plans import DEFAULT_PLAN
 from db.prediction_log import erase_contents

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from audit.events import record_event
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.keys import find_key, hold_key
 from db.reach import EVERY_TENANT
 from db.revoked_tokens import add_revoked

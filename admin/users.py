@@ -13,11 +13,11 @@ from admin.facts import InvalidValue, NameTaken, NotFound, WrongState
 from admin.revisions import revise
 from admin.shown import shown_user
 from admin.tenants import living_tenant
+from audit.events import record_event
 from auth.passwords import WeakPassword, check_password, generate_password, hash_password, verify_password
 from auth.principal import Person, Role
 from db.changes import announce
 from db.database import Database
-from db.events import record_event
 from db.reach import EVERY_TENANT
 from db.tables import Tenant, User
 from db.users import find_user, find_user_by_email

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from admin.facts import InvalidValue
 from admin.key_terms import Unbounded
+from values import durations
 
-_DURATION = re.compile(r"([0-9]{1,5})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 #: Later instants do not fit every time zone's calendar.
 _MAX_YEAR = 9000
 
 
 def duration(text: str) -> timedelta:
     """Returns the duration that is written `90d`, `24h`, `15m`, `30s` or `2w`. Raises `InvalidValue`."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
+    parsed = durations.parse(text)
+    if parsed is None:
         raise InvalidValue("a duration is written 90d, 24h, 15m or 30s")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    return parsed
 
 
 def ago(text: str) -> datetime:
@@ -36,8 +34,9 @@ def instant(text: str) -> datetime | Unbounded:
     """
     if text == Unbounded.NONE.value:
         return Unbounded.NONE
-    if _DURATION.fullmatch(text):
-        return datetime.now(UTC) + duration(text)
+    length = durations.parse(text)
+    if length is not None:
+        return datetime.now(UTC) + length
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:

@@ -19,6 +19,8 @@ from api.http.refusals import InvalidParameter
 from api.http.security import call_of, parts_of
 from api.limit_fields import limit_fields
 from api.oauth_errors import TokenRequestRefused, oauth_refusal, speaks_oauth
+from audit.filters import InvalidFilter
+from audit.search import SearchTooLong
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.sign_in import SignInRefused
 from auth.sign_in_failures import TooManyFailedSignIns
@@ -42,6 +44,8 @@ TABLE: dict[type[Exception], Problem] = {
     WrongState: problems.CONFLICT,
     ChangedMeanwhile: problems.CONFLICT,
     InvalidValue: problems.INVALID_BODY,
+    InvalidFilter: problems.INVALID_PARAMETER,
+    SearchTooLong: problems.SEARCH_TOO_LONG,
     RequestValidationError: problems.INVALID_PARAMETER,
     PreflightRefused: problems.PREFLIGHT_REFUSED,
 }
@@ -68,6 +72,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
     InvalidRows: lambda e: (counted(e.errors), _errors(e.errors)),
     ModelFailed: lambda e: _failed_row(e.at),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
+    InvalidFilter: lambda e: (f"{e.name}: {e.rule}", {}),
     RequestValidationError: lambda e: (_parameters(e), {}),
     ExceedsQuota: lambda e: (f"more rows than {', '.join(e.policies)} could ever allow", _violated(e.policies)),
     QuotaExceeded: lambda e: (f"{', '.join(e.policies)}: wait {e.retry_after_seconds} s", _violated(e.policies)),

@@ -1,1 +1,1 @@
-"""What is remembered of every prediction, and how it is sealed."""
+"""The prediction log: records and their seal, the writer, search, verification; and what may be stored of a value."""

@@ -11,8 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
+
+
+class LogPlace(NamedTuple):
+    """Where a record stands in the log: its chain, the number of its batch there, and its leaf in that batch."""
+
+    chain_id: str
+    batch_number: int
+    leaf_index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
 
 
 def origin(chain_id: str, started_at: str, cites: Iterable[str]) -> str:
-    """What a chain's first head follows, in hex."""
+    """The hash that a chain's first head follows, in hex."""
     return hashlib.sha256(b"\x03" + orjson.dumps([chain_id, started_at, sorted(cites)])).hexdigest()
 
 

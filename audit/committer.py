@@ -1,4 +1,4 @@
-"""Commits groups of records to the chain, and settles what became of a commit whose answer was lost.
+"""Commits groups of records to the chain, and finds out whether a commit whose answer was lost was made.
 
 Every method is called in the writer's thread.
 """
@@ -14,12 +14,12 @@ from typing import Any
 
 from audit.chain import SealedBatch, next_batch, origin
 from audit.record import ANSWERED, Record, SealedRecord, seal, withdrawal_of
+from audit.waiting import MAX_GROUP
 from db.database import Database, DatabaseUnavailable
 from db.log_store import COLUMNS, LogStore
 from values.ids import uuid7
 from values.instants import instant, instant_text, now_ms
 
-MAX_GROUP = 512
 MAX_OWED = 100_000
 
 logger = logging.getLogger("adyton.audit")
@@ -27,7 +27,7 @@ logger = logging.getLogger("adyton.audit")
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A commit that was begun and not answered. `is_owed` says whether it was a payment of what is owed."""
+    """A commit that was begun and not answered. `is_owed` says whether its records were owed to the log."""
 
     records: list[Record]
     batch: SealedBatch
@@ -35,30 +35,34 @@ class Doubt:
 
 
 class Committer:
-    """One chain: the batch it stands at, the commit in doubt, and the records that are still owed to the log."""
+    """One chain: its last batch, the commit in doubt, and the records that are still owed to the log."""
 
     def __init__(self, database: Database, store: LogStore) -> None:
         self._database = database
         self._store = store
-        self._chain_id = ""
+        self.chain_id = ""
         self._number, self._head = 0, ""
         self._doubt: Doubt | None = None
         self._owed: list[Record] = []
 
     def start(self) -> None:
         """Begins the chain. Raises `DatabaseUnavailable`."""
-        self._chain_id, started_at_ms = uuid7(), now_ms()
-        cites = self._store.start_chain(self._chain_id, instant(started_at_ms))
-        self._head = origin(self._chain_id, instant_text(started_at_ms), cites)
+        self.chain_id, started_at_ms = uuid7(), now_ms()
+        cites = self._store.start_chain(self.chain_id, instant(started_at_ms))
+        self._head = origin(self.chain_id, instant_text(started_at_ms), cites)
 
-    def commit(self, sealed: Sequence[SealedRecord]) -> None:
-        """Writes one group, durably. Whatever it raises, what became of it is not known until `recover`."""
-        self._commit(sealed, is_owed=False)
+    def commit(self, sealed: Sequence[SealedRecord]) -> int:
+        """Writes one group, durably, and returns its batch's number.
+
+        If it raises anything, it is not known until `recover` whether the group was written.
+        """
+        number = self._commit(sealed, is_owed=False)
         try:
             self._store.bound_wal()
         except DatabaseUnavailable:
             # The group is durable, and its answers may leave. The next write finds out what is the matter.
             self._store.close()
+        return number
 
     def owe(self, records: Sequence[Record]) -> None:
         """Takes records that nobody waits for, to be written when the log is back."""
@@ -78,30 +82,32 @@ class Committer:
         """Shows by writing that the log can be written, and that this writer lives."""
         if not self._database.has_room():
             raise DatabaseUnavailable("the disk is full")
-        self._store.touch(self._chain_id)
+        self._store.touch(self.chain_id)
 
     def close(self) -> None:
+        """Drops the connection: one that failed must not be used again."""
         self._store.close()
 
-    def _commit(self, sealed: Sequence[SealedRecord], *, is_owed: bool) -> None:
+    def _commit(self, sealed: Sequence[SealedRecord], *, is_owed: bool) -> int:
         batch = next_batch(self._number + 1, self._head, [each.leaf for each in sealed], now_ms())
-        rows = [_row(each, self._chain_id, batch.number, index) for index, each in enumerate(sealed)]
+        rows = [_row(each, self.chain_id, batch.number, index) for index, each in enumerate(sealed)]
         sealed_at = _sql_instant(batch.sealed_at_ms)
         self._doubt = Doubt([each.record for each in sealed], batch, is_owed)
-        self._store.append(rows, (self._chain_id, batch.number, sealed_at, batch.size, batch.root, batch.head))
+        self._store.append(rows, (self.chain_id, batch.number, sealed_at, batch.size, batch.root, batch.head))
         self._adopt(batch)
         self._doubt = None
+        return batch.number
 
     def _pay(self, records: list[Record]) -> None:
         try:
             self._commit([seal(record) for record in records], is_owed=True)
         except DatabaseUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001  whatever it is, it is this record's
-            # The database is there and will not have it. One record must not keep the others, and everybody, out.
+        except Exception as error:  # noqa: BLE001  whatever the database says, it says it of these records
+            # The database answers and refuses it. One record must not keep the others, and everybody, out.
             self._store.close()
             if len(records) == 1:
-                logger.error("a record cannot be written and is lost: %s", type(error).__name__)  # noqa: TRY400
+                logger.error("a record cannot be written and is lost: %s", type(error).__name__)  # noqa: TRY400  words hold values
                 self._owed.remove(records[0])
                 self._settle()
                 return
@@ -115,7 +121,7 @@ class Committer:
         if self._doubt is None:
             return
         records, batch = self._doubt.records, self._doubt.batch
-        has_landed = self._store.last_batch(self._chain_id) == (batch.number, batch.head)
+        has_landed = self._store.last_batch(self.chain_id) == (batch.number, batch.head)
         if has_landed:
             self._adopt(batch)
             if self._doubt.is_owed:

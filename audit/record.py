@@ -1,9 +1,9 @@
 """One attempt, as it will be stored, and its canonical bytes.
 
 A record's leaf is SHA-256(0x00 || canonical bytes), as in a Merkle tree of RFC 9162. The canonical bytes are JSON by
-RFC 8785 (sorted members, no white space; only strings, integers and null). What may have to be erased stands in them
-only as SHA-256(salt || value) with a salt of 16 random bytes: once salt and value are gone, the digest says nothing,
-and the seal still verifies.
+RFC 8785 (sorted members, no white space; only strings, integers and null). A value that may have to be erased stands in
+them only as SHA-256(salt || value), with a salt of 16 random bytes: once salt and value are erased, the digest says
+nothing, and the seal still verifies.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from audit.redaction import scrub_secrets
 from values.ids import random_bytes
 from values.instants import instant_text, now_ms
 
@@ -66,6 +67,9 @@ class SealedRecord:
 
 def seal(record: Record) -> SealedRecord:
     """Salts and digests a record, and makes its leaf."""
+    if record.client_request_id is not None:
+        # It is the caller's own text, and readers see it. Long numbers stay: they are what many call their requests.
+        record.client_request_id = scrub_secrets(record.client_request_id)
     salt = random_bytes(SALT_BYTES)
     client = client_digest(salt, record.address, record.client_request_id, record.fingerprint)
     inputs, outputs = salted_digest(salt, record.inputs), salted_digest(salt, record.outputs)
@@ -73,11 +77,23 @@ def seal(record: Record) -> SealedRecord:
     return SealedRecord(record, salt.hex(), client, inputs, outputs, leaf(facts(record, record.at_ms) | digests))
 
 
-#: What the canonical bytes state in clear, beside the instant: who and what as opaque ids, and how it went.
+#: The fields that stand in clear in the canonical bytes, beside the instant: opaque ids, and how it went.
 FACTS = (
-    "artifact_sha256", "count", "inference_us", "key_id", "latency_us", "model_id", "outcome", "request_id", "route",
-    "rows", "status", "subject", "tenant_id", "version_id",
-)  # fmt: skip
+    "artifact_sha256",
+    "count",
+    "inference_us",
+    "key_id",
+    "latency_us",
+    "model_id",
+    "outcome",
+    "request_id",
+    "route",
+    "rows",
+    "status",
+    "subject",
+    "tenant_id",
+    "version_id",
+)
 
 
 _facts_of = attrgetter(*FACTS)
@@ -94,7 +110,7 @@ def leaf(canonical: dict[str, Any]) -> str:
 
 
 def salted_digest(salt: bytes, value: str | None) -> str | None:
-    """SHA-256(salt || UTF-8 of the value), in hex; nothing for nothing."""
+    """SHA-256(salt || UTF-8 of the value), in hex; None for None."""
     return None if value is None else hashlib.sha256(salt + value.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Does the log still say what was sealed? Recomputes every leaf, root and head from what is stored."""
+"""Verification: recomputes every leaf, root and head from the stored records, and compares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from values.instants import instant_text, ms_of
 
 
 def faults(database: Database) -> Iterator[str]:
-    """One sentence for each place where the log and its seal disagree; nothing if it holds."""
+    """One sentence for each place where the log and its seal disagree; none if it holds."""
     with database.reading(EVERY_TENANT) as session:
         heads = set()
         cited = set()
@@ -36,7 +36,7 @@ def faults(database: Database) -> Iterator[str]:
         if (strays := count_records(session) - seen) != 0:
             yield f"{strays} records belong to no batch"
         for missing in cited - heads:
-            yield f"head {missing} was cited by a later chain and is gone"
+            yield f"head {missing} was cited by a later chain and is missing"
 
 
 def _altered(records: list[PredictionRecord]) -> Iterator[str]:

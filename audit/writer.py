@@ -1,8 +1,8 @@
-"""Group commit: many records, one transaction, and only then does everybody's answer leave.
+"""Group commit: many records are written in one transaction, and only then do their answers leave.
 
-Handlers append a record and await it. One thread takes all that is waiting (at once when nobody else is, gathering up
-to 2 ms under load), seals it as a batch, writes it in one commit and wakes them. Where a commit fails, everybody in
-the group is refused, and so is everybody after, until the log has been written again.
+A handler appends a record and waits. One thread takes all records that are waiting (a single one at once; under load it
+gathers for up to 2 ms), seals them as a batch, writes the batch in one commit and wakes the handlers. Where a commit
+fails, the whole group is refused, and so is every record after it, until the log can be written again.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
 
-from audit.committer import MAX_GROUP, Committer
-from audit.record import ANSWERED, Record, SealedRecord, seal, withdrawal_of
+from audit.chain import LogPlace
+from audit.committer import Committer
+from audit.record import ANSWERED, Record, SealedRecord, seal
 from audit.refusals import Refusals
+from audit.waiting import Entry, LogUnavailable, WaitingRecords
 from db.database import Database, DatabaseUnavailable
 from db.log_store import LogStore
 from values.instants import now_ms
 
-GATHER_SECONDS = 0.002
-MAX_GROUP_CHARACTERS = 8 << 20
 MAX_WAITING = 20_000
 RETRY_SECONDS = 0.25
 IDLE_SECONDS = 0.5
@@ -33,36 +31,18 @@ CHECKPOINT_SECONDS = 0.5
 logger = logging.getLogger("adyton.audit")
 
 
-class LogUnavailable(Exception):
-    """The prediction log cannot be written: no prediction may leave."""
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A record on its way, and whoever waits for it. Written and abandoned are told apart under the writer's lock."""
-
-    record: Record
-    future: asyncio.Future[None] | None = None
-    is_written: bool = False
-    is_abandoned: bool = False
-
-
 class LogWriter:
     """The one writer of a process. `append` is called on the event loop; all else happens in its own threads."""
 
     def __init__(self, database: Database, store: LogStore | None = None) -> None:
         self._store = store or LogStore(database)
         self._committer = Committer(database, self._store)
-        self._waiting: deque[Entry] = deque()
+        self._waiting = WaitingRecords()
         self._refusals = Refusals()
         self._probes: list[Future[bool]] = []
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
         self._is_closing = False
         self._is_available = False
-        self._last_group = 0
         self._touched_at = 0.0
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = [
             threading.Thread(target=self._run, name="log-writer", daemon=True),
             threading.Thread(target=self._checkpoint, name="log-checkpoint", daemon=True),
@@ -70,25 +50,27 @@ class LogWriter:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts the chain and the threads. Raises `DatabaseUnavailable` if the log cannot be written."""
-        self._loop = loop
+        self._waiting.loop = loop
         self._committer.start()
         self._is_available = True
         for thread in self._threads:
             thread.start()
 
-    async def append(self, record: Record) -> None:
-        """Returns once the record is durable. Raises `LogUnavailable`, after which it is not, or will be withdrawn.
+    async def append(self, record: Record) -> LogPlace:
+        """Returns where the record went, once it is durable there.
 
-        Whoever gives up waiting (is cancelled) is not answered either: the record is taken back or withdrawn.
+        Raises `LogUnavailable`, after which it is not durable, or will be withdrawn. A caller that gives up waiting
+        (is cancelled) must not answer either: the record is taken back or withdrawn.
         """
         if not self._is_available or self._is_closing or len(self._waiting) >= MAX_WAITING:
             raise LogUnavailable
-        entry = Entry(record, asyncio.get_running_loop().create_future())
-        self._enqueue(entry)
+        future: asyncio.Future[LogPlace] = asyncio.get_running_loop().create_future()
+        entry = Entry(record, future)
+        self._waiting.add(entry)
         try:
-            await entry.future  # type: ignore[misc]
+            return await future
         except asyncio.CancelledError:
-            self._abandon(entry)
+            self._waiting.abandon(entry)
             raise
 
     def note(self, record: Record) -> None:
@@ -102,15 +84,15 @@ class LogWriter:
         loop = asyncio.get_running_loop()
         entries = [Entry(record, loop.create_future()) for record in self._refusals.take(up_to=None)]
         for entry in entries:
-            self._enqueue(entry)
-        # Where the log fails meanwhile, they are owed to it: nobody is told of them.
+            self._waiting.add(entry)
+        # Where the log fails meanwhile, they are owed to it; nobody waits for them.
         await asyncio.gather(*(entry.future for entry in entries if entry.future), return_exceptions=True)
 
     async def probe(self) -> bool:
         """Whether the log can be written now, found out by writing."""
         probe: Future[bool] = Future()
         self._probes.append(probe)
-        self._wake.set()
+        self._waiting.wake()
         try:
             return await asyncio.wait_for(asyncio.wrap_future(probe), timeout=2)
         except TimeoutError:
@@ -118,10 +100,9 @@ class LogWriter:
 
     def close(self, timeout_seconds: float) -> None:
         """Writes what is waiting and stops; gives up after `timeout_seconds` if the database does not answer."""
-        for record in self._refusals.take(up_to=None):
-            self._waiting.append(Entry(record))
+        self._waiting.add_all(self._refusals.take(up_to=None))
         self._is_closing = True
-        self._wake.set()
+        self._waiting.wake()
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             if thread.is_alive():
@@ -130,74 +111,35 @@ class LogWriter:
             logger.error("the log's writer did not end in time")
         else:
             self._committer.close()
-
-    def _enqueue(self, entry: Entry) -> None:
-        self._waiting.append(entry)
-        self._wake.set()
-
-    def _abandon(self, entry: Entry) -> None:
-        with self._lock:
-            entry.is_abandoned = True
-            is_written = entry.is_written
-        if is_written:
-            self._enqueue(Entry(withdrawal_of(entry.record)))
+            self._store.end_checkpoints()
 
     def _run(self) -> None:
         while not (self._is_closing and not self._waiting):
-            # The event is cleared before the queue is looked at: what is appended after that sets it again.
-            self._wake.wait(IDLE_SECONDS)
-            self._wake.clear()
-            for record in self._refusals.take(up_to=now_ms() // 1000):
-                self._waiting.append(Entry(record))
+            self._waiting.wait(IDLE_SECONDS)
+            self._waiting.add_all(self._refusals.take(up_to=now_ms() // 1000))
             if self._is_available or self._recover():
                 while self._waiting and self._is_available:
-                    self._gather()
-                    self._write(self._take())
+                    self._write(self._waiting.take())
                 self._stay_in_touch()
             else:
                 self._refuse_all()
                 if self._is_closing:
                     break
                 time.sleep(RETRY_SECONDS)
-                self._wake.set()
+                self._waiting.wake()
             self._answer_probes()
 
-    def _gather(self) -> None:
-        """Under load, a moment's wait fills the group; a lone caller is served at once."""
-        expected = min(self._last_group, MAX_GROUP)
-        deadline = time.perf_counter() + GATHER_SECONDS
-        while 1 < expected > len(self._waiting) and (left := deadline - time.perf_counter()) > 0:
-            time.sleep(min(left, GATHER_SECONDS / 8))
-
-    def _take(self) -> list[Entry]:
-        """The next group, bounded in records and in size, without those that nobody waits for any more."""
-        group: list[Entry] = []
-        characters = 0
-        while self._waiting and len(group) < MAX_GROUP and characters < MAX_GROUP_CHARACTERS:
-            entry = self._waiting.popleft()
-            if not entry.is_abandoned:
-                group.append(entry)
-                characters += len(entry.record.inputs or "") + len(entry.record.outputs or "")
-        return group
-
     def _write(self, group: list[Entry]) -> None:
-        self._last_group = len(group)
         entries, sealed = self._seal(group)
         if not entries:
             return
         try:
-            self._committer.commit(sealed)
+            batch_number = self._committer.commit(sealed)
         except Exception as error:  # noqa: BLE001  whatever went wrong, no answer of this group may leave
             self._fail(error)
-            self._resolve(entries, LogUnavailable())
-            return
-        with self._lock:
-            # Whoever gives up from now on sees to the withdrawal; for those before, it is seen to here.
-            abandoned = [entry.record for entry in entries if entry.is_abandoned]
-            for entry in entries:
-                entry.is_written = True
-        self._waiting.extend(Entry(withdrawal_of(record)) for record in abandoned)
-        self._resolve(entries, None)
+            self._waiting.refuse(entries)
+        else:
+            self._waiting.answer(entries, self._committer.chain_id, batch_number)
 
     def _seal(self, group: list[Entry]) -> tuple[list[Entry], list[SealedRecord]]:
         """Seals each record; one that cannot be is refused alone."""
@@ -210,8 +152,8 @@ class LogWriter:
                 sealed.append(seal(record))
                 entries.append(entry)
             except Exception as error:  # noqa: BLE001  one record must not refuse the others
-                logger.error("a record cannot be sealed: %s", type(error).__name__)  # noqa: TRY400
-                self._resolve([entry], LogUnavailable())
+                logger.error("a record cannot be sealed: %s", type(error).__name__)  # noqa: TRY400  words hold values
+                self._waiting.refuse([entry])
         return entries, sealed
 
     def _recover(self) -> bool:
@@ -240,21 +182,16 @@ class LogWriter:
         self._committer.close()
 
     def _refuse_all(self) -> None:
-        entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        entries = self._waiting.take_all()
         kept = [entry.record for entry in entries if entry.record.outcome != ANSWERED and not entry.is_abandoned]
         self._committer.owe(kept)
-        self._resolve(entries, LogUnavailable())
+        self._waiting.refuse(entries)
 
     def _answer_probes(self) -> None:
         probes, self._probes = self._probes, []
         for probe in probes:
             if probe.set_running_or_notify_cancel():
                 probe.set_result(self._is_available)
-
-    def _resolve(self, entries: list[Entry], error: LogUnavailable | None) -> None:
-        futures = [entry.future for entry in entries if entry.future is not None]
-        if futures and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_set, futures, error)
 
     def _checkpoint(self) -> None:
         """Beside the writer, so that no commit waits for it."""
@@ -265,13 +202,3 @@ class LogWriter:
             except DatabaseUnavailable:
                 # The writer finds out for itself, and says so.
                 continue
-
-
-def _set(futures: list[asyncio.Future[None]], error: LogUnavailable | None) -> None:
-    for future in futures:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)

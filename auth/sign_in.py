@@ -18,7 +18,7 @@ from auth.passwords import HASHES_AT_ONCE, PasswordThreads
 from auth.sign_in_failures import Attempt, Place, SignInFailures, Tally
 from auth.turns import Turns
 from db.database import Database
-from db.events import record_event
+from db.events import add_event
 from db.reach import EVERY_TENANT, LOOKUP
 from db.tables import User
 from db.users import failures_at, find_user, find_user_by_email, forget_failures, note_sign_in
@@ -128,7 +128,9 @@ class SignIns:
             forget_failures(session, [place.digest for place in attempt.places])
             note_sign_in(session, user.id, datetime.now(UTC), tenant_id=EVERY_TENANT)
             actor = Subject.of_user(user.id)
-            record_event(session, actor=actor, verb="user.sign-in", object_id=user.id, tenant_id=user.tenant_id)
+            add_event(
+                session, actor=actor, verb="user.sign-in", object_id=user.id, tenant_id=user.tenant_id, details={}
+            )
         return True
 
     def _forget_work(self, work: asyncio.Task[User]) -> None:

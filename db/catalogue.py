@@ -51,6 +51,14 @@ def find_model(session: Session, name: str) -> Model | None:
     return session.scalar(select(Model).where(Model.name == name))
 
 
+def versions_named(session: Session, name: str, *, model_id: str | None) -> list[Version]:
+    """The versions of that name, of one model or of each, the newest first; retired ones too."""
+    query = select(Version).where(Version.name == name)
+    if model_id is not None:
+        query = query.where(Version.model_id == model_id)
+    return list(session.scalars(query.order_by(Version.created_at.desc(), Version.id.desc())))
+
+
 def find_version(session: Session, *, model_id: str, name: str, is_held: bool = False) -> Version | None:
     """Returns a version, active or retired; with `is_held` no other transaction changes it until this one ends."""
     found = select(Version).where(Version.model_id == model_id, Version.name == name)

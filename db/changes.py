@@ -1,4 +1,4 @@
-"""The change counter: how every process learns, within a second, what it must forget."""
+"""The change counter, by which every process learns within a second what it must forget."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def latest(session: Session) -> int:
 
 
 def since(session: Session, number: int) -> list[Change]:
-    """The changes after `number`, oldest first; before them one of every kind, where some are not kept any more."""
+    """The changes after `number`, oldest first; one of every kind comes before them if older ones are not kept."""
     changes = list(session.scalars(select(Change).where(Change.number > number).order_by(Change.number)))
     if not changes or changes[0].number == number + 1:
         return changes
-    # Numbers have no gaps: whoever was away for so long knows nothing for certain.
+    # Numbers have no gaps: a process that was away for so long must forget everything.
     return [*(Change(number=changes[0].number - 1, kind=kind, object_id="") for kind in get_args(Kind)), *changes]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -15,14 +15,24 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from db.reach import View, confine
+from db.stopping import Stop, Stopped
 
 #: A SQLite file whose disk has less room than this is taken for full, before SQLite finds out the hard way.
 DISK_RESERVE_BYTES = 1 << 20
 BUSY_TIMEOUT_MS = 5_000
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    # A statement that writes several rows keeps a journal of its own, by default as a file in the system's temporary
+    # folder: where that is full, or file descriptors are used up, no group could be committed.
+    "temp_store=MEMORY",
+)
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot be reached, is read-only, or has no room; nothing was changed that is known of."""
+    """The database cannot be reached, is read-only, or has no room; no change is known to have been made."""
 
 
 class ChangedMeanwhile(Exception):
@@ -30,10 +40,10 @@ class ChangedMeanwhile(Exception):
 
 
 class Database:
-    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each says whose rows.
+    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each names whose rows.
 
-    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`; `connections` is how many PostgreSQL is
-    asked for at most.
+    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`. PostgreSQL is asked for at most `connections`
+    connections.
     """
 
     def __init__(self, url: str, connections: int = 15) -> None:
@@ -53,14 +63,29 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self, view: str | View) -> Iterator[Session]:
-        """A session for queries alone; on SQLite it never waits for a writer."""
-        with self._session(view, writes=False) as session:
-            yield session
+    def reading(self, view: str | View, stop: Stop | None = None) -> Iterator[Session]:
+        """A session for queries alone; on SQLite it never waits for a writer.
+
+        Raises `Stopped` when `stop` says so, and `DatabaseUnavailable`.
+        """
+        try:
+            with (
+                self._session(view, writes=False) as session,
+                stop.over(session.connection()) if stop else nullcontext(),
+            ):
+                yield session
+        except DatabaseUnavailable:
+            if stop is not None and stop.is_over():
+                raise Stopped from None
+            raise
 
     def has_room(self) -> bool:
-        """Whether a SQLite file's disk has room to write; true for a server, which answers for itself."""
-        return self.path is None or disk_usage(self.path.parent).free >= DISK_RESERVE_BYTES
+        """Whether there is room for what a commit writes; true for a server, which answers for itself.
+
+        SQLite writes the file and, beside it, the write-ahead log with its index; where the path is a link, all three
+        are where it leads. Nothing else: see `_PRAGMAS`.
+        """
+        return self.path is None or disk_usage(self.path.resolve().parent).free >= DISK_RESERVE_BYTES
 
     def connect(self) -> Connection:
         """A connection of the caller's own in autocommit, outside the pool's transactions; for the log's writer."""
@@ -84,13 +109,16 @@ class Database:
         options = "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s"
         # A network that has gone silent is found out in seconds: by default it would take TCP a quarter of an hour.
         silence = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-        connect_args: dict[str, Any] = {
-            "options": options, "connect_timeout": 3, "application_name": "adyton", **silence,
-        }  # fmt: skip
+        connect_args: dict[str, Any] = {"options": options, "connect_timeout": 3, "application_name": "adyton"}
         return create_engine(
-            self.url, pool_pre_ping=True, pool_timeout=3, pool_size=min(5, self._connections),
-            max_overflow=max(0, self._connections - 5), hide_parameters=True, connect_args=connect_args,
-        )  # fmt: skip
+            self.url,
+            pool_pre_ping=True,
+            pool_timeout=3,
+            pool_size=min(5, self._connections),
+            max_overflow=max(0, self._connections - 5),
+            hide_parameters=True,
+            connect_args=connect_args | silence,
+        )
 
     def _sqlite_engine(self) -> Engine:
         if self.path is not None:
@@ -140,7 +168,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     # Python's own implicit BEGIN would be DEFERRED, and a reader that turns writer under WAL fails at once with
     # SQLITE_BUSY, whatever the timeout says. `_begin` says which kind it is.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -1,4 +1,4 @@
-"""The prediction log as its writer sees it: one connection of its own, one statement and one commit for a group."""
+"""The prediction log as its writer sees it: its own connections, one statement and one commit for a group."""
 
 from __future__ import annotations
 
@@ -17,11 +17,35 @@ from db.tables import Batch, Chain
 
 #: The order in which `LogStore.append` takes a record's values.
 COLUMNS = [
-    "at", "request_id", "client_request_id", "tenant_id", "key_id", "subject", "model_id", "version_id",
-    "artifact_sha256", "route", "rows", "count", "outcome", "status", "latency_us", "inference_us", "address",
-    "fingerprint", "client_digest", "inputs_digest", "outputs_digest", "salt", "inputs", "outputs", "leaf", "chain_id",
-    "batch_number", "leaf_index",
-]  # fmt: skip
+    "at",
+    "request_id",
+    "client_request_id",
+    "tenant_id",
+    "key_id",
+    "subject",
+    "model_id",
+    "version_id",
+    "artifact_sha256",
+    "route",
+    "rows",
+    "count",
+    "outcome",
+    "status",
+    "latency_us",
+    "inference_us",
+    "address",
+    "fingerprint",
+    "client_digest",
+    "inputs_digest",
+    "outputs_digest",
+    "salt",
+    "inputs",
+    "outputs",
+    "leaf",
+    "chain_id",
+    "batch_number",
+    "leaf_index",
+]
 _UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "chain_id"}
 _INTEGERS = {"rows", "count", "status", "latency_us", "inference_us", "batch_number", "leaf_index"}
 #: Past this, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
@@ -31,11 +55,15 @@ GONE_AFTER = timedelta(seconds=60)
 
 
 class LogStore:
-    """The writer's own connection: one statement and one commit for a whole group, whatever its size."""
+    """The writer's own connections: one for the groups, and on SQLite one for the checkpoints beside them.
+
+    Both are opened by `start_chain` and kept: a process that has run out of file descriptors still writes its log.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Connection | None = None
+        self._checkpoints: Connection | None = None
         self._chain_id = ""
         #: Pages in SQLite's write-ahead log when it was last looked at.
         self._wal_pages = 0
@@ -51,6 +79,8 @@ class LogStore:
             gone = [id_ for id_, _, is_gone in tips if is_gone]
             session.execute(update(Chain).where(Chain.id.in_(gone)).values(cited_by=chain_id))
         self._chain_id = chain_id
+        self.touch(chain_id)
+        self.checkpoint()
         return cites
 
     def append(self, rows: Sequence[Sequence[Any]], batch: Sequence[Any]) -> None:
@@ -83,12 +113,25 @@ class LogStore:
 
     def checkpoint(self) -> None:
         """Moves the WAL's pages into the database without making anybody wait; for a thread beside the writer."""
-        if self._database.is_sqlite:
-            with translated(), self._database.connect() as connection:
-                _, self._wal_pages, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+        if not self._database.is_sqlite:
+            return
+        if self._checkpoints is None:
+            self._checkpoints = self._database.connect()
+        try:
+            with translated():
+                _, self._wal_pages, _ = self._checkpoints.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+        except DatabaseUnavailable:
+            _drop(self._checkpoints)
+            self._checkpoints = None
+            raise
+
+    def end_checkpoints(self) -> None:
+        """Closes the checkpoints' connection, once nobody calls `checkpoint` any more."""
+        _drop(self._checkpoints)
+        self._checkpoints = None
 
     def bound_wal(self) -> None:
-        """Between two groups: finishes the checkpoint if the WAL has grown, so that the next write starts it anew."""
+        """Between two groups: finishes the checkpoint if the WAL has grown, so that the next write begins it again."""
         if self._wal_pages > WAL_BOUND_PAGES:
             with translated():
                 self._open().exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
@@ -97,9 +140,7 @@ class LogStore:
     def close(self) -> None:
         """Drops the connection; one that failed half-way must not be used again."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
+        _drop(connection)
 
     def _open(self) -> Connection:
         if self._connection is None:
@@ -107,8 +148,7 @@ class LogStore:
             try:
                 self._prepare(connection)
             except BaseException:
-                connection.invalidate()
-                connection.close()
+                _drop(connection)
                 raise
             self._connection = connection
         return self._connection
@@ -118,12 +158,19 @@ class LogStore:
             if self._database.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
                 return
-            # A backend whose client is gone may still be busy with the commit before: nothing can be known of that
-            # until it has ended. The lock is held by a connection for as long as it lives.
+            # A backend whose client is gone may still be busy with the commit before, whose fate is unknown until it
+            # has ended. The lock is held by a connection for as long as it lives.
             high, low = _lock_of(self._chain_id)
             connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
             if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
                 raise DatabaseUnavailable("the writer's connection before has not ended yet")
+
+
+def _drop(connection: Connection | None) -> None:
+    """Closes a connection for good, instead of giving it back to the pool."""
+    if connection is not None:
+        connection.invalidate()
+        connection.close()
 
 
 def _lock_of(chain_id: str) -> tuple[int, int]:
@@ -134,11 +181,11 @@ def _lock_of(chain_id: str) -> tuple[int, int]:
 
 def _uncited_chains(session: Session, seen_before: datetime) -> list[tuple[str, str | None, bool]]:
     """Chains whose last head may still move or was never cited: id, last head, and whether their writer is gone."""
-    last = select(Batch.chain_id, func.max(Batch.number).label("number")).group_by(Batch.chain_id).subquery()
+    # Asked for each of these chains by itself: grouping would look at every batch there ever was.
+    last = select(func.max(Batch.number)).where(Batch.chain_id == Chain.id).correlate(Chain).scalar_subquery()
     query = (
         select(Chain.id, Chain.seen_at, Batch.head, Batch.sealed_at)
-        .outerjoin(last, last.c.chain_id == Chain.id)
-        .outerjoin(Batch, and_(Batch.chain_id == Chain.id, Batch.number == last.c.number))
+        .outerjoin(Batch, and_(Batch.chain_id == Chain.id, Batch.number == last))
         .where(Chain.cited_by.is_(None))
     )
     return [
@@ -164,16 +211,16 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-# One text for any number of rows: nothing is prepared anew, and the interpreter lock is released once per group.
+# One text for any number of rows: it is prepared once, and the interpreter lock is released once per group.
 _SQLITE_RECORDS = (
-    f"INSERT INTO prediction_records ({', '.join(COLUMNS)})"  # noqa: S608
+    f"INSERT INTO prediction_records ({', '.join(COLUMNS)})"  # noqa: S608  our own names
     f" SELECT {', '.join(map(_sqlite_value, range(len(COLUMNS)), COLUMNS))} FROM json_each(?)"
 )
 _BATCH_COLUMNS = "chain_id, number, sealed_at, size, root, head"
-_SQLITE_BATCH = f"INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (replace(?, '-', ''), ?, ?, ?, ?, ?)"  # noqa: S608
-# A record is taken apart once here; `->>` on an array would parse it anew for each column, at six times the cost.
+_SQLITE_BATCH = f"INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (replace(?, '-', ''), ?, ?, ?, ?, ?)"  # noqa: S608  our own names
+# A record is taken apart once here; `->>` on an array would parse it again for each column, at six times the cost.
 _POSTGRESQL_APPEND = (
-    f"WITH appended AS (INSERT INTO prediction_records ({', '.join(map(_quoted, COLUMNS))})"  # noqa: S608
+    f"WITH appended AS (INSERT INTO prediction_records ({', '.join(map(_quoted, COLUMNS))})"  # noqa: S608  our own names
     f" SELECT {', '.join(map(_postgresql_value, COLUMNS))} FROM json_to_recordset(%s::json)"
     f" AS r({', '.join(f'{_quoted(name)} {_postgresql_type(name)}' for name in COLUMNS)}))"
     f" INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (%s::uuid, %s, %s::timestamp AT TIME ZONE 'UTC', %s, %s, %s)"

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, and_, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.reach import Reach, within
+from db.stopping import Stop
 from db.tables import Batch, Chain, Model, PredictionRecord, Tenant, Version
 from values.ids import instant_of
 
-#: What of a record can go; see audit/record.py.
+#: The columns of a record that can be erased; see audit/record.py.
 ERASABLE = ("salt", "inputs", "outputs", "address", "client_request_id", "fingerprint")
 
-Page = tuple[list[RowMapping], tuple[datetime, str] | None]
+Place = tuple[datetime, str]
+
+
+class Page(NamedTuple):
+    """Records, and the place after which the next page starts; None after the last record."""
+
+    records: list[RowMapping]
+    next: Place | None
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What an auditor looks for; what is None is not asked. Instants are inclusive at `from`, exclusive at `to`."""
+    """Which records are looked for; what is None is not asked. Instants are inclusive at `from`, exclusive at `to`.
+
+    An `outcome` that ends with a colon stands for all that begin with it.
+    """
 
     tenant_id: Reach
     key_id: str | None = None
-    model: str | None = None
-    version: str | None = None
+    model_id: str | None = None
+    version_ids: Sequence[str] | None = None
     outcome: str | None = None
     status: int | None = None
     request_id: str | None = None
@@ -37,33 +49,59 @@ class Filters:
 
 
 def search(
-    session: Session, filters: Filters, *, limit: int, after: tuple[datetime, str] | None, max_characters: int
+    session: Session, filters: Filters, *, limit: int, after: Place | None, max_characters: int, stop: Stop
 ) -> Page:
-    """A page of records, newest first, and the place after which the next one starts.
+    """A page of records, newest first; `after` is the place after which it starts.
 
-    It ends at `limit` records, or after the first with which inputs and outputs pass `max_characters`.
+    It ends at `limit` records, or after the first with which inputs and outputs pass `max_characters`. Raises
+    `Stopped`.
     """
-    query = _selection().where(*_conditions(filters))
-    if after is not None:
-        query = query.where(tuple_(PredictionRecord.at, PredictionRecord.request_id) < after)
-    query = query.order_by(PredictionRecord.at.desc(), PredictionRecord.request_id.desc()).limit(limit + 1)
     page: list[RowMapping] = []
     characters = 0
-    with session.execute(query.execution_options(yield_per=50)) as result:
-        for found in result.mappings():
-            if len(page) == limit or characters > max_characters:
-                last = page[-1][PredictionRecord]
-                return page, (last.at, last.request_id)
-            record = found[PredictionRecord]
-            characters += len(record.inputs or "") + len(record.outputs or "")
-            page.append(found)
-    return page, None
+    for found in _newest_first(session, filters, after, limit + 1):
+        stop.check()
+        if len(page) == limit or characters > max_characters:
+            last = page[-1][PredictionRecord]
+            return Page(page, (last.at, last.request_id))
+        record = found[PredictionRecord]
+        characters += len(record.inputs or "") + len(record.outputs or "")
+        page.append(found)
+    return Page(page, None)
 
 
 def find_record(session: Session, request_id: str, *, tenant_id: Reach) -> RowMapping | None:
     """The record of that id, or its withdrawal where there is one; within the reach."""
-    query = _selection().where(*_conditions(Filters(tenant_id=tenant_id, request_id=request_id)))
-    return session.execute(query.order_by(PredictionRecord.at.desc()).limit(1)).mappings().first()
+    return next(_newest_first(session, Filters(tenant_id=tenant_id, request_id=request_id), None, 1), None)
+
+
+def is_in_log(session: Session, request_id: str, *, tenant_id: Reach) -> bool:
+    """Whether there is a record of that id within the reach."""
+    record = PredictionRecord
+    query = select(record.request_id).where(within(record.tenant_id, tenant_id)).limit(1)
+    return any(session.scalar(query.where(*place)) is not None for place in _places(request_id))
+
+
+def _newest_first(session: Session, filters: Filters, after: Place | None, limit: int) -> Iterator[RowMapping]:
+    """Records by instant and id, newest first."""
+    record = PredictionRecord
+    conditions = _conditions(filters)
+    if after is not None:
+        conditions.append(tuple_(record.at, record.request_id) < after)
+    query = _selection().order_by(record.at.desc(), record.request_id.desc()).limit(limit)
+    # A withdrawal is written after its record. Asked for in one query with an OR, SQLite would use neither index.
+    for place in _places(filters.request_id):
+        with session.execute(query.where(*conditions, *place).execution_options(yield_per=50)) as result:
+            yield from result.mappings()
+
+
+def _places(request_id: str | None) -> list[list[ColumnElement[bool]]]:
+    """Where a request's records may stand, the newest place first; anywhere where no request is asked for."""
+    if request_id is None:
+        return [[]]
+    record = PredictionRecord
+    # A record's instant is the millisecond in its id, which leads to its partition; a withdrawal comes later.
+    own = [record.at == instant_of(request_id), record.request_id == request_id]
+    return [[record.outcome == "withdrawn", record.request_id == request_id], own]
 
 
 def _selection() -> Any:
@@ -75,23 +113,23 @@ def _selection() -> Any:
     )
 
 
-def _conditions(filters: Filters) -> list[Any]:
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     record = PredictionRecord
-    wanted = {
+    wanted: dict[Any, Any] = {
         record.key_id: filters.key_id,
-        Model.name: filters.model,
-        Version.name: filters.version,
-        record.outcome: filters.outcome,
+        record.model_id: filters.model_id,
         record.status: filters.status,
         record.fingerprint: filters.fingerprint,
     }
-    conditions: list[Any] = [column == value for column, value in wanted.items() if value is not None]
+    conditions = [column == value for column, value in wanted.items() if value is not None]
     conditions.append(within(record.tenant_id, filters.tenant_id))
-    if filters.request_id is not None:
-        # A record's instant is the millisecond in its id, which leads to its partition; a withdrawal comes later.
-        is_at = and_(record.at == instant_of(filters.request_id), record.request_id == filters.request_id)
-        is_withdrawal = and_(record.outcome == "withdrawn", record.request_id == filters.request_id)
-        conditions.append(or_(is_at, is_withdrawal))
+    if filters.version_ids is not None:
+        conditions.append(record.version_id.in_(filters.version_ids))
+    if filters.outcome is not None:
+        is_prefix = filters.outcome.endswith(":")
+        conditions.append(
+            record.outcome.startswith(filters.outcome) if is_prefix else record.outcome == filters.outcome
+        )
     if filters.from_at is not None:
         conditions.append(record.at >= filters.from_at)
     if filters.to_at is not None:
@@ -102,15 +140,14 @@ def _conditions(filters: Filters) -> list[Any]:
 
 
 def erase_contents(session: Session, *, tenant_id: str, since: datetime | None, limit: int) -> int:
-    """Erases what at most `limit` of a tenant's records say in values, with the salts; their seals still verify.
+    """Erases the values of at most `limit` of a tenant's records, with the salts; their seals still verify.
 
-    Returns how many there were. `since` leaves out what began before.
+    Returns how many records that were. `since` leaves out those that began before.
     """
     record = PredictionRecord
     is_left = and_(record.tenant_id == tenant_id, record.salt.is_not(None))
-    some = select(record.at, record.request_id).where(is_left, *([record.at >= since] if since else [])).limit(limit)
-    chosen = tuple_(record.at, record.request_id).in_(some)
-    erasure = update(record).where(chosen).values(dict.fromkeys(ERASABLE))
+    chosen = select(record.at, record.request_id).where(is_left, *([record.at >= since] if since else [])).limit(limit)
+    erasure = update(record).where(tuple_(record.at, record.request_id).in_(chosen)).values(dict.fromkeys(ERASABLE))
     return session.connection().execute(erasure).rowcount
 
 

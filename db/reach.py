@@ -1,4 +1,4 @@
-"""Whose rows a transaction and its queries may touch: one tenant's, every tenant's, or nobody's.
+"""The reach of a transaction and its queries: one tenant's rows, every tenant's, or no tenant's.
 
 Queries name it by keyword and filter by it; on PostgreSQL the transaction carries it too, for row-level security
 (migrations/isolation.py), which holds where a query forgets to.
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, text, true
 
 
 class View(Enum):
-    """What is not one tenant's id. A transaction that names none of these sees no tenant's rows."""
+    """The reaches that are not one tenant's. A transaction that names none of them sees no tenant's rows."""
 
     EVERY_TENANT = "every-tenant"
     LOOKUP = "lookup"
@@ -37,7 +37,7 @@ def within(column: Any, reach: Reach) -> ColumnElement[bool]:
 
 
 def confine(connection: Connection, view: str | View) -> None:
-    """Tells PostgreSQL, until this transaction ends, whose rows it may show and take."""
+    """Tells PostgreSQL whose rows it may show and take until this transaction ends."""
     tenant, name = ("", view.value) if isinstance(view, View) else (view, "")
     # Local: a session's setting would go on with the connection to whoever takes it from the pool next.
     connection.execute(_CONFINE, {"tenant": tenant, "view": name})

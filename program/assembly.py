@@ -10,6 +10,7 @@ from functools import partial
 
 import migrations
 from admin.listings import read_listings
+from audit.search import Searches
 from audit.writer import LogWriter
 from auth.callers import Callers
 from auth.credentials import Credentials
@@ -36,7 +37,6 @@ from serving.predictor import Predictor
 
 #: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
 CLOSE_SECONDS = 10.0
-SEARCHES_AT_ONCE = 4
 
 
 def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loader:
@@ -93,7 +93,7 @@ def assemble(settings: Settings) -> Parts:
         admissions=Admissions(quotas, log, credentials, timeout_seconds=settings.request_timeout_seconds),
         predictor=Predictor(registry),
         catalogue=Catalogue(registry),
-        searches=asyncio.Semaphore(SEARCHES_AT_ONCE),
+        searches=Searches(),
         registrations=asyncio.Semaphore(1),
     )
 
@@ -116,6 +116,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.housekeeping.close()
         # The last groups wake their futures on this loop, which must go on meanwhile.
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
+        parts.searches.close()
         parts.registry.close()
         parts.predictor.close()
         parts.directory.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from audit.search import Searches
 from audit.writer import LogWriter
 from auth.credentials import Credentials
 from auth.directory import Directory
@@ -48,7 +49,6 @@ class Parts:
     admissions: Admissions
     predictor: Predictor
     catalogue: Catalogue
-    #: So many searches of the log at once; the others wait, and nobody else does.
-    searches: asyncio.Semaphore
+    searches: Searches
     #: One model is examined at a time: it takes a processor.
     registrations: asyncio.Semaphore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.writer import LogUnavailable
+from audit.waiting import LogUnavailable
 from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.directory import DirectoryUnavailable
 from auth.sign_in import SignInRefused

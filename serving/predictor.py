@@ -23,13 +23,13 @@ from inference.loading import ServedVersion
 from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.schema import MAX_ERRORS, InvalidRows
-from quotas.turns import Turns
 from serving.admission import Admission, Stage
 from serving.facts import DeadlineExceeded, ModelFailed
 from serving.failing_models import FailingModels
 from serving.giving_up import unless_gone
 from serving.wire.format import Item, WireFormat, items_of
 from values.json_pointer import Violation
+from values.turns import Turns
 
 #: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
 INLINE_BODY_BYTES = 32 << 10
@@ -65,7 +65,7 @@ class Predictor:
         self._registry = registry
         self._redactors: dict[str, Redactor] = {}
         self._failing = FailingModels()
-        self._turns = Turns(each=LONG_OF_ONE_TENANT, total=LONG_OF_ALL)
+        self._turns = Turns(LONG_OF_ALL, LONG_OF_ONE_TENANT)
         self._threads = ThreadPoolExecutor(LONG_OF_ALL, thread_name_prefix="long-rows")
 
     async def predict(self, admission: Admission, question: Question) -> bytes:
@@ -154,7 +154,8 @@ class Predictor:
             record.fingerprint = row_fingerprint(partner.fingerprint_key, served.model, rows[0])
 
     async def _in_thread(self, admission: Admission, work: Callable[[], T]) -> T:
-        async with self._turns.of(_partner(admission).tenant_id):
+        tenant_id = _partner(admission).tenant_id
+        async with self._turns.of(tenant_id):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _redactor(self, served: ServedVersion) -> Redactor:

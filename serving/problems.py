@@ -177,6 +177,13 @@ LOG_UNAVAILABLE = Problem(
     "The prediction log is not available",
     "No prediction leaves without a durable record of it. Nothing was charged; try again later.",
 )
+SEARCH_TOO_LONG = Problem(
+    "search-too-long",
+    503,
+    "The search took too long",
+    "The search of the prediction log, its turn included, did not end in time. Narrow it, best by `from` and `to`; or "
+    "ask again when fewer searches of yours are under way.",
+)
 DIRECTORY_UNAVAILABLE = Problem(
     "directory-unavailable",
     503,

@@ -92,6 +92,16 @@ def _is_in_utf8(content_type: bytes, media_type: bytes) -> bool:
     return media.strip() == media_type and charset in {b"", b"charset=utf-8"}
 
 
+async def skip_body(request: Request) -> None:
+    """Throws away the body of a request that has no use for one. Raises `ClientGone`."""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if not message.get("more_body", False):
+            return
+
+
 async def hung_up(request: Request) -> None:
     """Returns when the caller is gone, or sends no more; to be called once the body is there.
 

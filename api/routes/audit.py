@@ -2,174 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
-from sqlalchemy import RowMapping
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from admin.changes import change_by
+from admin.readings import note_lookup, note_search
 from api.dependencies import caller
+from api.http.body import hung_up, look_again, skip_body
 from api.http.direct_route import JsonBytes
-from api.http.refusals import InvalidParameter, RecordNotFound
-from api.http.security import parts_of
-from api.lists import check_query, cursor_of, place_of
+from api.http.refusals import RecordNotFound
+from api.http.security import call_of, parts_of
+from api.lists import check_query
+from audit.filters import Wanted, read_filters
+from audit.search import one_record, place_of, search_page
 from auth.principal import Principal, Role, Scope
 from db.database import Database
-from db.events import record_event
-from db.prediction_log import Filters, find_record, search
-from db.reach import Reach
-from db.tables import PredictionRecord
-from db.tenants import find_tenant
+from db.prediction_log import Place
+from db.stopping import Stop
 from quotas.allowances import READINGS, SEARCHES
+from serving.giving_up import unless_gone
+from serving.problems import PROBLEMS
 from values.ids import is_uuid7
 
 router = APIRouter(tags=["audit"])
 
 Searcher = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=SEARCHES, takes_place=True)]
 Reader = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=READINGS, takes_place=True)]
-Place = tuple[datetime, str]
-#: A page ends early rather than hold more than this of inputs and outputs.
-MAX_PAGE_CHARACTERS = 8 << 20
+
+_INSTANT = "RFC 3339, a date, or an age such as `2h`"
+
+
+async def _wanted(
+    request: Request,
+    tenant: str | None = None,
+    key: Annotated[str | None, Query(description="a key's id")] = None,
+    model: str | None = None,
+    version: str | None = None,
+    outcome: Annotated[
+        str | None,
+        Query(description="`answered`, `failed`, `withdrawn`, `refused` for every refusal, or `refused:PROBLEM`"),
+    ] = None,
+    status: Annotated[str | None, Query(description="an HTTP status")] = None,
+    request_id: str | None = None,
+    fingerprint: Annotated[str | None, Query(description="of a single row, 64 of 0-9 and a-f")] = None,
+    from_at: Annotated[str | None, Query(alias="from", description=f"inclusive: {_INSTANT}")] = None,
+    to_at: Annotated[str | None, Query(alias="to", description=f"exclusive: {_INSTANT}")] = None,
+    min_latency_ms: str | None = None,
+) -> Wanted:
+    check_query(request)
+    return read_filters(request.query_params, PROBLEMS)
 
 
 @router.get("/audit/predictions", summary="Search the prediction log")
 async def search_predictions(
     request: Request,
     caller: Searcher,
-    tenant: str | None = None,
-    key: str | None = None,
-    model: str | None = None,
-    version: str | None = None,
-    outcome: str | None = None,
-    status: Annotated[int | None, Query(ge=100, le=599)] = None,
-    request_id: str | None = None,
-    fingerprint: str | None = None,
-    from_at: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    to_at: Annotated[AwareDatetime | None, Query(alias="to")] = None,
-    min_latency_ms: Annotated[float | None, Query(ge=0, le=1e9)] = None,
+    wanted: Annotated[Wanted, Depends(_wanted)],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: str | None = None,
 ) -> Response:
     """The records that you may see, newest first, in pages: `next` is the `after` of the following page."""
-    check_query(request)
-    filters = Filters(
-        tenant_id=caller.reach,
-        key_id=key,
-        model=model,
-        version=version,
-        outcome=outcome,
-        status=status,
-        request_id=request_id,
-        fingerprint=fingerprint,
-        from_at=_in_utc(from_at, "from"),
-        to_at=_in_utc(to_at, "to"),
-        min_latency_us=None if min_latency_ms is None else round(min_latency_ms * 1000),
-    )
-    place = None if after is None else _place(after)
-    parts = parts_of(request)
-    asked = dict(request.query_params)
-    reach = await run_in_threadpool(_note_reading, parts.database, caller, "log.search", tenant, asked)
-    if reach is None or (request_id is not None and not is_uuid7(request_id)):
-        return JsonBytes(orjson.dumps({"records": [], "next": None}))
-    await parts.log.flush()
-    async with parts.searches:
-        return JsonBytes(
-            await run_in_threadpool(_search, parts.database, replace(filters, tenant_id=reach), limit, place)
-        )
+    place = None if after is None else place_of(after)
+    await skip_body(request)
+    return JsonBytes(await unless_gone(hung_up(request), _page(request, caller, wanted, limit, place)))
 
 
 @router.get("/audit/predictions/{request_id}", summary="One record of the prediction log")
 async def find_prediction(request: Request, request_id: str, caller: Reader) -> Response:
     """The record of a request, by the id that its answer carried."""
-    parts = parts_of(request)
     if not is_uuid7(request_id):
         raise RecordNotFound
-    asked = {"request_id": request_id}
-    await run_in_threadpool(_note_reading, parts.database, caller, "log.read", None, asked)
-    await parts.log.flush()
-    async with parts.searches:
-        found = await run_in_threadpool(_find, parts.database, request_id, caller.reach)
+    await skip_body(request)
+    found = await unless_gone(hung_up(request), _record(request, caller, request_id))
     if found is None:
         raise RecordNotFound
     return JsonBytes(found)
 
 
-def _note_reading(
-    database: Database, caller: Principal, verb: str, tenant: str | None, asked: dict[str, str]
-) -> Reach | None:
-    """Records that the log is read, before it is; returns whose records may be found, None for nobody's."""
-    with change_by(database, caller, caller.reach) as session:
-        named = None if tenant is None else find_tenant(session, tenant, tenant_id=caller.reach)
-        found: Reach | None = caller.reach if tenant is None else named.id if named else None
-        whose = [each for each in (found, caller.reach) if isinstance(each, str)]
-        tenant_id = whose[0] if whose else None
-        record_event(session, actor=caller.subject, verb=verb, object_id="log", tenant_id=tenant_id, asked=asked)
-    return found
+async def _page(request: Request, caller: Principal, wanted: Wanted, limit: int, after: Place | None) -> bytes:
+    parts = parts_of(request)
+    async with parts.searches.turn(caller.subject, caller.reach, _seconds_left(request)) as turn:
+        # Whoever has waited for their turn may have lost their authority meanwhile.
+        await look_again(request)
+        await parts.log.flush()
+        return await turn.run(partial(_search, parts.database, caller, wanted, limit, after))
 
 
-def _search(database: Database, filters: Filters, limit: int, place: Place | None) -> bytes:
-    """The page's bytes; in a thread, since a thousand records of a thousand rows are many megabytes."""
-    with database.reading(filters.tenant_id) as session:
-        records, following = search(session, filters, limit=limit, after=place, max_characters=MAX_PAGE_CHARACTERS)
-    return orjson.dumps(
-        {
-            "records": [_shown(each) for each in records],
-            "next": following and cursor_of(f"{following[0].isoformat()} {following[1]}"),
-        }
-    )
+async def _record(request: Request, caller: Principal, request_id: str) -> bytes | None:
+    parts = parts_of(request)
+    async with parts.searches.turn(caller.subject, caller.reach, _seconds_left(request)) as turn:
+        # Whoever has waited for their turn may have lost their authority meanwhile.
+        await look_again(request)
+        await parts.log.flush()
+        return await turn.run(partial(_find, parts.database, caller, request_id))
 
 
-def _find(database: Database, request_id: str, tenant_id: Reach) -> bytes | None:
-    with database.reading(tenant_id) as session:
-        found = find_record(session, request_id, tenant_id=tenant_id)
-    return None if found is None else orjson.dumps(_shown(found))
+def _search(
+    database: Database, caller: Principal, wanted: Wanted, limit: int, after: Place | None, stop: Stop
+) -> bytes:
+    filters = note_search(database, caller, wanted)
+    return search_page(database, filters, limit=limit, after=after, stop=stop)
 
 
-def _shown(found: RowMapping) -> dict[str, Any]:
-    record: PredictionRecord = found[PredictionRecord]
-    return {
-        "request_id": record.request_id,
-        "client_request_id": record.client_request_id,
-        "at": record.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "tenant": found["tenant"] or record.tenant_id,
-        "key_id": record.key_id,
-        "subject": record.subject,
-        "model": found["model"],
-        "version": found["version"],
-        "artifact_sha256": record.artifact_sha256,
-        "route": record.route,
-        "rows": record.rows,
-        "count": record.count,
-        "outcome": record.outcome,
-        "status": record.status,
-        "latency_ms": record.latency_us / 1000,
-        "inference_ms": None if record.inference_us is None else record.inference_us / 1000,
-        "inputs": None if record.inputs is None else orjson.Fragment(record.inputs),
-        "outputs": None if record.outputs is None else orjson.Fragment(record.outputs),
-        "fingerprint": record.fingerprint,
-        "address": record.address,
-    }
+def _find(database: Database, caller: Principal, request_id: str, stop: Stop) -> bytes | None:
+    note_lookup(database, caller, request_id)
+    return one_record(database, request_id, tenant_id=caller.reach, stop=stop)
 
 
-def _place(cursor: str) -> Place:
-    try:
-        at, request_id = place_of(cursor).split(" ")
-        instant = datetime.fromisoformat(at)
-    except ValueError:
-        raise InvalidParameter("after", "must be a `next` of an earlier page") from None
-    if instant.tzinfo is None or not is_uuid7(request_id):
-        raise InvalidParameter("after", "must be a `next` of an earlier page")
-    return _in_utc(instant, "after"), request_id
-
-
-def _in_utc(instant: Any, name: str) -> Any:
-    """The same instant in UTC; there is none for the first and last hours of the calendar elsewhere."""
-    try:
-        return instant and instant.astimezone(UTC)
-    except OverflowError:
-        raise InvalidParameter(name, "must lie within the years 1 to 9999 in UTC") from None
+def _seconds_left(request: Request) -> float:
+    return parts_of(request).settings.request_timeout_seconds - call_of(request).latency_us() / 1e6

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
+import os
+import resource
 import socket
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -51,9 +58,7 @@ def test_a_full_disk_stops_predictions_until_there_is_room(template, small_disk,
     ballast = small_disk / "ballast"
     with Traffic(server.port, key, connections=16, pause=0.02) as traffic:
         traffic.wait_for(100)
-        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(b"\0" * 4096):
-                pass
+        fill(ballast)
         until(lambda: ready(server), 503)
         until(lambda: predict(server, key).status_code, 503)
         before = len(traffic.answered)
@@ -120,3 +125,95 @@ def test_a_client_that_hangs_up_frees_its_place(site, serve):
             head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
     assert predict(server, key).status_code == 200
+
+
+def fill(file) -> None:
+    with file.open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(b"\0" * 4096):
+            pass
+
+
+def test_a_full_temporary_folder_is_nothing_to_the_log(site, small_disk, serve):
+    """Groups of many records are written while the system's temporary folder has no room."""
+    folder = {"TMPDIR": str(small_disk), "SQLITE_TMPDIR": str(small_disk)}
+    server, key = serve(site, **folder), site.key()
+    fill(small_disk / "ballast")
+    with Traffic(server.port, key, connections=32) as traffic:
+        traffic.wait_for(500, 60)
+    assert set(traffic.statuses) == {200}
+    assert_holds(site.database, traffic.answered)
+    server.kill()
+
+
+def written_groups(path, *words, **environment) -> int:
+    """How many of 7,680 records a writer alone gets into its log, in groups of 256."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, root / "tests/support/log_groups.py", path, *words]
+    run = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(root)} | environment, check=True, capture_output=True
+    )
+    return int(run.stdout)
+
+
+def test_large_groups_need_no_temporary_folder(small_disk, tmp_path):
+    """SQLite would open a journal there for each statement that changes many pages."""
+    fill(small_disk / "ballast")
+    folder = {"TMPDIR": str(small_disk), "SQLITE_TMPDIR": str(small_disk)}
+    assert written_groups(tmp_path / "log.db", **folder) == 7_680
+
+
+def test_large_groups_need_no_file_descriptor(tmp_path):
+    """From the first one on."""
+    assert written_groups(tmp_path / "log.db", "all-descriptors") == 7_680
+
+
+def test_a_server_without_a_file_descriptor_left_still_writes_its_log(site, serve):
+    """Its writer has what it needs since the start: the first record, groups of many, and the checkpoints beside."""
+    server, key = serve(site), site.key()
+    headers = {"X-API-Key": key, "Content-Type": "application/json"}
+    with contextlib.ExitStack() as stack:
+        connections = [connect(server, stack) for _ in range(24)]
+        for connection in connections:
+            # Its caller is known from now on; nothing was recorded yet.
+            assert ask(connection, "GET", "/v1/me", headers)[0] == 200
+        hold_descriptors(server, stack)
+        with ThreadPoolExecutor(len(connections)) as threads:
+            answers = [
+                answer
+                for _ in range(10)
+                for answer in threads.map(
+                    lambda each: ask(each, "POST", "/predict", headers, json.dumps(IRIS)), connections
+                )
+            ]
+    assert {status for status, _ in answers} == {200}
+    assert_holds(site.database, [json.loads(body)["request_id"] for _, body in answers])
+
+
+def connect(server, stack):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    stack.callback(connection.close)
+    connection.connect()
+    return connection
+
+
+def ask(connection, method, path, headers, body=None):
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def hold_descriptors(server, stack) -> None:
+    """Has the server use every file descriptor that it may."""
+    folder = Path(f"/proc/{server.process.pid}/fd")
+
+    def open_ones():
+        return {int(each.name) for each in folder.iterdir()}
+
+    limit = max(open_ones()) + 1
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    for _ in range(limit):
+        if len(open_ones()) >= limit:
+            return
+        connection = connect(server, stack)
+        assert ask(connection, "GET", "/health", {})[0] == 200
+    assert len(open_ones()) >= limit

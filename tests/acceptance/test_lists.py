@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, event
 from typer.testing import CliRunner
 
+from audit.events import record_event
 from cli.main import app
-from db.events import record_event
 from db.reach import EVERY_TENANT
 from db.tables import Grant, Key, Model, Plan, PolicyRow, Tenant, User
 from db.tenants import find_tenant

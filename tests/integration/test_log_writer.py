@@ -7,14 +7,17 @@ import time
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from audit.chain import LogPlace
 from audit.record import ANSWERED, Record
 from audit.verification import faults
-from audit.writer import LogUnavailable, LogWriter
+from audit.waiting import LogUnavailable
+from audit.writer import LogWriter
 from db.database import DatabaseUnavailable
 from db.log_store import LogStore
 from db.reach import EVERY_TENANT
+from db.tables import PredictionRecord
 from tests.support.log import assert_holds
 from tests.support.site import IRIS
 from values.ids import uuid7
@@ -79,6 +82,27 @@ async def test_a_commit_whose_fate_is_unknown_is_settled(any_site, writer, dies)
     assert_holds(any_site.database, [first.request_id, third.request_id])
 
 
+async def test_whoever_appends_a_record_is_told_where_it_went(any_site, writer):
+    """Chain, batch and leaf are those under which it is stored, also for those who were written together."""
+    writer.start(asyncio.get_running_loop())
+    places = {}
+
+    async def append():
+        made = record()
+        places[made.request_id] = await writer.append(made)
+
+    for _ in range(3):
+        writer.note(record("refused:test"))
+        await asyncio.gather(*(append() for _ in range(20)))
+    await asyncio.to_thread(writer.close, 10)
+    with any_site.database.reading(EVERY_TENANT) as session:
+        stored = {each.request_id: LogPlace(each.chain_id, each.batch_number, each.leaf_index)
+                  for each in session.scalars(select(PredictionRecord)) if each.outcome == ANSWERED}  # fmt: skip
+    assert len(places) == 60
+    assert places == stored
+    assert max(place.leaf_index for place in places.values()) > 0, "nobody was written together"
+
+
 async def test_whoever_gives_up_waiting_is_withdrawn(any_site, writer):
     """A caller that was told 503 for taking too long has no answer in the log."""
     writer.start(asyncio.get_running_loop())
@@ -114,7 +138,7 @@ async def test_a_record_that_cannot_be_written_keeps_nobody_out(any_site, writer
     good, odd = record(), record()
     odd.client_request_id = "\ud800"
     results = await asyncio.gather(writer.append(good), writer.append(odd), return_exceptions=True)
-    assert [type(result) for result in results] == [type(None), LogUnavailable]
+    assert [type(result) for result in results] == [LogPlace, LogUnavailable]
     twice = record("refused:test")
     twice.at_ms, twice.request_id = good.at_ms, good.request_id
     writer.note(twice)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 
 async def answers(site, name, rows):
     """What a model of one version predicts for the rows, and what is told of the version."""
@@ -10,3 +12,13 @@ async def answers(site, name, rows):
         assert answer.status_code == 200, answer.text
         (details,) = (await client.get(f"/v1/models/{name}")).json()["version_details"]
         return answer.json()["predictions"], details
+
+
+async def settled(client, path, **more):
+    """The answer to a GET, asked again while a busy machine keeps the service from answering in time."""
+    for _ in range(50):
+        answer = await client.get(path, **more)
+        if answer.status_code != 503:
+            break
+        await asyncio.sleep(0.2)
+    return answer

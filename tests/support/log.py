@@ -10,6 +10,10 @@ from audit.verification import faults
 from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord
 
+#: Every filter of a search.
+FILTERS = ("tenant", "key", "model", "version", "outcome", "status", "request_id", "fingerprint", "from", "to",
+           "min_latency_ms")  # fmt: skip
+
 
 def assert_holds(database, answered) -> None:
     """Every answer a client received is in the log, once and not withdrawn, and the chain holds."""

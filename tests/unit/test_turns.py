@@ -1,4 +1,4 @@
-"""Turns: how many at once, and what becomes of those who stop waiting."""
+"""Turns: how many at once, for whom, and who is next."""
 
 from __future__ import annotations
 
@@ -6,76 +6,84 @@ import asyncio
 
 import pytest
 
-from auth.fair_queue import FairQueue, RecentFailures
-from auth.turns import TooManySignIns, Turns
+from values.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
 
-def turns_of(at_once=1, per_network=2, in_all=3):
-    return Turns(FairQueue(RecentFailures(), per_network=per_network, in_all=in_all), at_once=at_once)
+class Callers:
+    """Callers who take turns as tasks, and the order in which they got them."""
+
+    def __init__(self, turns) -> None:
+        self.turns = turns
+        self.order = []
+        self.tasks = []
+
+    async def come(self, *names):
+        for name in names:
+            self.tasks.append(asyncio.ensure_future(self._take(name)))
+            await asyncio.sleep(0)
+
+    async def _take(self, name):
+        await self.turns.take(name)
+        self.order.append(name)
+
+    async def leave(self, name):
+        self.turns.give_back(name)
+        await settle()
 
 
-async def waiting(turns, network="a"):
-    """Somebody who waits for a turn."""
-    task = asyncio.create_task(turns.take(network))
-    await asyncio.sleep(0)
-    return task
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
-async def test_so_many_have_a_turn_at_once():
-    """The next begins when one ends."""
-    turns = turns_of(at_once=2)
-    await turns.take("a")
-    await turns.take("a")
-    third = await waiting(turns)
-    assert not third.done()
-    turns.end()
-    await third
-    fourth = await waiting(turns)
-    assert not fourth.done()
-    turns.end()
-    await fourth
+async def test_one_caller_has_no_more_than_its_share_and_leaves_room_for_others():
+    """However many it asks for."""
+    callers = Callers(Turns(4, 2))
+    await callers.come(*["noisy"] * 60, "a", "b")
+    assert callers.order == ["noisy", "noisy", "a", "b"]
+    for task in callers.tasks:
+        task.cancel()
 
 
-async def test_who_stops_waiting_takes_no_turn():
-    """Whether it came before, in the same moment, or not at all."""
-    turns = turns_of()
-    await turns.take("a")
-    gone, gone_too_late, stays = await waiting(turns), await waiting(turns), await waiting(turns, "b")
-    gone.cancel()
-    await asyncio.sleep(0)
-    turns.end()
-    # The turn is given to one of them, who is cancelled before it can know.
-    gone_too_late.cancel()
-    results = await asyncio.gather(gone, gone_too_late, return_exceptions=True)
-    assert [type(result) for result in results] == [asyncio.CancelledError] * 2
-    await stays
-    turns.end()
-    await turns.take("c")
+async def test_those_who_wait_are_served_one_caller_after_the_other():
+    """A caller that waits once gets its turn before the second one of a caller that waits often."""
+    callers = Callers(Turns(1, 1))
+    await callers.come("first", *["noisy"] * 3, "quiet", "silent")
+    for name in ("first", "noisy", "quiet", "silent", "noisy"):
+        assert callers.order[-1] == name
+        await callers.leave(name)
+    assert callers.order == ["first", "noisy", "quiet", "silent", "noisy", "noisy"]
+    await callers.leave("noisy")
 
 
-async def test_a_turn_is_not_given_to_somebody_who_was_cancelled_a_moment_ago():
-    """They have not left the queue yet, and the turn goes to the next."""
-    turns = turns_of()
-    await turns.take("a")
-    gone, stays = await waiting(turns), await waiting(turns)
-    gone.cancel()
-    turns.end()
-    await stays
-    assert gone.cancelled()
+@pytest.mark.parametrize("is_handed_over", [False, True])
+async def test_a_caller_that_gives_up_takes_no_turn_with_it(is_handed_over):
+    """Neither while it waits, nor in the moment in which its turn comes."""
+    callers = Callers(Turns(1, 1))
+    await callers.come("first", "gone", "next")
+    if is_handed_over:
+        callers.turns.give_back("first")
+        callers.tasks[1].cancel()
+    else:
+        callers.tasks[1].cancel()
+        callers.turns.give_back("first")
+    await settle()
+    assert callers.order == ["first", "next"]
+    await callers.leave("next")
+    await callers.come("gone")
+    assert callers.order == ["first", "next", "gone"]
 
 
-async def test_who_has_to_leave_a_full_queue_is_told():
-    """The newest of the network that has most; and whoever finds no room at all."""
-    turns = turns_of()
-    await turns.take("a")
-    first, second, other = await waiting(turns), await waiting(turns), await waiting(turns, "b")
-    with pytest.raises(TooManySignIns):
-        await turns.take("a")
-    third = await waiting(turns, "c")
-    with pytest.raises(TooManySignIns):
-        await second
-    for _ in range(3):
-        turns.end()
-    await asyncio.gather(first, other, third)
+async def test_nothing_is_remembered_of_callers_who_are_done():
+    """Callers come and go for months."""
+    turns = Turns(2, 2)
+    callers = Callers(turns)
+    await callers.come("a", "b", "c")
+    callers.tasks[2].cancel()
+    await settle()
+    await callers.leave("a")
+    await callers.leave("b")
+    assert not turns._taken
+    assert not turns._waiting
