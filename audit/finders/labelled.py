@@ -12,7 +12,8 @@ Span = tuple[int, int]
 #: A number to be named: groups that have a digit each.
 _NUMBER = re.compile(r"(?ai)(?<![0-9a-z])[a-z]{0,6}[0-9][0-9a-z]{0,24}(?:[ ./-][a-z]{0,2}[0-9][0-9a-z]{0,12}){0,7}")
 _TELEPHONE = re.compile(r"[0-9][0-9 ./-]*[0-9]")
-_BREAK = re.compile(r"[0-9,;\n?!]")
+#: Another number, also one that was found already (blanked), or the end of a sentence.
+_BREAK = re.compile(r"[0-9,;\n?!\0]")
 _WORD = re.compile(r"[^\W\d_]+")
 _REACH, _MIN_CHARACTERS = 40, 6
 
