@@ -10,7 +10,7 @@ import migrations
 from admin.changes import Operator
 from auth.keyring import Keyring
 from db.database import Database
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
 from program.settings import Settings, read_settings
 
 if typing.TYPE_CHECKING:

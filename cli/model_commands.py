@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from admin.facts import InvalidValue
-from admin.models import describe_model, grant_model, ungrant_model
+from admin.models.access import describe_model, grant_model, ungrant_model
 from admin.shown import shown_model
 from cli.context import Context
 from cli.output import Json, show
@@ -47,7 +47,7 @@ def register(
     as_json: Json = False,
 ) -> None:
     """Registers a version from a file: finds its schema, compiles it, and tests that it answers the same."""
-    from admin.registration import Submission, register_version  # noqa: PLC0415  other commands need not wait for numpy
+    from admin.models.registration import Submission, register_version  # noqa: PLC0415  other commands need not wait for numpy
 
     context = Context()
     submission = Submission(
@@ -85,8 +85,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Lets an alias name a version, or tries the version on a share of the keys."""
-    from admin.listings import trial_by  # noqa: PLC0415  as above
-    from admin.promotion import promote_version  # noqa: PLC0415
+    from admin.models.listings import trial_by  # noqa: PLC0415  as above
+    from admin.models.promotion import promote_version  # noqa: PLC0415
 
     context = Context()
     shown = promote_version(
@@ -104,7 +104,7 @@ def promote(
 @app.command()
 def rollback(name: str, alias: AliasName = PRODUCTION, as_json: Json = False) -> None:
     """Takes the last promotion back: ends a canary, or names the version from before."""
-    from admin.promotion import rollback_alias  # noqa: PLC0415  as above
+    from admin.models.promotion import rollback_alias  # noqa: PLC0415  as above
 
     context = Context()
     show(rollback_alias(context.database, actor=context.actor, name=name, alias=alias), as_json=as_json)
@@ -113,7 +113,7 @@ def rollback(name: str, alias: AliasName = PRODUCTION, as_json: Json = False) ->
 @app.command()
 def retire(name: str, version: str, as_json: Json = False) -> None:
     """Takes a version that no alias names out of use for good; its records stay."""
-    from admin.promotion import retire_version  # noqa: PLC0415  as above
+    from admin.models.promotion import retire_version  # noqa: PLC0415  as above
 
     context = Context()
     show(retire_version(context.database, actor=context.actor, name=name, version=version), as_json=as_json)
@@ -154,7 +154,7 @@ def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 @app.command()
 def bundled(as_json: Json = False) -> None:
     """Registers the bundled models iris, wine and diabetes, public, where they are missing, and repairs lost ones."""
-    from admin.bundled import register_bundled  # noqa: PLC0415  as above
+    from admin.models.bundled import register_bundled  # noqa: PLC0415  as above
 
     context = Context()
     settled = register_bundled(context.database, context.store, context.keyring, actor=context.actor)

@@ -10,8 +10,8 @@ from typing import Any
 from examination.encoders import Categories, attribute, encoded_by, plain
 from examination.given_schema import RefusedSchema, check_given
 from inference.features import row_fields
+from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
-from inference.onnx_files import OnnxModel
 
 MAX_NOTED_CATEGORIES = 100
 MAX_CATEGORIES = 10_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.model_files import Format
+from inference.files.model_files import Format
 from inference.report import CompilationReport
 
 

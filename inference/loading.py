@@ -7,15 +7,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from inference.artifacts import AlteredArtifact, ArtifactStore
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import use_one_thread
+from inference.files.artifacts import AlteredArtifact, ArtifactStore
+from inference.files.model_files import RefusedFile, open_model
+from inference.files.onnx_files import OnnxModel
 from inference.gathering import Lane
 from inference.graphs import Graph
 from inference.inputs import inputs_of
 from inference.listings import ModelListing, VersionListing
-from inference.model_files import RefusedFile, open_model
-from inference.onnx_files import OnnxModel
 from inference.outputs import ClassNames
 from inference.pool import Pool
 from inference.running import Runner

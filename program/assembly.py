@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import migrations
-from admin.listings import read_listings
+from admin.models.listings import read_listings
 from audit.search import Searches
 from audit.writer import LogWriter
 from auth.callers import Callers
@@ -21,7 +21,7 @@ from auth.sign_in import SignIns
 from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens
 from db.database import Database
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
 from inference.loading import Loader
 from inference.pool import Pool
 from inference.registry import Registry

@@ -14,7 +14,7 @@ from auth.passwords import PasswordThreads
 from auth.sign_in import SignIns
 from auth.tokens import Tokens
 from db.database import Database
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
 from inference.loading import Loader
 from inference.registry import Registry
 from program.following import Follower

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
-from admin.models import grant_model, ungrant_model
+from admin.models.access import grant_model, ungrant_model
 from admin.shown import shown_model
 from api.dependencies import person
 from api.http.security import parts_of

@@ -11,10 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from admin.facts import InvalidValue
-from admin.listings import trial_by
-from admin.models import describe_model
-from admin.promotion import promote_version, retire_version, rollback_alias
-from admin.registration import HARMLESS, Submission, register_version
+from admin.models.access import describe_model
+from admin.models.listings import trial_by
+from admin.models.promotion import promote_version, retire_version, rollback_alias
+from admin.models.registration import HARMLESS, Submission, register_version
 from api.dependencies import person
 from api.http.body import look_again
 from api.http.conditional import Revision, at_revision, tagged

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 import migrations
-from admin.bundled import NAMES, Settled, register_bundled
 from admin.facts import WrongState
+from admin.models.bundled import NAMES, Settled, register_bundled
 from db.reach import EVERY_TENANT
 from db.tables import Event, Model, Version
 from examination.bundled import train

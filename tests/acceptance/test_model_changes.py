@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from admin.facts import InvalidValue, WrongState
-from admin.listings import trial_by
-from admin.promotion import promote_version, retire_version, rollback_alias
+from admin.models.listings import trial_by
+from admin.models.promotion import promote_version, retire_version, rollback_alias
 from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord, Version
 from inference.loading import Loader

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 from admin.key_terms import KeyTerms
 from admin.keys import set_key
-from admin.models import grant_model, ungrant_model
+from admin.models.access import grant_model, ungrant_model
 from admin.signing_keys import rotate_signing_key
 from admin.tenants import erase_tenant, resume_tenant, suspend_tenant
 from admin.users import create_user, disable_user, reset_password

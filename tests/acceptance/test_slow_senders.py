@@ -15,11 +15,11 @@ from admin.changes import Operator, change_by
 from admin.facts import Refused
 from admin.key_terms import KeyTerms
 from admin.keys import issue_key, revoke_key, rotate_key, set_key
-from admin.models import grant_model, ungrant_model
+from admin.models.access import grant_model, ungrant_model
+from admin.models.promotion import promote_version, retire_version, rollback_alias
+from admin.models.registration import Submission, register_version
 from admin.peppers import rotate_pepper
 from admin.plans import set_plan
-from admin.promotion import promote_version, retire_version, rollback_alias
-from admin.registration import Submission, register_version
 from admin.signing_keys import rotate_signing_key
 from admin.tenants import create_tenant, erase_tenant, resume_tenant, set_tenant, suspend_tenant
 from admin.tokens import end_token
@@ -31,7 +31,7 @@ from auth.tokens import Tokens
 from db.database import ChangedMeanwhile, DatabaseUnavailable
 from db.reach import EVERY_TENANT
 from db.tables import Event, Key, User
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
 from tests.acceptance.slow_senders import ENDINGS, KINDS, NOT_BY_ROLE, People, body_of, operations, path_of
 from tests.support.contents import contents
 from tests.support.site import ACTOR, dumped

@@ -31,7 +31,7 @@ def test_one_file_imports_onnx_runtime():
     [
         ("import cli.main, cli.key_commands, cli.model_commands", SLOW | {"numpy", "onnxruntime"}),
         ("import api.app, api.http.server", SLOW),
-        ("import examination.apart, admin.registration, admin.bundled", SLOW),
+        ("import examination.apart, admin.models.registration, admin.models.bundled", SLOW),
     ],
     ids=["a command", "a server", "a registration"],
 )

@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx
 import joblib
 
-from admin.bundled import register_bundled
 from admin.changes import Operator
 from admin.key_terms import KeyTerms
 from admin.keys import issue_key, revoke_key
 from admin.limits import Limits
-from admin.models import grant_model
+from admin.models.access import grant_model
+from admin.models.bundled import register_bundled
+from admin.models.registration import Submission, register_version
 from admin.plans import set_plan
-from admin.registration import Submission, register_version
 from admin.tenants import create_tenant, suspend_tenant
 from api.app import create_app
 from auth.keyring import Keyring
@@ -28,7 +28,7 @@ from cli.database_commands import upgrade_database
 from db.database import Database
 from db.reach import EVERY_TENANT
 from examination.samples import sample_bytes
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
 from program.settings import Settings
 
 SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"

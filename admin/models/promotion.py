@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from admin.changes import Actor, change_by, reading_by
 from admin.facts import InvalidValue, NotFound, WrongState, checked_name
-from admin.models import announce_model, named_model
+from admin.models.access import announce_model, named_model
 from admin.revisions import check_revision, revise
 from admin.shown import shown_alias
 from db.catalogue import active_names_of, aliases_of, find_alias, find_version, version_names_of

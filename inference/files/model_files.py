@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Literal, get_args
 
-from inference.boosters import NativeModel, lightgbm_model, xgboost_model
-from inference.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
+from inference.files.boosters import NativeModel, lightgbm_model, xgboost_model
+from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
 
 Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from admin.changes import Actor, change_by
 from admin.facts import WrongState
-from admin.models import announce_model, named_model
-from admin.registration import Submission, Vouching, register_version
+from admin.models.access import announce_model, named_model
+from admin.models.registration import Submission, Vouching, register_version
 from db.catalogue import CatalogueEntry, find_version, read_catalogue
 from db.database import Database
 from db.reach import EVERY_TENANT
 from examination.orders import Order
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
 from inference.listings import PRODUCTION, version_facts
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from admin.changes import Actor, change_by, reading_by
 from admin.facts import InvalidValue, NameTaken, checked_name
-from admin.models import announce_model
-from admin.promotion import move_alias
+from admin.models.access import announce_model
+from admin.models.promotion import move_alias
 from admin.shown import shown_version
 from db.catalogue import aliases_of, find_alias, find_model, version_names_of
 from db.database import Database
@@ -21,9 +21,9 @@ from db.tables import Alias, Model, Version
 from examination.apart import examine_apart
 from examination.given_schema import RefusedSchema, check_given, is_storable
 from examination.orders import Examined, Order, RefusedModel
-from inference.artifacts import ArtifactStore
+from inference.files.artifacts import ArtifactStore
+from inference.files.model_files import Format, RefusedFile, format_of
 from inference.listings import PRODUCTION, version_facts
-from inference.model_files import Format, RefusedFile, format_of
 from values.ids import uuid7
 
 MAX_DESCRIPTION = 2_000

@@ -1,0 +1,1 @@
+"""Model files: kept by their digests, and opened by what they are."""
