@@ -27,6 +27,7 @@ RETRY_SECONDS = 0.25
 IDLE_SECONDS = 0.5
 TOUCH_SECONDS = 20.0
 CHECKPOINT_SECONDS = 0.5
+from values.alarms import LOG_CANNOT_BE_WRITTEN
 
 logger = logging.getLogger("adyton.audit")
 
@@ -177,7 +178,7 @@ class LogWriter:
 
     def _fail(self, error: Exception) -> None:
         if self._is_available:
-            logger.error("the prediction log cannot be written: %s", type(error).__name__)
+            logger.error("%s: %s", LOG_CANNOT_BE_WRITTEN, type(error).__name__)
         self._is_available = False
         self._committer.close()
 

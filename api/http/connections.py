@@ -23,6 +23,7 @@ SHARE = 4
 SAY_SECONDS = 60.0
 #: For so long after the last refusal the process says that it is not ready.
 FULL_SECONDS = 10.0
+from values.alarms import TOO_MANY_CONNECTIONS
 
 logger = logging.getLogger("adyton.api")
 
@@ -138,9 +139,12 @@ class Connections:
     def _say(self, now: float) -> None:
         if now - self._said_at >= SAY_SECONDS:
             logger.critical(
-                "too many connections: %d are open; since this was last said, %d idle were closed and %d new refused",
-                len(self._places), self._closed, self._refused,
-            )  # fmt: skip
+                "%s: %d are open; since this was last said, %d idle were closed and %d new refused",
+                TOO_MANY_CONNECTIONS,
+                len(self._places),
+                self._closed,
+                self._refused,
+            )
             self._said_at, self._closed, self._refused = now, 0, 0
 
 
