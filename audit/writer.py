@@ -20,6 +20,7 @@ from audit.refusals import Refusals
 from audit.waiting import Entry, LogUnavailable, WaitingRecords
 from db.database import Database, DatabaseUnavailable
 from db.log_store import LogStore
+from values.alarms import LOG_CANNOT_BE_WRITTEN
 from values.instants import now_ms
 
 MAX_WAITING = 20_000
@@ -27,7 +28,6 @@ RETRY_SECONDS = 0.25
 IDLE_SECONDS = 0.5
 TOUCH_SECONDS = 20.0
 CHECKPOINT_SECONDS = 0.5
-from values.alarms import LOG_CANNOT_BE_WRITTEN
 
 logger = logging.getLogger("adyton.audit")
 

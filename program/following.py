@@ -15,9 +15,9 @@ from db.reach import LOOKUP
 from db.tables import Change
 from inference.listings import ModelListing
 from inference.registry import RETRY_SECONDS, Registry
+from values.alarms import CHANGES_CANNOT_BE_FOLLOWED
 
 POLL_SECONDS = 0.25
-from values.alarms import CHANGES_CANNOT_BE_FOLLOWED
 
 logger = logging.getLogger("adyton.following")
 

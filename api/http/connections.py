@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from program.open_files import most_connections
 from program.settings import InvalidSettings, Settings
 from values.addresses import parse_address, place_of
+from values.alarms import TOO_MANY_CONNECTIONS
 
 #: By default, one address has at most so many, and at most a quarter of all.
 PER_ADDRESS = 1000
@@ -23,7 +24,6 @@ SHARE = 4
 SAY_SECONDS = 60.0
 #: For so long after the last refusal the process says that it is not ready.
 FULL_SECONDS = 10.0
-from values.alarms import TOO_MANY_CONNECTIONS
 
 logger = logging.getLogger("adyton.api")
 
