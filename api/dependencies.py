@@ -48,6 +48,19 @@ def caller(*allowed: Scope | Role, allowance: Allowance = STATUS, takes_place: b
     return Depends(known_caller, scope="function")
 
 
+def admission(need: Need) -> Any:
+    """A dependency on the admission of a known caller, which lasts as long as the route works."""
+
+    async def admit(
+        request: Request, principal: Annotated[Principal, Security(current_principal)]
+    ) -> AsyncIterator[Admission]:
+        async with admitted(request, principal, need) as admission:
+            require_json(request)
+            yield admission
+
+    return Depends(admit, scope="function")
+
+
 def person(*roles: Role, of_a_tenant_too: bool = False) -> Any:
     """A dependency on a person with one of these roles for all tenants, or, where it says so, for one of them.
 

@@ -33,7 +33,10 @@ class DuplicateParameter(TransportRefusal):
 
 
 class DirectRoute(APIRoute):
-    """An `APIRoute` whose endpoint takes the request, path and optional query strings, and async dependencies."""
+    """An `APIRoute` whose endpoint takes the request, path and optional query strings, and async dependencies.
+
+    One of the dependencies may be a block (an asynchronous generator) around all that follows it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,15 +87,32 @@ class JsonBytes(Response):
 def solver(dependant: Dependant) -> Solver:
     """A coroutine function that calls what `dependant` describes, with its dependencies solved first."""
     call = dependant.call
-    if call is None or not _is_async(call) or _unsupported(dependant):
+    blocks = sum(_is_generator(each.call) for each in dependant.dependencies)
+    if call is None or not (_is_async(call) or _is_generator(call)) or blocks > 1 or _unsupported(dependant):
         raise TypeError(f"a direct route cannot fill the parameters of {call}")
     request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
     paths = [(field.name, field.alias) for field in dependant.path_params]
     queries = [(field.name, field.alias) for field in dependant.query_params]
-    below = [(each.name or "", solver(each)) for each in dependant.dependencies]
+    below = [(each.name or "", solver(each)) for each in dependant.dependencies if not _is_generator(each.call)]
+    around = [(each.name or "", solver(each)) for each in dependant.dependencies if _is_generator(each.call)]
 
     async def solve(request: Request) -> Any:
         values = {name: await dependency(request) for name, dependency in below}
+        if not around:
+            return await finish(request, values)
+        ((name, dependency),) = around
+        generator = await dependency(request)
+        values[name] = await anext(generator)
+        try:
+            answer = await finish(request, values)
+        except BaseException as error:
+            # It ends the block that it has entered, which may raise another fact instead.
+            await generator.athrow(error)
+            raise
+        await anext(generator, None)
+        return answer
+
+    async def finish(request: Request, values: dict[str, Any]) -> Any:
         for name in request_names:
             values[name] = request
         for name, alias in paths:
@@ -101,7 +121,7 @@ def solver(dependant: Dependant) -> Solver:
             given = _query(request.scope["query_string"])
             for name, query in queries:
                 values[name] = given.get(query)
-        return await call(**values)
+        return call(**values) if _is_generator(call) else await call(**values)
 
     return solve
 
@@ -118,6 +138,10 @@ def _query(query_string: bytes) -> dict[str, str]:
     if any(len(values) > 1 for values in given.values()):
         raise DuplicateParameter
     return {name: values[0] for name, values in given.items()}
+
+
+def _is_generator(call: Any) -> bool:
+    return inspect.isasyncgenfunction(call)
 
 
 def _is_async(call: Any) -> bool:

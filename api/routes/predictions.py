@@ -5,53 +5,51 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Request, Response
 
-from api.dependencies import admitted
+from api.dependencies import admission
 from api.documents import BATCH_ANSWER, ROW_ANSWER
-from api.http.accept import require_json
 from api.http.body import hung_up, read_body
 from api.http.direct_route import DirectRoute, JsonBytes
-from api.http.security import current_principal, parts_of
-from auth.principal import Principal
-from serving.admission import PREDICTION
+from api.http.security import parts_of
+from serving.admission import PREDICTION, Admission
 from serving.predictor import Question
 from serving.wire.format import WireFormat
 from serving.wire.native import LIST, ROW, ROWS
 
 router = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
-Caller = Annotated[Principal, Security(current_principal)]
+Admitted = Annotated[Admission, admission(PREDICTION)]
 
 
 @router.post("/v1/models/{model}/predict", responses=ROW_ANSWER, summary="Predict one row")
-async def predict(request: Request, model: str, caller: Caller, version: str | None = None) -> Response:
+async def predict(request: Request, model: str, admitted: Admitted, version: str | None = None) -> Response:
     """The prediction for one row, which is the body."""
-    return await _answer(request, caller, model, version, ROW)
+    return await _answer(request, admitted, model, version, ROW)
 
 
 @router.post("/v1/models/{model}/predict/batch", responses=BATCH_ANSWER, summary="Predict many rows")
-async def predict_batch(request: Request, model: str, caller: Caller, version: str | None = None) -> Response:
+async def predict_batch(request: Request, model: str, admitted: Admitted, version: str | None = None) -> Response:
     """The predictions for the rows, in order; all of them or none."""
-    return await _answer(request, caller, model, version, ROWS)
+    return await _answer(request, admitted, model, version, ROWS)
 
 
 @router.post("/predict", responses=ROW_ANSWER, summary="Predict one row with the default model")
-async def predict_default(request: Request, caller: Caller) -> Response:
+async def predict_default(request: Request, admitted: Admitted) -> Response:
     """The default model's prediction for one row, which is the body."""
-    return await _answer(request, caller, parts_of(request).settings.default_model, None, ROW)
+    return await _answer(request, admitted, parts_of(request).settings.default_model, None, ROW)
 
 
 @router.post("/batch_predict", responses=BATCH_ANSWER, summary="Predict many rows with the default model")
-async def predict_batch_default(request: Request, caller: Caller) -> Response:
+async def predict_batch_default(request: Request, admitted: Admitted) -> Response:
     """The default model's predictions for a list of rows, in order; all of them or none."""
-    return await _answer(request, caller, parts_of(request).settings.default_model, None, LIST)
+    return await _answer(request, admitted, parts_of(request).settings.default_model, None, LIST)
 
 
-async def _answer(request: Request, caller: Principal, model: str, version: str | None, wire: WireFormat) -> Response:
+async def _answer(
+    request: Request, admission: Admission, model: str, version: str | None, wire: WireFormat
+) -> Response:
     parts = parts_of(request)
-    async with admitted(request, caller, PREDICTION) as admission:
-        require_json(request)
-        body = partial(read_body, request, parts.settings.max_body_bytes)
-        question = Question(model, version, wire, body, partial(hung_up, request))
-        return JsonBytes(await parts.predictor.predict(admission, question))
+    body = partial(read_body, request, parts.settings.max_body_bytes)
+    question = Question(model, version, wire, body, partial(hung_up, request))
+    return JsonBytes(await parts.predictor.predict(admission, question))

@@ -17,7 +17,7 @@ async def test_an_auditor_reads_every_tenants_log_and_a_tenants_auditor_its_own(
     site = any_site
     issued = {"acme": site.issue(), "other": site.issue(site.tenant("other"))}
     keys = {tenant: each.raw_key for tenant, each in issued.items()}
-    other_id = issued["other"].tenant.id
+    other_id = issued["other"].key.tenant_id
     people = {"all": person(site, "auditor"), "acme": person(site, "auditor", "acme")}
     admins = {
         "all": person(site, "admin"),
