@@ -20,6 +20,7 @@ from audit.refusals import Refusals
 from audit.waiting import Entry, LogUnavailable, WaitingRecords
 from db.database import Database, DatabaseUnavailable
 from db.log_store import LogStore
+from values.alarms import LOG_CANNOT_BE_WRITTEN
 from values.instants import now_ms
 
 MAX_WAITING = 20_000
@@ -177,7 +178,7 @@ class LogWriter:
 
     def _fail(self, error: Exception) -> None:
         if self._is_available:
-            logger.error("the prediction log cannot be written: %s", type(error).__name__)
+            logger.error("%s: %s", LOG_CANNOT_BE_WRITTEN, type(error).__name__)
         self._is_available = False
         self._committer.close()
 

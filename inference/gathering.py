@@ -19,6 +19,7 @@ from inference.faults import Answer, Compute, computed, located
 from inference.inputs import Row
 from inference.outputs import ModelRaised, Predictions
 from inference.pool import Pool
+from values.alarms import MODEL_IS_TAKEN_OUT
 
 logger = logging.getLogger("adyton.inference")
 
@@ -210,7 +211,7 @@ class Lane:
         for turn in run.turns:
             turn.end(turn.raised or Hung())
         if self.is_out:
-            logger.critical("%s is taken out: its calls hang again and again", self._name)
+            logger.critical("%s %s: its calls hang again and again", self._name, MODEL_IS_TAKEN_OUT)
             self._refuse_all()
         self._start()
 

@@ -15,6 +15,7 @@ from db.reach import LOOKUP
 from db.tables import Change
 from inference.listings import ModelListing
 from inference.registry import RETRY_SECONDS, Registry
+from values.alarms import CHANGES_CANNOT_BE_FOLLOWED
 
 POLL_SECONDS = 0.25
 
@@ -71,7 +72,7 @@ class Follower:
                 self._hand_out(changes)
             except Exception as error:  # noqa: BLE001  this thread must outlive whatever the database says
                 if is_quiet:
-                    logger.error("changes cannot be followed: %s", type(error).__name__)  # noqa: TRY400
+                    logger.error("%s: %s", CHANGES_CANNOT_BE_FOLLOWED, type(error).__name__)  # noqa: TRY400
                 is_quiet = False
                 continue
             is_quiet = True

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from program.open_files import most_connections
 from program.settings import InvalidSettings, Settings
 from values.addresses import parse_address, place_of
+from values.alarms import TOO_MANY_CONNECTIONS
 
 #: By default, one address has at most so many, and at most a quarter of all.
 PER_ADDRESS = 1000
@@ -138,9 +139,12 @@ class Connections:
     def _say(self, now: float) -> None:
         if now - self._said_at >= SAY_SECONDS:
             logger.critical(
-                "too many connections: %d are open; since this was last said, %d idle were closed and %d new refused",
-                len(self._places), self._closed, self._refused,
-            )  # fmt: skip
+                "%s: %d are open; since this was last said, %d idle were closed and %d new refused",
+                TOO_MANY_CONNECTIONS,
+                len(self._places),
+                self._closed,
+                self._refused,
+            )
             self._said_at, self._closed, self._refused = now, 0, 0
 
 

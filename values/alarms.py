@@ -1,0 +1,12 @@
+"""The log lines that an operator is to be woken for; docs/operations.md quotes each of them, and a test compares."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LOG_CANNOT_BE_WRITTEN: Final = "the prediction log cannot be written"
+CHANGES_CANNOT_BE_FOLLOWED: Final = "changes cannot be followed"
+MODEL_IS_TAKEN_OUT: Final = "is taken out"
+TOO_MANY_CONNECTIONS: Final = "too many connections"
+
+ALARMS = (LOG_CANNOT_BE_WRITTEN, CHANGES_CANNOT_BE_FOLLOWED, MODEL_IS_TAKEN_OUT, TOO_MANY_CONNECTIONS)
