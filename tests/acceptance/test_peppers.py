@@ -26,8 +26,8 @@ async def test_keys_outlive_their_pepper(any_site):
         new = site.issue()
         await follow()
         # Forgotten, as it would be after a restart.
-        client.app.state.directory._remembered.clear()
-        client.app.state.directory._handles.clear()
+        client.app.state.parts.directory._remembered.clear()
+        client.app.state.parts.directory._handles.clear()
         for headers in ({"X-API-Key": old.raw_key}, {"X-API-Key": new.raw_key}, {"Authorization": f"Bearer {token}"}):
             for _ in range(2):
                 assert (await client.get("/v1/me", headers=headers)).status_code == 200
