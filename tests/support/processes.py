@@ -63,8 +63,9 @@ def left_behind() -> list[str]:
     for each in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             words = " ".join(each.cmdline())
-            # Python's own helpers of `multiprocessing` end with this process.
-            if words and str(GUARD) not in words and not re.search("resource_tracker|forkserver", words):
+            # Python's own helpers of `multiprocessing` end with this process; what is forked from them is the tests'.
+            is_helper = each.ppid() == os.getpid() and re.search("resource_tracker|forkserver", words)
+            if words and str(GUARD) not in words and not is_helper:
                 found.append(f"{each.pid}: {words}")
     return found
 
