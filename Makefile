@@ -2,6 +2,8 @@
 PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests with trials that `make soak` repeats more often.
+LONG := $(addprefix tests/acceptance/test_,audit.py command_line.py durability.py estimators.py model_changes.py revocation.py)
 
 .PHONY: help install serve test soak lint bench load lock
 
@@ -14,11 +16,11 @@ serve: .venv/runtime  ## Start the quickstart on PORT (8000), with all its state
 	@$(BIN)/adyton up --port $(PORT)
 
 test: .venv/dev  ## Run everything that is checked in minutes
-	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m "not alone" --numprocesses logical --dist worksteal
 	$(BIN)/python -m pytest -m alone
 
 soak: .venv/dev  ## Run the long trials: hundreds of kills, ten minutes of load
-	$(BIN)/python -m pytest --soak tests/soak tests/acceptance/test_audit.py tests/acceptance/test_revocation.py tests/acceptance/test_model_changes.py
+	$(BIN)/python -m pytest --soak tests/soak $(LONG)
 
 lint: .venv/dev  ## Check style, types and the rooms' rules
 	$(BIN)/ruff check .

@@ -6,10 +6,17 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from tests.support import processes
 from tests.support.postgres import Postgres, find_binaries
 from tests.support.server import Server
 from tests.support.site import Site
+from tests.support.templates import ROOT, fill, make_template
+
+# How long an example takes is the machine's business.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
@@ -17,19 +24,54 @@ def anyio_backend():
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left():
+    """Whatever the tests started has ended with them."""
+    yield
+    left = processes.left_behind()
+    assert not left, left
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
-    """An installation with the bundled models, trained once for all tests."""
-    site = Site(tmp_path_factory.mktemp("template") / "site").prepare()
+    """An installation with the bundled models, to be copied."""
+    cache = ROOT / ".pytest_cache" / "template"
+    cache.mkdir(parents=True, exist_ok=True)
+    site = make_template(cache, tmp_path_factory.mktemp("template") / "site")
     yield site
     site.close()
 
 
 @pytest.fixture
-def site(template, tmp_path):
+def own_site(template, tmp_path):
     """An installation of the test's own, on SQLite."""
     site = template.copy_to(tmp_path / "site")
     yield site
+    site.close()
+
+
+@pytest.fixture
+def site(own_site):
+    """The test's own, unless its file says that its tests share one."""
+    return own_site
+
+
+@pytest.fixture(scope="module")
+async def shared_site(anyio_backend, template, tmp_path_factory):  # noqa: ARG001  the backend is what awaits it
+    """An installation and one running application for a file's tests, each with keys of its own."""
+    site = template.copy_to(tmp_path_factory.mktemp("shared") / "site")
+    async with site.sharing():
+        yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server(template, tmp_path_factory):
+    """A server for many tests, each with keys of its own; `site` is where it runs."""
+    site = template.copy_to(tmp_path_factory.mktemp("server") / "site")
+    server = Server(site)
+    yield server
+    server.kill()
     site.close()
 
 
@@ -47,20 +89,37 @@ def postgres():
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres, tmp_path_factory):
-    """An installation on PostgreSQL with the bundled models, trained once for all tests; nobody is connected to it."""
-    site = Site(tmp_path_factory.mktemp("postgres-template") / "site", *postgres.new_isolated_database()).prepare()
-    site.close()
-    return site
+def new_postgres_site(postgres, template, tmp_path_factory):
+    """Makes installations on PostgreSQL, all copies of one to which nobody is connected."""
+    original = fill(Site(tmp_path_factory.mktemp("postgres") / "site", *postgres.new_isolated_database()), template)
+    original.close()
+    name = original.settings.database_url.rpartition("/")[2]
+    made = []
+
+    def new(directory, **settings):
+        shutil.copytree(original.directory, directory)
+        made.append(Site(directory, *postgres.new_isolated_database(name), **settings))
+        return made[-1]
+
+    yield new
+    for site in made:
+        site.close()
 
 
 @pytest.fixture
-def postgres_site(postgres, postgres_template, tmp_path):
+def postgres_site(new_postgres_site, tmp_path):
     """An installation of the test's own, on PostgreSQL."""
-    template = postgres_template.settings.database_url.rpartition("/")[2]
-    shutil.copytree(postgres_template.directory, tmp_path / "postgres-site")
-    site = Site(tmp_path / "postgres-site", *postgres.new_isolated_database(template))
+    site = new_postgres_site(tmp_path / "postgres-site")
     yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_postgres_site(anyio_backend, new_postgres_site, tmp_path_factory):  # noqa: ARG001  as above
+    """The same as `shared_site`, on PostgreSQL."""
+    site = new_postgres_site(tmp_path_factory.mktemp("shared") / "postgres-site")
+    async with site.sharing():
+        yield site
     site.close()
 
 
@@ -83,8 +142,8 @@ def serve():
     """Starts servers, and ends them with the test."""
     servers = []
 
-    def start(site, **environment):
-        servers.append(Server(site, **environment))
+    def start(site, **options):
+        servers.append(Server(site, **options))
         return servers[-1]
 
     yield start

@@ -16,6 +16,7 @@ from auth.principal import Scope
 from db.reach import EVERY_TENANT
 from db.tables import User
 from tests.acceptance.callers import BODIES, EXPECTED, FORMS, KINDS, NOBODY, credential, prepare
+from tests.support.patience import SECONDS
 from tests.support.site import IRIS
 from values.ids import uuid7
 
@@ -46,11 +47,21 @@ def peopled(template, tmp_path_factory):
     site.close()
 
 
+@pytest.fixture(scope="module")
+async def unchanged(anyio_backend, peopled, tmp_path_factory):  # noqa: ARG001  the backend is what awaits it
+    """The same site, with one application for all operations that change nothing."""
+    site = peopled[0].copy_to(tmp_path_factory.mktemp("unchanged") / "site")
+    async with site.sharing():
+        yield site
+    site.close()
+
+
 @pytest.mark.parametrize("operation", EXPECTED)
-async def test_each_caller_gets_what_the_matrix_says(peopled, tmp_path, operation):
+async def test_each_caller_gets_what_the_matrix_says(peopled, unchanged, tmp_path, operation):
     """The model that is asked for is granted to `acme` alone; the record and the key that are asked for are acme's."""
     template, made = peopled
-    site = template.copy_to(tmp_path / "site")
+    changes_nothing = operation.startswith("GET") or "predict" in operation
+    site = unchanged if changes_nothing else template.copy_to(tmp_path / "site")
     method, _, path = operation.partition(" ")
     body = {"json": BODIES[operation]} if operation in BODIES else {"data": FORMS.get(operation)}
     found, unauthorized = {}, set()
@@ -69,7 +80,8 @@ async def test_each_caller_gets_what_the_matrix_says(peopled, tmp_path, operatio
                 problem.pop("request_id")
                 dressed = {n: v for n, v in answer.headers.items() if n not in ("x-request-id", "date")}
                 unauthorized.add((str(problem), str(dressed)))
-    site.close()
+    if not changes_nothing:
+        site.close()
     assert found == EXPECTED[operation]
     assert len(unauthorized) <= 1, "a 401 says why"
 
@@ -112,6 +124,9 @@ async def test_a_wrong_checksum_costs_no_query(site):
     async with site.client() as client:
         parts = client.app.state.parts
         parts.follower.close()
+        # What the follower had still to say is said; and the news lasts for as long as this takes.
+        await asyncio.sleep(0)
+        parts.directory.follow((), time.monotonic() + SECONDS)
         for database in (parts.database, parts.vital):
             event.listen(database.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
         for presented in (wrong, key[:-1], key + "0", "ady_" + "é" * 50, "x" * 5000):
@@ -129,10 +144,11 @@ async def test_a_revoked_key_dies_within_a_second(site):
         for _ in range(3):
             assert (await client.post("/predict", json=IRIS, headers={"X-API-Key": issued.raw_key})).status_code == 200
         site.revoke(issued.key.id)
-        deadline = time.monotonic() + 1
+        revoked_at = sent_at = time.monotonic()
         while (await client.get("/v1/me", headers={"X-API-Key": issued.raw_key})).status_code == 200:
-            assert time.monotonic() < deadline
+            assert sent_at < revoked_at + 1
             await asyncio.sleep(0.01)
+            sent_at = time.monotonic()
         assert (await client.get("/v1/me", headers={"X-API-Key": other})).status_code == 200
 
 

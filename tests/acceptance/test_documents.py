@@ -16,12 +16,18 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def site_with_private_model(site):
+def site(shared_site):
+    """One for all tests of this file."""
+    return shared_site
+
+
+@pytest.fixture
+def site_with_private_model(own_site):
     sample = np.array([[0.0], [1.0], [2.0]])
     model = LinearRegression().fit(sample, [1.0, 2.0, 3.0])
-    site.model("private", model, sample, ["hidden_feature"], is_public=False)
-    site.grant("private", "acme")
-    return site
+    own_site.model("private", model, sample, ["hidden_feature"], is_public=False)
+    own_site.grant("private", "acme")
+    return own_site
 
 
 async def test_each_visible_model_has_a_typed_row_and_an_example_that_runs(site_with_private_model):

@@ -18,21 +18,20 @@ import httpx
 import pytest
 
 from tests.support.log import assert_holds
+from tests.support.patience import SECONDS
 from tests.support.site import IRIS
 from tests.support.traffic import Traffic
 
-pytestmark = pytest.mark.alone
-
 
 def predict(server, key) -> httpx.Response:
-    return httpx.post(f"{server.url}/predict", json=IRIS, headers={"X-API-Key": key}, timeout=10)
+    return httpx.post(f"{server.url}/predict", json=IRIS, headers={"X-API-Key": key}, timeout=SECONDS)
 
 
 def ready(server) -> int:
-    return httpx.get(f"{server.url}/health/ready", timeout=10).status_code
+    return httpx.get(f"{server.url}/health/ready", timeout=SECONDS).status_code
 
 
-def until(question, answer, seconds=10) -> None:
+def until(question, answer, seconds=2 * SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while question() != answer:
         assert time.monotonic() < deadline, f"still {question()}, not {answer}"
@@ -99,16 +98,16 @@ def test_a_frozen_database_is_503_and_never_401(postgres, postgres_site, serve):
         time.sleep(1.2)
         statuses = {predict(server, each).status_code for each in (key, another) for _ in range(5)}
         assert statuses == {503}
-        assert httpx.get(f"{server.url}/health", timeout=1).status_code == 200
+        assert httpx.get(f"{server.url}/health", timeout=SECONDS).status_code == 200
     finally:
         postgres.thaw()
     until(lambda: predict(server, key).status_code, 200)
 
 
-def test_a_server_that_is_told_to_stop_drops_nothing(site, serve):
+def test_a_server_that_is_told_to_stop_drops_nothing(site, serve, rounds):
     """SIGTERM under load: every request that was sent is answered and recorded, and the process ends with 0."""
-    for _ in range(3):
-        server = serve(site)
+    for _ in range(rounds(10, 2)):
+        server = serve(site, is_forked=False)
         with Traffic(server.port, site.key()) as traffic:
             traffic.wait_for(500)
             assert server.terminate() == 0
@@ -117,14 +116,14 @@ def test_a_server_that_is_told_to_stop_drops_nothing(site, serve):
         assert_holds(site.database, traffic.answered)
 
 
-def test_a_client_that_hangs_up_frees_its_place(site, serve):
+def test_a_client_that_hangs_up_frees_its_place(shared_server):
     """After a hundred callers left in the middle of their bodies, the next one is served."""
-    server, key = serve(site), site.key()
+    server, key = shared_server, shared_server.site.key()
     for _ in range(100):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
-    assert predict(server, key).status_code == 200
+    until(lambda: predict(server, key).status_code, 200)
 
 
 def fill(file) -> None:
@@ -136,10 +135,10 @@ def fill(file) -> None:
 def test_a_full_temporary_folder_is_nothing_to_the_log(site, small_disk, serve):
     """Groups of many records are written while the system's temporary folder has no room."""
     folder = {"TMPDIR": str(small_disk), "SQLITE_TMPDIR": str(small_disk)}
-    server, key = serve(site, **folder), site.key()
+    server, key = serve(site, is_forked=False, **folder), site.key()
     fill(small_disk / "ballast")
     with Traffic(server.port, key, connections=32) as traffic:
-        traffic.wait_for(500, 60)
+        traffic.wait_for(500)
     assert set(traffic.statuses) == {200}
     assert_holds(site.database, traffic.answered)
     server.kill()

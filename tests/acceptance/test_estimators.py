@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from examination.samples import rows_of
 from inference.outputs import name_of
 from tests.support.estimators import CATALOGUE
+from tests.support.patience import become
 from tests.support.site import dumped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore")]
@@ -17,8 +18,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore")]
 BOUNDARY_ROWS = 10_000
 
 
+@pytest.fixture
+def site(shared_site):
+    """One for all of them, each under its own name."""
+    return shared_site
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
-async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site, name):
+async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site, name, rounds):
     """Without code: labels are identical, numbers within 1e-9 as trained and 1e-5 compiled; on its boundaries as well.
 
     What does not compile is served as trained, and says why.
@@ -31,9 +38,10 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
     # Before the program runs, whose event loop this test shares.
     asked = [(trained.given, rows_of(trained.frame))]
     if trained.is_compiled and has_labels(trained):
-        placed = on_the_boundary(trained)
+        placed = on_the_boundary(trained, rounds(BOUNDARY_ROWS, 1_000))
         asked.append((placed if isinstance(trained.given, pd.DataFrame) else placed.to_numpy(), rows_of(placed)))
     async with site.client(site.key()) as client:
+        await become(lambda: is_served(client, name))
         (version,) = (await client.get(f"/v1/models/{name}")).json()["version_details"]
         example = await client.post(f"/v1/models/{name}/predict", json=version["example"])
         found = [await predicted(client, name, rows) for _, rows in asked]
@@ -42,6 +50,10 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
     assert trained.is_compiled or version["compilation"]["reason"]
     for (given, _), answers in zip(asked, found, strict=True):
         assert_same(answers, trained.estimator, given, 1e-5 if trained.is_compiled else 1e-9)
+
+
+async def is_served(client, name) -> bool:
+    return (await client.get(f"/v1/models/{name}")).status_code == 200
 
 
 async def predicted(client, name, rows):
@@ -92,8 +104,8 @@ def has_labels(trained):
     return not is_number(np.asarray(trained.estimator.predict(trained.given[:2])).tolist()[0])
 
 
-def on_the_boundary(trained):
-    """10,000 rows between which and their neighbours the label changes, found otherwise than the program finds them.
+def on_the_boundary(trained, count):
+    """Rows between which and their neighbours the label changes, found otherwise than the program finds them.
 
     The numbers of each are moved along a random direction from a row until the label changes, and then by halves to
     the last bit.
@@ -107,13 +119,13 @@ def on_the_boundary(trained):
         return np.asarray(trained.estimator.predict(given))
 
     placed = []
-    while sum(map(len, placed)) < BOUNDARY_ROWS:
-        low = trained.frame.iloc[random.integers(0, len(trained.frame), 6000)].reset_index(drop=True)
+    while sum(map(len, placed)) < count:
+        low = trained.frame.iloc[random.integers(0, len(trained.frame), 3 * count // 5)].reset_index(drop=True)
         high = low.copy()
         far = random.choice([0.5, 2.0, 6.0], (len(low), 1))
         high[numbers] += random.normal(size=(len(low), len(numbers))) * spread * far
         changes = label(low) != label(high)
-        low, high = (rows[changes][:2500].reset_index(drop=True) for rows in (low, high))
+        low, high = (rows[changes][: count // 4].reset_index(drop=True) for rows in (low, high))
         at, middle = label(low), low.copy()
         for _ in range(60):
             middle[numbers] = low[numbers] + (high[numbers] - low[numbers]) / 2
@@ -121,4 +133,4 @@ def on_the_boundary(trained):
             low[numbers] = np.where(same, middle[numbers], low[numbers])
             high[numbers] = np.where(same, high[numbers], middle[numbers])
         placed += [low, high]
-    return pd.concat(placed, ignore_index=True)[:BOUNDARY_ROWS]
+    return pd.concat(placed, ignore_index=True)[:count]

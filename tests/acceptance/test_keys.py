@@ -84,7 +84,7 @@ async def test_housekeeping_forgets_old_changes_and_nobody_is_the_worse_for_it(a
         await follow()
         assert await statuses(client, issued.raw_key, other) == [200, 200]
         any_site.revoke(issued.key.id)
-        await asyncio.sleep(1)
+        await follow()
         assert await statuses(client, issued.raw_key, other) == [401, 200]
 
 
@@ -100,12 +100,12 @@ async def test_no_more_than_five_secrets_of_a_key_work_at_once(any_site):
         async def rotate(overlap):
             return (await admin.post(f"/admin/keys/{key_id}/rotate", json={"overlap": overlap})).status_code
 
-        assert await rotate("2s") == 200
+        assert await rotate("4s") == 200
         assert [await rotate("1h") for _ in range(3)] == [200] * 3
         before = contents(any_site, "keys", "key_secrets", "events")
         assert await rotate("1h") == 409
         assert contents(any_site, "keys", "key_secrets", "events") == before
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
         assert [await rotate("1h") for _ in range(2)] == [200, 409]
         assert await rotate("0s") == 200
         assert [await rotate("1h") for _ in range(5)] == [200] * 4 + [409]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import Counter
 
 import httpx
@@ -20,6 +21,12 @@ SPELLINGS = [
     "/predict", "/predict/", "/v1/models/iris/predict", "/v1/models/iris/predict/", "/v1/models/%69ris/predict",
     "/v1/models/iris/predict?version=1", "/v1/models/wine/predict", "/v1/models/nothing/predict",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def site(shared_site):
+    """One for all tests of this file."""
+    return shared_site
 
 
 async def test_tokens_and_readings_of_the_log_run_out_too(site):
@@ -61,11 +68,13 @@ async def run_out(client, allowance, method, path, **request):
     return answered
 
 
-async def test_a_key_at_five_a_minute_gets_five_answers_of_fifty(site, serve):
+async def test_a_key_at_five_a_minute_gets_five_answers_of_fifty(shared_server):
     """Fifty at once, by a real server: five answers, forty-five times 429 with a wait."""
-    server, key = serve(site), site.key(requests=["5/minute"])
+    server, key = shared_server, shared_server.site.key(requests=["5/minute"])
     async with httpx.AsyncClient(base_url=server.url, headers={"X-API-Key": key}) as client:
+        begun = time.monotonic()
         answers = await asyncio.gather(*(client.post("/predict", json=IRIS) for _ in range(50)))
+        took = time.monotonic() - begun
     assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 45}
     for answer in answers:
         limit = re.match(r'"key-requests-60";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
@@ -75,7 +84,7 @@ async def test_a_key_at_five_a_minute_gets_five_answers_of_fifty(site, serve):
             problem = answer.json()
             assert problem["type"] == "https://iana.org/assignments/http-problem-types#quota-exceeded"
             assert problem["violated-policies"] == ["key-requests-60"]
-            assert 55 <= int(answer.headers["Retry-After"]) <= 60
+            assert 59 - took <= int(answer.headers["Retry-After"]) <= 60
         else:
             assert "Retry-After" not in answer.headers
 
@@ -83,8 +92,10 @@ async def test_a_key_at_five_a_minute_gets_five_answers_of_fifty(site, serve):
 async def test_the_wait_that_is_named_is_enough(site):
     """After `Retry-After`, and not before, the next request is answered."""
     async with site.client(site.key(requests=["2/2 seconds"])) as client:
-        assert [(await client.post("/predict", json=IRIS)).status_code for _ in range(2)] == [200, 200]
-        refused = await client.post("/predict", json=IRIS)
+        answers = [await client.post("/predict", json=IRIS)]
+        while (refused := await client.post("/predict", json=IRIS)).status_code == 200:
+            answers.append(refused)
+        assert len(answers) >= 2
         assert refused.status_code == 429
         await asyncio.sleep(int(refused.headers["Retry-After"]))
         assert (await client.post("/predict", json=IRIS)).status_code == 200
@@ -138,10 +149,11 @@ async def test_asking_who_one_is_and_what_is_left_costs_nothing(site):
             assert (await client.get(path)).status_code == 200
 
 
-async def test_a_switch_in_the_environment_opens_nothing(site, serve):
+async def test_a_switch_in_the_environment_opens_nothing(own_site, serve):
     """RATELIMIT_ENABLED=false, in the environment and in a `.env`: five are answered and the sixth is not."""
+    site = own_site
     (site.directory / ".env").write_text("RATELIMIT_ENABLED=false\nRATELIMIT_DEFAULT=1000/second\n")
-    server, key = serve(site, RATELIMIT_ENABLED="false"), site.key(requests=["5/minute"])
+    server, key = serve(site, is_forked=False, RATELIMIT_ENABLED="false"), site.key(requests=["5/minute"])
     async with httpx.AsyncClient(base_url=server.url, headers={"X-API-Key": key}) as client:
         statuses = [(await client.post("/predict", json=IRIS)).status_code for _ in range(6)]
     assert statuses == [200] * 5 + [429]
@@ -166,11 +178,14 @@ async def test_an_address_runs_out_of_failures_and_a_valid_key_does_not_care(sit
 
 async def test_refusals_that_repeat_within_a_second_are_one_record(site):
     """With their count, under the first one's id."""
-    async with site.client(site.key(requests=["1/minute"])) as client:
+    issued = site.issue(requests=["1/minute"])
+    async with site.client(issued.raw_key) as client:
         await client.post("/predict", json=IRIS)
+        begun = time.monotonic()
         refused = [await client.post("/predict", json=IRIS) for _ in range(30)]
-        records = (await client.get("/audit/predictions", headers={"X-API-Key": site.key()})).json()["records"]
+        took = time.monotonic() - begun
+        records = (await client.get("/audit/predictions", params={"key": issued.key.id})).json()["records"]
     found = [record for record in records if record["outcome"] == "refused:quota-exceeded"]
     assert sum(record["count"] for record in found) == 30
-    assert len(found) <= 3
+    assert len(found) <= 3 + took
     assert {record["request_id"] for record in found} <= {answer.headers["X-Request-ID"] for answer in refused}

@@ -8,7 +8,6 @@ import hashlib
 import json
 import time
 
-import httpx
 import numpy as np
 import pytest
 from sqlalchemy import select
@@ -20,6 +19,8 @@ from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord, Version
 from inference.loading import Loader
 from inference.pool import Pool
+from tests.support.beside import Bare
+from tests.support.patience import SECONDS, until
 from tests.support.people import client_of
 from tests.support.site import ACTOR, dumped
 from tests.support.toy_models import Says
@@ -46,19 +47,21 @@ def rollback(site, name, **more):
     return rollback_alias(site.database, actor=ACTOR, name=name, **more)
 
 
-@pytest.mark.alone
 def test_nobody_notices_changes_under_load(site, serve, request):
     """Promote, roll back, canary, a broken file, a retirement, 200 times under 64 connections: no request fails.
 
     Every record names the version that answered, and the digest of its file, as the models themselves say.
     """
-    times = 200 if request.config.getoption("--soak") else 60
+    times = 200 if request.config.getoption("--soak") else 30
     says(site, "says", "1", "2", "3")
     server = serve(site)
     with Traffic(server.port, site.key(), row=ROW, path="/v1/models/says/predict") as traffic:
         traffic.wait_for(200)
         for number in range(times):
-            change(site, number)
+            before = traffic.versions.copy()
+            promoted = change(site, number)
+            if promoted is not None:
+                until(lambda: traffic.versions[promoted] > before[promoted])  # noqa: B023  asked here and now
             time.sleep(0.02)
         traffic.wait_for(len(traffic.answered) + 200)
     assert set(traffic.statuses) == {200}
@@ -74,10 +77,12 @@ def test_nobody_notices_changes_under_load(site, serve, request):
 
 
 def change(site, number):
+    """One of five changes; the version that answers from now on, where one was promoted for all keys."""
     kind = number % 5
     if kind == 0:
         promote(site, "says", "2")
-    elif kind == 1:
+        return "2"
+    if kind == 1:
         rollback(site, "says")
     elif kind == 2:
         promote(site, "says", "2", share=10)
@@ -85,26 +90,34 @@ def change(site, number):
         with pytest.raises(InvalidValue):
             site.register("says", "broken.joblib", b"\x80\x04broken", is_apart=False)
     else:
-        promote(site, "says", "3" if number % 2 else "1")
+        promoted = "3" if number % 2 else "1"
+        promote(site, "says", promoted)
+        return promoted
+    return None
 
 
-@pytest.mark.alone
 def test_every_process_follows_within_a_second(site, serve):
-    """Two processes on one database and one folder: what one change promotes answers everywhere a second later."""
+    """Two processes on one database and one folder: what one change promotes answers everywhere a second later.
+
+    Later still on a machine that keeps everything waiting, by twenty times what it takes a bare process to answer.
+    """
     says(site, "says", "1", "2")
     servers, key, latest = [serve(site), serve(site)], site.key(), []
-    for version in ("2", "1", "2"):
-        promote(site, "says", version)
-        changed_at = time.monotonic()
-        for server in servers:
-            while asked(server, key) != version:
-                assert time.monotonic() < changed_at + 1.0
-        latest.append(time.monotonic() - changed_at)
+    with Bare() as bare:
+        for version in ("2", "1", "2"):
+            promote(site, "says", version)
+            changed_at = time.monotonic()
+            for server in servers:
+                while asked(server, key) != version:
+                    bare.ask()
+                    assert time.monotonic() < changed_at + 1.0 + 20 * bare.slowest_seconds
+            latest.append(time.monotonic() - changed_at)
     print(f"followed after at most {max(latest) * 1e3:.0f} ms")  # noqa: T201
 
 
 def asked(server, key, **query):
-    answer = httpx.post(f"{server.url}/v1/models/says/predict", json=ROW, headers={"X-API-Key": key}, params=query)
+    with server.client(key) as client:
+        answer = client.post("/v1/models/says/predict", json=ROW, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()["prediction"]
 
@@ -184,7 +197,7 @@ async def test_what_cannot_be_loaded_is_not_promoted_and_changes_nothing(site):
             promote(site, "says", "2")
         # As if the file had been altered on this server's disk alone.
         promote_version(site.database, actor=ACTOR, name="says", version="2", trial=lambda *_: None)
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + SECONDS
         while (await client.get("/health/ready")).json()["checks"]["models"] == "ok":
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
@@ -192,10 +205,10 @@ async def test_what_cannot_be_loaded_is_not_promoted_and_changes_nothing(site):
         artifact.write_bytes(content)
         promote(site, "says", "2")
         while (await client.post("/v1/models/says/predict", json=ROW)).json()["prediction"] != "2":
-            assert time.monotonic() < deadline + 3
+            assert time.monotonic() < deadline + SECONDS
             await asyncio.sleep(0.05)
         while (await client.get("/health/ready")).json()["checks"]["models"] != "ok":
-            assert time.monotonic() < deadline + 6
+            assert time.monotonic() < deadline + 2 * SECONDS
             await asyncio.sleep(0.05)
 
 

@@ -6,13 +6,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from tests.support import processes
 from tests.support.proxy import stripping_proxy
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,8 @@ ALIVE = re.compile(
 def dumped(chromium: str, tmp_path, url: str, *flags: str) -> str:
     """The page's elements, once its scripts have run."""
     command = [chromium, *FLAGS, *flags, f"--user-data-dir={tmp_path}/profile", "--dump-dom", url]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    run = processes.run(command)
+    assert run.returncode == 0, run.stderr
     assert "Refused to" not in run.stderr
     return run.stdout
 
@@ -122,9 +123,8 @@ def test_the_pages_work_behind_a_proxy_that_strips_a_prefix(site, serve, chromiu
 
 
 @pytest.mark.parametrize("page", ["docs", "redoc"])
-def test_the_pages_show_the_operations_without_a_network(site, serve, chromium, tmp_path, page):
+def test_the_pages_show_the_operations_without_a_network(shared_server, chromium, tmp_path, page):
     """Rendered by scripts of ours alone, under the page's own policy."""
-    server = serve(site)
-    shown = dumped(chromium, tmp_path, f"{server.url}/{page}")
+    shown = dumped(chromium, tmp_path, f"{shared_server.url}/{page}")
     for text in OPERATIONS:
         assert shows(shown, text), text

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from admin.peppers import list_peppers, rotate_pepper
 from auth.keyring import Keyring
+from tests.support.contents import follow
 from tests.support.server import cli_json
 from tests.support.site import ACTOR, SECRET
 
@@ -25,7 +24,7 @@ async def test_keys_outlive_their_pepper(any_site):
         assert rotate_pepper(site.database, elsewhere, actor=ACTOR) == 2
         site.keyring.reload()
         new = site.issue()
-        await asyncio.sleep(0.6)
+        await follow()
         # Forgotten, as it would be after a restart.
         client.app.state.parts.directory._remembered.clear()
         client.app.state.parts.directory._handles.clear()

@@ -13,6 +13,12 @@ pytestmark = pytest.mark.anyio
 BUNDLED = {bundled.name: bundled for bundled in train()}
 
 
+@pytest.fixture
+def site(shared_site):
+    """One for all tests of this file."""
+    return shared_site
+
+
 def expected(bundled):
     labels = bundled.estimator.predict(bundled.sample).tolist()
     if not hasattr(bundled.estimator, "predict_proba"):

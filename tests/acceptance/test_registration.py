@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from admin.facts import InvalidValue, NameTaken
 from tests.support.asking import answers
+from tests.support.beside import Bare
 from tests.support.estimators import matrix, species
 from tests.support.people import client_of, token_of
 from tests.support.server import cli_json, run_cli
@@ -199,13 +200,15 @@ async def test_predictions_go_on_while_a_file_is_examined(site):
             admin.post("/admin/models/m/versions", files={"file": ("m.skops", skops.io.dumps(model)), "sample": csv})
         )
         worst = 0.0
-        while not task.done():
-            begun = time.perf_counter()
-            answer = await admin.post("/predict", json=IRIS, headers={"Authorization": f"Bearer {key}"})
-            worst = max(worst, time.perf_counter() - begun)
-            assert answer.status_code == 200, answer.text
+        with Bare() as bare:
+            while not task.done():
+                begun = time.perf_counter()
+                answer = await admin.post("/predict", json=IRIS, headers={"Authorization": f"Bearer {key}"})
+                worst = max(worst, time.perf_counter() - begun)
+                assert answer.status_code == 200, answer.text
+                bare.ask()
         assert (await task).status_code == 201
-    assert worst < 2.0
+    assert worst < 2.0 + 20 * bare.slowest_seconds
 
 
 def test_a_model_without_a_sample_is_not_taken_for_independent(site):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import httpx
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -37,7 +36,7 @@ def test_secrets_keys_and_dropped_features_are_nowhere(sensitive, serve):
     site.revoke(revoked.key.id)
     row = {"income": DROPPED, "iban": MASKED, "age": FINGERPRINTED, "height": 1.83}
     texts = []
-    with httpx.Client(base_url=server.url) as client:
+    with server.client() as client:
         for presented in (key, revoked.raw_key, unknown, key[:-2]):
             for headers in ({"X-API-Key": presented}, {"Authorization": f"Bearer {presented}"}):
                 for body in (row, {**row, "height": "733311.25"}, {**row, presented: 1}, [row]):
@@ -78,7 +77,7 @@ def test_what_admins_and_people_are_given_is_nowhere_either(any_site, serve):
     """Keys, rotated keys, passwords and tokens: shown once to whom they are for, and found nowhere after all this."""
     site, server = any_site, serve(any_site)
     email, canaries, texts = person(site), [PASSWORD], []
-    with httpx.Client(base_url=server.url) as client:
+    with server.client() as client:
 
         def ask(method, path, *, shows=(), **more):
             answer = client.request(method, path, **more)
@@ -155,8 +154,8 @@ def test_a_crash_of_ours_shows_nobody_anything(site, serve):
     (site.directory / "sitecustomize.py").write_text(
         "import serving.predictor\ndef boom(*_): raise RuntimeError('canary-4711')\nserving.predictor.items_of = boom\n"
     )
-    server = serve(site, PYTHONPATH=f"{site.directory}:{site.environment()['PYTHONPATH']}")
-    answer = httpx.post(f"{server.url}/predict", json=IRIS, headers={"X-API-Key": site.key()})
+    server = serve(site, is_forked=False, PYTHONPATH=f"{site.directory}:{site.environment()['PYTHONPATH']}")
+    answer = server.http.post("/predict", json=IRIS, headers={"X-API-Key": site.key()})
     assert answer.status_code == 500
     assert answer.json()["type"] == "/problems/internal"
     assert "canary" not in answer.text

@@ -15,7 +15,7 @@ from db.tables import SignInFailures
 from tests.support.people import person, sign_in
 from tests.support.site import IRIS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.alone]
+pytestmark = pytest.mark.anyio
 
 FLOOD, ELSEWHERE = "198.51.100.7", "192.0.2.1"
 #: More than could wait at all, once: each that is compared costs a tenth of a second of a processor.

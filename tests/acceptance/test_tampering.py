@@ -87,9 +87,9 @@ async def asked(app, method: str, target: str, key: str) -> int:
     return sent[0]["status"]
 
 
-def test_no_line_end_reaches_an_operation_over_the_wire(site, serve):
+def test_no_line_end_reaches_an_operation_over_the_wire(shared_server):
     """As a proxy would hand it on: neither direct routes nor the others, and no target with a fragment."""
-    port, key = serve(site).port, site.key()
+    port, key = shared_server.port, shared_server.site.key()
     for path in (
         "/predict%0A",
         "/v1/models/iris/predict%0a",
@@ -104,9 +104,9 @@ def test_no_line_end_reaches_an_operation_over_the_wire(site, serve):
     assert exchange(port, fragment.encode()).status == 400
 
 
-def test_a_path_is_the_one_that_was_sent(site, serve):
+def test_a_path_is_the_one_that_was_sent(shared_server):
     """Nobody reaches an operation by a spelling that is not its own, with or without a key; nothing is redirected."""
-    port, key = serve(site).port, site.key()
+    port, key = shared_server.port, shared_server.site.key()
     for path in PATHS:
         for credential in ("", f"X-API-Key: {key}\r\n"):
             answer = exchange(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n{credential}Connection: close\r\n\r\n".encode())
@@ -114,9 +114,9 @@ def test_a_path_is_the_one_that_was_sent(site, serve):
             assert "\r\nlocation:" not in answer.head
 
 
-def test_a_host_changes_nothing(site, serve):
+def test_a_host_changes_nothing(shared_server):
     """Whatever host and forwarding headers say, the answer is the same and repeats none of it."""
-    port, key = serve(site).port, site.key(cidrs=["203.0.113.0/24"])
+    port, key = shared_server.port, shared_server.site.key(cidrs=["203.0.113.0/24"])
     for headers in ("Host: evil.example", "Host: evil.example\r\nX-Forwarded-Host: evil.example", "Host: x\r\nX-Forwarded-For: 203.0.113.9",
                     "Host: x\r\nForwarded: for=203.0.113.9", "Host: x\r\nX-Real-IP: 203.0.113.9", "Host: x\r\nX-Original-URL: /admin/tenants",
                     "Host: x\r\nX-Rewrite-URL: /admin/tenants"):  # fmt: skip

@@ -8,7 +8,6 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +21,7 @@ from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens
 from db.reach import EVERY_TENANT
 from db.tables import KeySecret
+from tests.support.patience import become
 from tests.support.people import PASSWORD, person
 from tests.support.server import Server, cli_json
 from tests.support.site import ACTOR, IRIS, SECRET
@@ -192,13 +192,13 @@ async def test_the_old_secret_dies_at_the_overlaps_end_with_its_tokens(site):
             site.keyring,
             actor=ACTOR,
             key_id=issued.key.id,
-            overlap=timedelta(seconds=2),
+            overlap=timedelta(seconds=4),
             tenant_id=EVERY_TENANT,
         )
         new_token = bearer(await buy(client, other))
         everything = ({"X-API-Key": issued.raw_key}, old_token, {"X-API-Key": other.raw_key}, new_token)
         assert [(await client.get("/v1/me", headers=each)).status_code for each in everything] == [200] * 4
-        await asyncio.sleep(2.3)
+        await asyncio.sleep(4.3)
         assert [(await client.get("/v1/me", headers=each)).status_code for each in everything] == [401, 401, 200, 200]
 
 
@@ -233,16 +233,20 @@ async def test_anybody_can_check_a_token_with_the_published_keys(site):
         r, s = (int.from_bytes(half, "big") for half in (unb64(signature)[:32], unb64(signature)[32:]))
         public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
         public.verify(encode_dss_signature(r, s), message.encode(), ec.ECDSA(hashes.SHA256()))
+        rotated_at = time.monotonic()
         rotate_signing_key(site.database, site.keyring, actor=ACTOR)
-        await asyncio.sleep(0.6)
-        assert len((await client.get("/.well-known/jwks.json")).json()["keys"]) == 2
+
+        async def are_published(count):
+            return len((await client.get("/.well-known/jwks.json")).json()["keys"]) == count
+
+        await become(lambda: are_published(2))
         assert (await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})).status_code == 200
-        assert (await buy(client, issued)).json()["access_token"].split(".")[0] == token.split(".")[0], (
-            "signs once all know it"
-        )
-        await asyncio.sleep(2)
         newest = (await buy(client, issued)).json()["access_token"]
-        assert newest.split(".")[0] != token.split(".")[0]
+        signs_at_once = newest.split(".")[0] != token.split(".")[0]
+        assert not signs_at_once or time.monotonic() > rotated_at + 2, "signs once all know it"
+        while newest.split(".")[0] == token.split(".")[0]:
+            await asyncio.sleep(2)
+            newest = (await buy(client, issued)).json()["access_token"]
         assert (await client.get("/v1/me", headers={"Authorization": f"Bearer {newest}"})).status_code == 200
 
 
@@ -263,10 +267,11 @@ async def test_a_token_is_ended_by_whoever_has_it(site):
             assert (
                 await client.post("/auth/revoke", data={"token": raw, "token_type_hint": "access_token"})
             ).status_code == 200
-        deadline = time.monotonic() + 1
+        ended_at = sent_at = time.monotonic()
         while (await client.get("/v1/me", headers=token)).status_code == 200:
-            assert time.monotonic() < deadline
+            assert sent_at < ended_at + 1
             await asyncio.sleep(0.01)
+            sent_at = time.monotonic()
         assert (await client.get("/v1/me", headers={"X-API-Key": issued.raw_key})).status_code == 200
 
 
@@ -278,7 +283,7 @@ def test_the_secret_is_rotated_and_nobody_notices(site):
     steps = ({}, {"ADYTON_SECRET": new, "ADYTON_SECRET_PREVIOUS": SECRET}, {"ADYTON_SECRET": new})
     for environment in steps:
         server = Server(site, **environment)
-        with httpx.Client(base_url=server.url) as client:
+        with server.client() as client:
             token = token or bearer(client.post("/auth/token", data=form_of(issued)))
             for headers in (key, token):
                 assert client.post("/predict", json=IRIS, headers=headers).status_code == 200

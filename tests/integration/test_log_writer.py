@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
-import httpx
 import pytest
 from sqlalchemy import select, text
 
@@ -19,6 +19,7 @@ from db.log_store import LogStore
 from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord
 from tests.support.log import assert_holds
+from tests.support.patience import SECONDS, until
 from tests.support.site import IRIS
 from values.ids import uuid7
 from values.instants import instant, now_ms
@@ -32,11 +33,14 @@ class Forgetful(LogStore):
     def __init__(self, database) -> None:
         super().__init__(database)
         self.dies = None
+        #: A commit that dies slowly has begun, and goes on when it may.
+        self.has_begun, self.may_go_on = threading.Event(), threading.Event()
 
     def append(self, rows, batch):
         dies, self.dies = self.dies, None
         if dies == "slowly":
-            time.sleep(0.3)
+            self.has_begun.set()
+            self.may_go_on.wait(SECONDS)
         if dies == "before":
             raise DatabaseUnavailable("died")
         super().append(rows, batch)
@@ -73,7 +77,7 @@ async def test_a_commit_whose_fate_is_unknown_is_settled(any_site, writer, dies)
     while not await writer.probe():
         await asyncio.sleep(0.05)
     await writer.append(third)
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     found = await outcomes(any_site.database)
     wanted = [(first.request_id, "answered")]
     wanted += [(second.request_id, "answered"), (second.request_id, "withdrawn")] if dies == "after" else []
@@ -109,10 +113,11 @@ async def test_whoever_gives_up_waiting_is_withdrawn(any_site, writer):
     abandoned = record()
     writer._store.dies = "slowly"
     task = asyncio.ensure_future(writer.append(abandoned))
-    await asyncio.sleep(0.15)
+    await asyncio.to_thread(writer._store.has_begun.wait, SECONDS)
     task.cancel()
-    await asyncio.sleep(0.3)
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.gather(task, return_exceptions=True)
+    writer._store.may_go_on.set()
+    await asyncio.to_thread(writer.close, SECONDS)
     assert [outcome for _, outcome in await outcomes(any_site.database)] == ["answered", "withdrawn"]
     assert not list(faults(any_site.database))
 
@@ -122,12 +127,13 @@ async def test_whoever_gives_up_before_the_writer_looks_is_taken_back(any_site, 
     writer.start(asyncio.get_running_loop())
     writer._store.dies = "slowly"
     first = asyncio.ensure_future(writer.append(record()))
-    await asyncio.sleep(0.1)
+    await asyncio.to_thread(writer._store.has_begun.wait, SECONDS)
     second = asyncio.ensure_future(writer.append(record()))
     await asyncio.sleep(0)
     second.cancel()
+    writer._store.may_go_on.set()
     await first
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     assert [outcome for _, outcome in await outcomes(any_site.database)] == ["answered"]
     assert not list(faults(any_site.database))
 
@@ -147,7 +153,7 @@ async def test_a_record_that_cannot_be_written_keeps_nobody_out(any_site, writer
         await asyncio.sleep(0.05)
     last = record()
     await writer.append(last)
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     assert_holds(any_site.database, [good.request_id, last.request_id])
 
 
@@ -162,7 +168,7 @@ async def test_refusals_outlive_an_outage(any_site, writer):
     while not await writer.probe():
         await asyncio.sleep(0.05)
     await writer.flush()
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     assert [outcome for _, outcome in await outcomes(any_site.database)] == ["refused:test"]
     assert not list(faults(any_site.database))
 
@@ -173,7 +179,7 @@ async def test_a_new_writers_chain_cites_the_ones_before(any_site):
         writer = LogWriter(any_site.database)
         writer.start(asyncio.get_running_loop())
         await asyncio.gather(*(writer.append(record()) for _ in range(5)))
-        await asyncio.to_thread(writer.close, 10)
+        await asyncio.to_thread(writer.close, SECONDS)
     assert not list(faults(any_site.database))
     with any_site.owner.transaction(EVERY_TENANT) as session:
         first = session.execute(text("SELECT id FROM chains ORDER BY started_at LIMIT 1")).scalar()
@@ -205,7 +211,7 @@ async def test_an_altered_log_is_found_out(any_site, alteration):
     writer.start(asyncio.get_running_loop())
     for _ in range(2):
         await asyncio.gather(*(writer.append(record()) for _ in range(3)))
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     assert not list(faults(any_site.database))
     with any_site.owner.transaction(EVERY_TENANT) as session:
         session.execute(text(ALTERATIONS[alteration]))
@@ -217,7 +223,7 @@ async def test_what_was_erased_does_not_break_the_seal(any_site):
     writer = LogWriter(any_site.database)
     writer.start(asyncio.get_running_loop())
     await writer.append(record())
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     with any_site.database.transaction(EVERY_TENANT) as session:
         session.execute(
             text("UPDATE prediction_records SET salt=NULL, inputs=NULL, outputs=NULL, address=NULL, fingerprint=NULL")
@@ -232,32 +238,32 @@ def test_nothing_is_known_of_a_commit_while_its_connection_lives(postgres_site):
     before.start_chain(chain, instant(now_ms()))
     before.touch(chain)
     after._chain_id = chain
-    for _ in range(100):
+
+    def is_known() -> bool:
         try:
             assert after.last_batch(chain) is None
-            break
         except DatabaseUnavailable:
-            time.sleep(0.02)
+            return False
+        return True
+
+    until(is_known)
     with pytest.raises(DatabaseUnavailable):
         before.touch(chain)
     before.close()
     after.close()
 
 
-async def test_a_slow_commit_and_its_refusal_do_not_meet(site, serve):
+def test_a_slow_commit_and_its_refusal_do_not_meet(site, serve):
     """A deadline that passes while the disk is held: 503, one withdrawal, and the next request is answered."""
-    server, key = serve(site, ADYTON_REQUEST_TIMEOUT_SECONDS="0.5"), site.key()
-    headers = {"X-API-Key": key}
-    async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
-        assert (await client.post("/predict", json=IRIS)).status_code == 200
+    server, key = serve(site, ADYTON_REQUEST_TIMEOUT_SECONDS="2"), site.key()
+    with server.client(key) as client:
+        assert client.post("/predict", json=IRIS).status_code == 200
         with site.database.transaction(EVERY_TENANT):
-            late = await client.post("/predict", json=IRIS)
+            late = client.post("/predict", json=IRIS)
         assert late.status_code == 503
-        for _ in range(100):
-            if (answer := await client.post("/predict", json=IRIS)).status_code == 200:
-                break
-            await asyncio.sleep(0.05)
-        record_of_late = await client.get(f"/audit/predictions/{late.json()['request_id']}")
+        until(lambda: client.post("/predict", json=IRIS).status_code == 200)
+        answer = client.post("/predict", json=IRIS)
+        record_of_late = client.get(f"/audit/predictions/{late.json()['request_id']}")
     assert answer.status_code == 200
     assert record_of_late.status_code == 404 or record_of_late.json()["outcome"] == "withdrawn"
     assert_holds(site.database, [answer.json()["request_id"]])
@@ -274,5 +280,5 @@ async def test_a_checkpoint_that_fails_takes_no_answer_back(site):
     writer.start(asyncio.get_running_loop())
     written = record()
     await writer.append(written)
-    await asyncio.to_thread(writer.close, 10)
+    await asyncio.to_thread(writer.close, SECONDS)
     assert_holds(site.database, [written.request_id])

@@ -5,12 +5,8 @@ from __future__ import annotations
 import random
 import time
 
-import pytest
-
 from tests.support.log import assert_holds
 from tests.support.traffic import Traffic
-
-pytestmark = pytest.mark.alone
 
 
 def test_a_killed_server_loses_no_record_of_an_answer(site, serve, rounds):

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,14 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support import processes
+from tests.support.ports import free_port
+
+#: Long enough for any machine to start it, or to replay its log.
+START_SECONDS = 180
+END_SECONDS = 120
+#: A test kills the server, never the machine: what was written is there whether or not it reached the disk.
+FAST = ("fsync=off", "full_page_writes=off")
 OWNER, PROGRAM = "adyton_owner", "adyton_program"
 
 
@@ -45,9 +52,16 @@ class Postgres:
     def start(self) -> None:
         command = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port)]
         command += ["-k", str(self.directory), "-c", "listen_addresses=127.0.0.1", "-c", "logging_collector=off"]
+        command += [word for setting in FAST for word in ("-c", setting)]
         with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, user=self._demoted(), group=self._group())
-        self._wait()
+            self.process = processes.start(
+                command, stdout=log, stderr=log, user=self._demoted(), group=self._group(), cwd="/"
+            )
+        try:
+            self._wait()
+        except BaseException:
+            processes.end(self.process)
+            raise
 
     def stop_at_once(self) -> None:
         """An immediate shutdown: no checkpoint, no goodbye to the clients; the log is replayed at the next start."""
@@ -89,8 +103,10 @@ class Postgres:
             connection.execute(statement)  # type: ignore[arg-type]
 
     def close(self) -> None:
+        """Ends it, whatever state it is in."""
         if self.process is not None and self.process.poll() is None:
-            self.stop()
+            self.thaw()
+            self.stop_at_once()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _pids(self) -> list[int]:
@@ -101,17 +117,22 @@ class Postgres:
     def _signal(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.wait(30)
+        try:
+            self.process.wait(END_SECONDS)
+        finally:
+            processes.end(self.process)
 
     def _wait(self) -> None:
-        for _ in range(300):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
             try:
-                psycopg.connect(self._dsn("postgres"), connect_timeout=2).close()
+                psycopg.connect(self._dsn("postgres"), connect_timeout=5).close()
             except psycopg.OperationalError:
-                time.sleep(0.05)
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((self.directory / "log").read_text()[-2000:]) from None
+                time.sleep(0.02)
             else:
                 return
-        raise RuntimeError((self.directory / "log").read_text()[-2000:])
 
     def _dsn(self, database: str) -> str:
         return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
@@ -125,11 +146,3 @@ class Postgres:
 
     def _group(self) -> int | None:
         return self._user.pw_gid if os.getuid() == 0 else None
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from dataclasses import dataclass
+
+from tests.support.patience import PAUSE_SECONDS, SECONDS, is_without_news
 
 
 @dataclass
@@ -19,9 +22,24 @@ class Raw:
         return json.loads(self.body)
 
 
-def exchange(port: int, *parts: bytes, seconds: float = 15) -> Raw:
-    """Sends the parts, for as long as they are taken, and reads one answer to its end."""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+def exchange(port: int, *parts: bytes) -> Raw:
+    """Sends the parts, for as long as they are taken, and reads one answer to its end; as patient as other clients."""
+    deadline = time.monotonic() + SECONDS
+    while is_without_news((answer := _exchange(port, *parts)).status, answer.body) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    return answer
+
+
+def patiently(ask) -> bytes:
+    """The bytes that `ask` received, once none of them says that no caller can be known."""
+    deadline = time.monotonic() + SECONDS
+    while b"directory-unavailable" in (received := ask()) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    return received
+
+
+def _exchange(port: int, *parts: bytes) -> Raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
         for part in parts:
             try:
                 connection.sendall(part)

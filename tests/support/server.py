@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import resource
@@ -9,24 +10,34 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
 import httpx
 
-from tests.support.postgres import free_port
+from tests.support import commands, processes
+from tests.support.patience import SECONDS, PatientConnections
+from tests.support.ports import free_port
+
+#: Long enough for any machine: a server that does not answer by then is broken, not slow.
+START_SECONDS = 180
+END_SECONDS = 120
 
 
 class Server:
-    """`adyton serve` at a site; what it writes goes to `log`."""
+    """`adyton serve` at a site; what it writes goes to `log`.
 
-    def __init__(self, site, *, files: int | None = None, most_files: int | None = None, **environment: str) -> None:
-        self.site = site
-        #: How many files it may open, and how many it may take, if not as many as these tests.
-        self.files = (files, most_files or files)
+    It is forked from a process that has imported it, unless it shall start as it does for operators. `files` is how many
+    it may open, and `most_files` how many it may take, if not as many as these tests.
+    """
+
+    def __init__(self, site, *, is_forked=True, files=None, most_files=None, **environment: str) -> None:
+        self.site, self.files = site, (files, most_files or files)
+        self._is_forked = is_forked and self.files == (None, None)
         self.environment = site.environment() | environment
         self.port = free_port()
-        self.log = site.directory / "server.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.log = site.directory / f"server-{self.port}.log"
+        self.process = None
         self.start()
 
     @property
@@ -34,33 +45,53 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "cli", "serve", "--port", str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.site.directory, env=self.environment, stdout=log, stderr=log
+        """Starts it and waits until it answers; where it does not, it is ended."""
+        arguments = ["serve", "--port", str(self.port)]
+        if self._is_forked:
+            self.process = commands.Forked(
+                commands.adyton, arguments, self.site.directory, self.environment, self.log, self.log
             )
-        if self.files != (None, None):
-            # Long before it has imported what it needs.
-            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, self.files)
-        self.wait_until_healthy()
+        else:
+            command = [sys.executable, "-m", "cli", *arguments]
+            with self.log.open("ab") as log:
+                self.process = processes.start(
+                    command, cwd=self.site.directory, env=self.environment, stdout=log, stderr=log
+                )
+        try:
+            if self.files != (None, None):
+                # Long before it has imported what it needs.
+                resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, self.files)
+            self._wait_until_healthy()
+        except BaseException:
+            self.kill()
+            raise
 
-    def wait_until_healthy(self, seconds: float = 120) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.process is None or self.process.poll() is not None:
-                raise RuntimeError(self.log.read_text()[-2000:])
-            try:
-                if httpx.get(f"{self.url}/health", timeout=1).status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise RuntimeError("the server does not answer")
+    @cached_property
+    def http(self) -> httpx.Client:
+        """A client without a credential that lives as long as this."""
+        return self.client()
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A client that asks again while no caller can be known."""
+        headers = {"X-API-Key": key} if key else {}
+        return httpx.Client(
+            transport=PatientConnections(verify=False), base_url=self.url, headers=headers, timeout=SECONDS
+        )
 
     def kill(self) -> None:
-        self._end(signal.SIGKILL)
+        if "http" in vars(self):
+            vars(self).pop("http").close()
+        if self.process is not None:
+            processes.end(self.process)
 
     def terminate(self) -> int:
-        return self._end(signal.SIGTERM)
+        """Asks it to end, and returns with which code it did."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(END_SECONDS)
+        finally:
+            self.kill()
 
     def memory_bytes(self) -> int:
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
@@ -74,19 +105,27 @@ class Server:
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
-    def _end(self, number: int) -> int:
-        if self.process is None or self.process.poll() is not None:
-            return 0
-        self.process.send_signal(number)
-        return self.process.wait(40)
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_healthy():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server does not answer: {self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def _is_healthy(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
 
 def run_cli(site, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command of `adyton`, as an operator gives it."""
-    command = [sys.executable, "-m", "cli", *arguments]
-    return subprocess.run(
-        command, cwd=site.directory, env=site.environment() | environment, capture_output=True, text=True, check=False
-    )
+    return commands.run(arguments, site.directory, site.environment() | environment)
 
 
 def cli_json(site, *arguments: str):

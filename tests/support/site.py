@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import cached_property
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import httpx
@@ -30,6 +31,7 @@ from db.reach import EVERY_TENANT
 from examination.samples import sample_bytes
 from inference.files.artifacts import ArtifactStore
 from program.settings import Settings
+from tests.support.patience import PatientApplication
 
 SECRET = "tests: a secret that is 32 bytes long and more, and nobody's"
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -51,6 +53,7 @@ class Site:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self._shared, self._clients = None, 0
         self.settings = Settings(
             database_url=database_url or f"sqlite:///{directory}/adyton.db",
             database_owner_url=owner_url,
@@ -78,11 +81,14 @@ class Site:
 
     def prepare(self) -> Site:
         """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
-        upgrade_database(self.settings)
+        self.upgrade()
         register_bundled(self.database, self.store, self.keyring, actor=ACTOR)
         set_plan(self.database, actor=ACTOR, name="wide", limits=Limits(["100000000/minute"], ["100000000/minute"]))
         self.tenant("acme")
         return self
+
+    def upgrade(self) -> None:
+        upgrade_database(self.settings)
 
     def copy_to(self, directory: Path, **settings) -> Site:
         """The same installation on SQLite in another folder; made in a moment, since nothing is trained."""
@@ -142,14 +148,29 @@ class Site:
 
     @asynccontextmanager
     async def client(self, key: str | None = None):
-        """A client of the whole application, in this process, with its lifespan."""
-        app = create_app(self.settings)
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))
+        """A client of the whole application, in this process, with its lifespan; of the shared one, where one runs."""
+        async with self._application() if self._shared is None else nullcontext(self._shared) as app:
+            self._clients += 1
+            # Failures are counted by address: who shares an application does not share those.
+            address = "127.0.0.1" if self._shared is None else str(IPv4Address("127.1.0.0") + 256 * self._clients)
+            transport = PatientApplication(app, raise_app_exceptions=False, client=(address, 50_000))
             headers = {"X-API-Key": key} if key else {}
             async with httpx.AsyncClient(transport=transport, base_url="http://adyton", headers=headers) as client:
                 client.app = app
                 yield client
+
+    @asynccontextmanager
+    async def sharing(self):
+        """Until its end, all clients are of one application: starting and ending one takes a second."""
+        async with self._application() as self._shared:
+            yield self
+        self._shared = None
+
+    @asynccontextmanager
+    async def _application(self):
+        app = create_app(self.settings)
+        async with app.router.lifespan_context(app):
+            yield app
 
     def close(self) -> None:
         self.database.dispose()

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from typing import Self
 
+from tests.support.patience import PAUSE_SECONDS, SECONDS, is_without_news
 from tests.support.site import IRIS
 
 
@@ -21,7 +22,10 @@ class Traffic:
         self._request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
         self._port, self._connections, self._pause = port, connections, pause
         self.answered: list[str] = []
+        self.versions: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
+        #: Answers that no caller can be known: they are asked for again, and count for nothing.
+        self.without_news = 0
         #: Requests that were sent whole, on a connection that then ended without an answer to them.
         self.unanswered = 0
         self.refused_connections = 0
@@ -41,7 +45,7 @@ class Traffic:
         self._is_over.set()
         self._thread.join()
 
-    def wait_for(self, answers: int, seconds: float = 30) -> None:
+    def wait_for(self, answers: int, seconds: float = 2 * SECONDS) -> None:
         deadline = time.monotonic() + seconds
         while len(self.answered) < answers:
             assert time.monotonic() < deadline, f"{len(self.answered)} of {answers} answers, {dict(self.statuses)}"
@@ -73,9 +77,17 @@ class Traffic:
             length = int(head.split("content-length:")[1].split("\r\n")[0])
             body = await reader.readexactly(length)
             status = int(head[9:12])
+            if is_without_news(status, body):
+                self.without_news += 1
+                await asyncio.sleep(PAUSE_SECONDS)
+                if "connection: close" in head:
+                    return
+                continue
             self.statuses[status] += 1
             if status == 200:
-                self.answered.append(json.loads(body)["request_id"])
+                answer = json.loads(body)
+                self.answered.append(answer["request_id"])
+                self.versions[answer["version"]] += 1
                 self.answered_at.append(time.monotonic())
                 self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - started)
             if "connection: close" in head:

@@ -14,6 +14,7 @@ from inference import gathering
 from inference.gathering import Hung, Lane, TakenOut
 from inference.outputs import ModelRaised, Predictions
 from inference.pool import Pool
+from tests.support.patience import SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ class Compute:
 
     def __call__(self, rows):
         self.sizes.append(len(rows))
-        self.may_go_on.wait(10)
+        self.may_go_on.wait(SECONDS)
         if any(row["x"] < 0 for row in rows):
             raise ValueError(rows)
         return Predictions([2 * row["x"] for row in rows], [[row["x"]] for row in rows])
@@ -50,7 +51,7 @@ async def started(work):
 
 
 async def until(is_so):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while not is_so():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
@@ -134,17 +135,16 @@ async def test_a_long_call_keeps_others_waiting_for_a_moment_only(compute, monke
 
 async def test_a_version_whose_calls_hang_is_taken_out_and_comes_back(compute):
     """All its slots hang: their callers are told so, and those who waited are refused; it comes back when they end."""
-    version = lane(compute, gathers=False, patience_seconds=0.1)
+    version = lane(compute, gathers=False, patience_seconds=0.25)
     compute.may_go_on.clear()
     tasks = [await started(version.ask([{"x": n}])) for n in range(6)]
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(answer) for answer in answers] == [Hung] * 2 + [TakenOut] * 4
     assert [task.has_begun for task in tasks] == [True] * 2 + [False] * 4
     assert version.is_out
-    begun = time.monotonic()
     with pytest.raises(TakenOut):
-        await version.ask([{"x": 1}])
-    assert time.monotonic() - begun < 0.05
+        # At once: nothing is waited for.
+        version.ask([{"x": 1}])
     compute.may_go_on.set()
     await until(lambda: not version.is_out)
     assert (await version.ask([{"x": 1}])).labels == [2]
@@ -152,8 +152,8 @@ async def test_a_version_whose_calls_hang_is_taken_out_and_comes_back(compute):
 
 async def test_calls_that_hang_one_after_another_take_a_version_out_for_a_while(compute, monkeypatch):
     """Even where each ends at last: three in a row are enough, and afterwards one is tried at a time."""
-    monkeypatch.setattr(gathering, "OUT_SECONDS", 0.5)
-    version = lane(compute, patience_seconds=0.05)
+    monkeypatch.setattr(gathering, "OUT_SECONDS", 1.5)
+    version = lane(compute, patience_seconds=0.25)
     for _ in range(3):
         compute.may_go_on.clear()
         with pytest.raises(Hung):
@@ -174,7 +174,7 @@ async def test_calls_that_take_long_keep_other_versions_waiting_for_a_moment_onl
     long = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=60) for n in range(3)]
     tasks = [await started(version.ask([{"x": 1}])) for version in long[:1] for _ in range(2)]
     other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=60)
-    assert (await asyncio.wait_for(other.ask([{"x": 4}]), 5)).labels == [8]
+    assert (await asyncio.wait_for(other.ask([{"x": 4}]), SECONDS)).labels == [8]
     tasks += [await started(version.ask([{"x": 1}])) for version in long[1:] for _ in range(2)]
     await until(lambda: pool._started == 4)
     await asyncio.sleep(0.2)
@@ -191,7 +191,7 @@ async def test_what_hangs_takes_no_thread_from_other_versions():
     hanging = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=0.05) for n in range(3)]
     tasks = [await started(version.ask([{"x": 1}])) for version in hanging for _ in range(2)]
     await asyncio.gather(*tasks, return_exceptions=True)
-    other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=5)
+    other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=SECONDS)
     for n in range(20):
         assert (await other.ask([{"x": n}])).labels == [2 * n]
     held.may_go_on.set()

@@ -85,7 +85,6 @@ SHAPES = {
 }  # fmt: skip
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("shape", SHAPES)
 def test_judging_a_password_costs_next_to_nothing(shape):
     """Milliseconds at the most for the longest there is, whatever is in it: the interpreter is everybody's meanwhile."""
@@ -93,8 +92,8 @@ def test_judging_a_password_costs_next_to_nothing(shape):
     has_enough(password, [ABOUT])
 
     def seconds():
-        started = time.process_time()
+        started = time.thread_time()
         has_enough(password, [ABOUT])
-        return time.process_time() - started
+        return time.thread_time() - started
 
     assert min(seconds() for _ in range(5)) < 0.005

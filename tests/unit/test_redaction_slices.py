@@ -68,7 +68,6 @@ def test_a_secret_longer_than_a_slice_is_hidden_whole(secret):
     assert scrub(f"{'x ' * 900}{secret}, and more") == f"{'x ' * 900}***, and more"
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("unit", ADVERSARIAL.values(), ids=ADVERSARIAL)
 def test_no_slice_holds_the_interpreter_for_long(unit):
     """Of a mebibyte that is made to be slow; as many slices as there are edges, and the best of a few runs of each.
@@ -89,7 +88,6 @@ def test_no_slice_holds_the_interpreter_for_long(unit):
         assert SLICE_CHARACTERS <= found.end - place <= 2 * SLICE_CHARACTERS
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("unit", ADVERSARIAL.values(), ids=ADVERSARIAL)
 def test_twice_the_text_takes_twice_the_time(unit):
     """No pattern costs the square of what somebody sends. One pair of runs in which the machine was quiet is enough."""
