@@ -94,7 +94,7 @@ async def test_tokens_that_have_ended_are_forgotten(site, remembering):
     await remembering.costs(directory.find_key, issued.raw_key.encode())
     assert len(directory._remembered) == 1
     assert directory._token_ends == []
-    assert sum(map(len, directory._places.values())) == 2
+    assert sum(map(len, directory._handles.values())) == 2
 
 
 async def test_where_changes_were_missed_nobody_is_remembered(site, remembering):
