@@ -196,11 +196,11 @@ class User(Base):
 
 
 class SignInFailures(Base):
-    """How often in a row signing in failed; `place` is a keyed digest of the name that was given, known or not."""
+    """Failures in a row to sign in; `counter` is a keyed digest of the name that was given, known or not."""
 
     __tablename__ = "sign_in_failures"
 
-    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    counter: Mapped[str] = mapped_column("place", String(64), primary_key=True)
     count: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(index=True)
 
