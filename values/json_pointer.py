@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Violation(NamedTuple):
-    """A broken rule: a JSON Pointer to the value, the rule, and words; never the value, nor a name that a caller made up."""
+    """A rule that a value broke: its JSON Pointer, the rule, and words; never the value, nor a name of the caller's."""
 
     at: str
     rule: str
