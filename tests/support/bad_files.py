@@ -1,4 +1,4 @@
-"""Model files that cannot be served, each with words of its refusal."""
+"""Model files that cannot be served, each with words from its refusal."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def untrusted(_):
 
 
 def opens_files():
-    from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415
+    from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415  one case needs it
 
     texts = CountVectorizer(input="filename", vocabulary=["a", "b"])
     return make_pipeline(texts, LinearRegression().fit([[0, 0], [1, 1]], [0.0, 1.0]))
@@ -105,6 +105,6 @@ BAD_FILES = {
 }  # fmt: skip
 
 
-#: What would take this process along, and what only its own process keeps out. The others are refused the same in any.
+#: Files that would crash this process, or that only a process of their own refuses. Any process refuses the others.
 APART = {"a product as large as it likes", "noise as xgboost", "noise as lightgbm", "a model that hangs",
          "a model that fills the memory", "a model that crashes", "a zip bomb", "a skops file that asks for types"}  # fmt: skip

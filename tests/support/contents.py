@@ -1,4 +1,4 @@
-"""What a database holds, and when every process has followed it."""
+"""Reads the rows of a database, and waits until every process has followed its changes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from db.tables import Base
 
 
 async def follow():
-    """Until every process has read the change counter: it does so four times a second."""
+    """Waits until every process has read the change counter, which it does four times a second."""
     deadline = time.monotonic() + 0.7
     while time.monotonic() < deadline:
         await asyncio.sleep(0.05)
 
 
 def contents(site, *tables):
-    """Every row of these tables, or of all but those that signing in or following writes."""
+    """Returns every row of these tables; without names, of all tables but those that signing in or following writes."""
     ignored = {"sign_in_failures", "chains", "alembic_version"}
     with site.database.reading(EVERY_TENANT) as session:
         found = {}

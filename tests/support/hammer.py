@@ -1,4 +1,4 @@
-"""Requests without pause to several servers at once, each remembered by when it was sent and what it got."""
+"""Sends requests without pause to several servers at once; remembers when each was sent and how it was answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import Self
 
 PAUSE_SECONDS = 0.004
-#: After a refusal: so many a minute from one address would be throttled.
+#: The pause after a refusal: without it the servers would throttle the address.
 REFUSED_PAUSE_SECONDS = 0.05
 
 
@@ -33,7 +33,7 @@ class Hammer:
         await asyncio.gather(*self._tasks)
 
     async def until(self, is_so, seconds: float) -> None:
-        """Waits until the answers are so."""
+        """Waits until `is_so` holds for the answers."""
         deadline = time.monotonic() + seconds
         while not is_so(self.answers):
             assert time.monotonic() < deadline, self.answers[-5:]

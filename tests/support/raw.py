@@ -1,4 +1,4 @@
-"""HTTP by hand, for what no client library would send."""
+"""HTTP by hand, for requests that no client library would send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Raw:
 
 
 def exchange(port: int, *parts: bytes, seconds: float = 15) -> Raw:
-    """Sends the parts, for as long as they are taken, and reads one answer to its end."""
+    """Sends the parts until the server refuses more, and reads one answer to its end."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         for part in parts:
             try:

@@ -17,11 +17,11 @@ from tests.support.postgres import free_port
 
 
 class Server:
-    """`adyton serve` at a site; what it writes goes to `log`."""
+    """`adyton serve` at a site; its output goes to `log`."""
 
     def __init__(self, site, *, files: int | None = None, most_files: int | None = None, **environment: str) -> None:
         self.site = site
-        #: How many files it may open, and how many it may take, if not as many as these tests.
+        #: The soft and the hard limit of its open files, if not those of these tests.
         self.files = (files, most_files or files)
         self.environment = site.environment() | environment
         self.port = free_port()
@@ -40,7 +40,7 @@ class Server:
                 command, cwd=self.site.directory, env=self.environment, stdout=log, stderr=log
             )
         if self.files != (None, None):
-            # Long before it has imported what it needs.
+            # Long before it has imported its modules.
             resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, self.files)
         self.wait_until_healthy()
 
@@ -67,7 +67,7 @@ class Server:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def limit_files(self, count: int) -> None:
-        """From now on it opens no file beyond so many."""
+        """Lets the server open no more than `count` files from now on."""
         _, most = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (count, most))
 
@@ -82,7 +82,7 @@ class Server:
 
 
 def run_cli(site, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """One command of `adyton`, as an operator gives it."""
+    """Runs one command of `adyton`, as an operator does."""
     command = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
         command, cwd=site.directory, env=site.environment() | environment, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""A place where Adyton runs: a folder, settings, a migrated database with the bundled models."""
+"""A site where Adyton runs: a folder, settings, a migrated database with the bundled models."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dumped(estimator) -> bytes:
 
 
 class Site:
-    """One installation. `limits` of the plan that new tenants get are so high that only a key's own count."""
+    """One installation. The plan of new tenants has limits so high that only a key's own limits count."""
 
     def __init__(
         self, directory: Path, database_url: str | None = None, owner_url: str | None = None, **settings
@@ -65,7 +65,7 @@ class Site:
 
     @cached_property
     def owner(self) -> Database:
-        """The database as its owner, who may do what the program may not: alter what is sealed."""
+        """The database as its owner, who may alter sealed rows, which the program may not."""
         return Database(self.settings.database_owner_url or self.settings.database_url)
 
     @cached_property
@@ -77,7 +77,7 @@ class Site:
         return ArtifactStore(self.settings.models_dir)
 
     def prepare(self) -> Site:
-        """The schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
+        """Makes the schema, the bundled models, and a tenant `acme` whose plan limits nothing."""
         upgrade_database(self.settings)
         register_bundled(self.database, self.store, self.keyring, actor=ACTOR)
         set_plan(self.database, actor=ACTOR, name="wide", limits=Limits(["100000000/minute"], ["100000000/minute"]))
@@ -85,7 +85,7 @@ class Site:
         return self
 
     def copy_to(self, directory: Path, **settings) -> Site:
-        """The same installation on SQLite in another folder; made in a moment, since nothing is trained."""
+        """Copies the installation on SQLite to another folder; this is quick, since it trains nothing."""
         self.database.dispose()
         shutil.copytree(self.directory, directory, dirs_exist_ok=True)
         return Site(directory, **settings)
@@ -95,7 +95,7 @@ class Site:
         return name
 
     def key(self, tenant: str = "acme", **terms) -> str:
-        """A new key with every scope, unless it is told which."""
+        """Returns a new key with every scope, unless `scopes` names some."""
         terms.setdefault("scopes", list(Scope))
         return self.issue(tenant, **terms).raw_key
 
@@ -115,22 +115,37 @@ class Site:
         grant_model(self.database, actor=ACTOR, name=name, tenant=tenant)
 
     def model(self, name, estimator, sample, features, *, schema=None, is_public=True, **submission):
-        """A version of a model made here and now, opened in this process."""
+        """Registers an estimator as a version of a model, opened in this process."""
         return self.register(
-            name, f"{name}.joblib", dumped(estimator), sample_name="sample.csv", sample=sample_bytes(features, sample),
-            schema=schema, is_public=is_public, is_apart=False, **submission,
-        )  # fmt: skip
+            name,
+            f"{name}.joblib",
+            dumped(estimator),
+            sample_name="sample.csv",
+            sample=sample_bytes(features, sample),
+            schema=schema,
+            is_public=is_public,
+            is_apart=False,
+            **submission,
+        )
 
     def register(
         self, name, file_name, content, *, is_apart=True, formats=None, limit_seconds=120, trusted=(), **submission
     ):
         return register_version(
-            self.database, self.store, self.keyring, actor=ACTOR, name=name, is_apart=is_apart, formats=formats,
-            limit_seconds=limit_seconds, trusted=trusted, submission=Submission(file_name, content, **submission),
-        ).version  # fmt: skip
+            self.database,
+            self.store,
+            self.keyring,
+            actor=ACTOR,
+            name=name,
+            submission=Submission(file_name, content, **submission),
+            is_apart=is_apart,
+            formats=formats,
+            limit_seconds=limit_seconds,
+            trusted=trusted,
+        ).version
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to run here."""
+        """Returns the environment in which a process runs at this site."""
         given = {
             "ADYTON_DATABASE_URL": self.settings.database_url,
             "ADYTON_MODELS_DIR": str(self.settings.models_dir),
@@ -142,7 +157,7 @@ class Site:
 
     @asynccontextmanager
     async def client(self, key: str | None = None):
-        """A client of the whole application, in this process, with its lifespan."""
+        """Yields a client of the whole application, in this process, with its lifespan."""
         app = create_app(self.settings)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))

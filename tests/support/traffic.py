@@ -1,4 +1,4 @@
-"""Many connections that predict without pause, survive a server's death, and remember what they were answered."""
+"""Many connections that predict without pause, survive a server's death, and remember their answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.site import IRIS
 
 
 class Traffic:
-    """A closed loop on `connections` connections, in a thread of its own, between `with` and its end."""
+    """Asks in a closed loop on `connections` connections, in a thread of its own, until the `with` block ends."""
 
     def __init__(self, port, key, *, connections=64, row=IRIS, path="/v1/models/iris/predict", pause=0.0) -> None:
         body = json.dumps(row).encode()
@@ -22,7 +22,7 @@ class Traffic:
         self._port, self._connections, self._pause = port, connections, pause
         self.answered: list[str] = []
         self.statuses: Counter[int] = Counter()
-        #: Requests that were sent whole, on a connection that then ended without an answer to them.
+        #: Requests that were sent whole on a connection that then ended without their answer.
         self.unanswered = 0
         self.refused_connections = 0
         self.slowest_seconds = 0.0
