@@ -23,7 +23,7 @@ class RecentFailures:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: By network: the count, and the clock's time of the last failure, in whose order they stand.
+        #: The count and the time of the last failure by network, in the order of that time.
         self._counts: dict[str, tuple[float, float]] = {}
 
     def note(self, network: str) -> None:

@@ -45,7 +45,7 @@ def generate_password() -> str:
     return secrets.token_urlsafe(_GENERATED_BYTES)
 
 
-#: Hashing takes a tenth of a second of a core and 64 MiB: no more than two at once, whoever asks.
+#: Hashing takes a tenth of a second of a core and 64 MiB: this process makes no more than two at once.
 _SLOTS = threading.BoundedSemaphore(HASHES_AT_ONCE)
 
 

@@ -19,7 +19,7 @@ from db.reach import EVERY_TENANT, LOOKUP
 from db.wrapped_secrets import wrapped_of
 from values import base64url
 
-#: A new key signs once every process knows it: processes read changes four times a second, or soon let nobody in.
+#: A new key signs only when every process knows it: they read changes four times a second, or let nobody in.
 SIGNS_AFTER = timedelta(seconds=2)
 #: The id under which any change of them is announced; every caller by a token depends on it.
 THE_KEYS = "signing-keys"
@@ -106,7 +106,7 @@ def retire_others(session: Session, overlap: timedelta) -> int:
 def lowered(signature: bytes) -> bytes:
     """Returns the signature (r and s, 32 bytes each: RFC 7518, section 3.4) with the smaller of its two values of s.
 
-    If (r, s) is a signature on P-256, then so is (r, n - s): whoever has one can write the other without a key.
+    If (r, s) is a signature on P-256, then so is (r, n - s): anybody who has one can write the other without a key.
     """
     r, s = signature[:_COORDINATE_BYTES], int.from_bytes(signature[_COORDINATE_BYTES:], "big")
     return r + min(s, _ORDER - s).to_bytes(_COORDINATE_BYTES, "big")
