@@ -269,7 +269,7 @@ def test_every_query_on_tenants_rows_names_the_tenant(room):
     """By keyword, and without a default: nobody leaves it out unseen."""
     exceptions = {
         # What belongs to no tenant, or is counted before anybody is known.
-        "wrapped_of", "retirement_of", "next_number", "failures_at", "count_failure", "forget_failures", "plan_of", "add_event",
+        "wrapped_of", "retirement_of", "next_number", "failures_at", "add_failures", "forget_failures", "plan_of", "add_event",
         # The verifier's, over the whole log; `search` takes it within its filters.
         "chains", "batches_of", "count_records", "records_of_batch", "search",
     }  # fmt: skip
