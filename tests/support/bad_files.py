@@ -43,8 +43,11 @@ def tensor_bomb(_):
 
 def product_bomb(_):
     wide = [numpy_helper.from_array(np.ones((1, 300_000), np.float32), "a")]
-    nodes = [helper.make_node("MatMul", ["x", "a"], ["b"]), helper.make_node("Transpose", ["b"], ["c"]),
-             helper.make_node("MatMul", ["c", "b"], ["y"])]  # fmt: skip
+    nodes = [
+        helper.make_node("MatMul", ["x", "a"], ["b"]),
+        helper.make_node("Transpose", ["b"], ["c"]),
+        helper.make_node("MatMul", ["c", "b"], ["y"]),
+    ]
     return "model.onnx", graph_of(nodes, wide)
 
 
@@ -106,5 +109,13 @@ BAD_FILES = {
 
 
 #: Files that would crash this process, or that only a process of their own refuses. Any process refuses the others.
-APART = {"a product as large as it likes", "noise as xgboost", "noise as lightgbm", "a model that hangs",
-         "a model that fills the memory", "a model that crashes", "a zip bomb", "a skops file that asks for types"}  # fmt: skip
+APART = {
+    "a product as large as it likes",
+    "noise as xgboost",
+    "noise as lightgbm",
+    "a model that hangs",
+    "a model that fills the memory",
+    "a model that crashes",
+    "a zip bomb",
+    "a skops file that asks for types",
+}

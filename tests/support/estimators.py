@@ -127,8 +127,10 @@ def whole_bottles() -> tuple[pd.DataFrame, Any]:
 def notes() -> tuple[pd.DataFrame, Any]:
     """A taster's notes, with a date as text."""
     frame, target = bottles(with_gaps=False)
-    words = [f"A {c} wine, {'dry' if d else 'sweet'} & from the {r}; \"très bon\" n°{n}" for n, (c, d, r) in
-             enumerate(zip(frame["colour"], frame["is_dry"], frame["region"], strict=True))]  # fmt: skip
+    words = [
+        f'A {c} wine, {"dry" if d else "sweet"} & from the {r}; "très bon" n°{n}'
+        for n, (c, d, r) in enumerate(zip(frame["colour"], frame["is_dry"], frame["region"], strict=True))
+    ]
     dates = [f"20{10 + n % 10}-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(len(frame))]
     return pd.DataFrame({"note": words, "tasted_at": dates, "hue": frame["hue"]}), target
 
@@ -179,8 +181,13 @@ def mixed(*, imputes: bool) -> Any:
     numbers = make_pipeline(SimpleImputer(), StandardScaler()) if imputes else StandardScaler()
     words = OneHotEncoder(handle_unknown="ignore")
     words = make_pipeline(SimpleImputer(strategy="most_frequent"), words) if imputes else words
-    return ColumnTransformer([("numbers", numbers, ["alcohol", "hue", "vintage"]), ("words", words, ["colour", "region"]),
-                              ("truths", "passthrough", ["is_dry"])])  # fmt: skip
+    return ColumnTransformer(
+        [
+            ("numbers", numbers, ["alcohol", "hue", "vintage"]),
+            ("words", words, ["colour", "region"]),
+            ("truths", "passthrough", ["is_dry"]),
+        ]
+    )
 
 
 C, T = True, False  # served compiled, or as trained
