@@ -1,6 +1,7 @@
-"""Readings of the prediction log: each is an event, written before anything is read.
+"""Readings of the prediction log: each is an event, which is written before anything is read.
 
-An event keeps the ids of what a reading named, null where that is nothing that the reader may see, and never the words.
+An event keeps the ids of the things that a reading named, null for things that the reader may not see, and never the
+words themselves.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from db.reach import Reach
 from db.tables import Model, Tenant, Version
 from db.tenants import find_tenant
 
-#: A version's name alone may name one of each model.
+#: A version's name without a model may name one version of each model.
 MAX_KEPT_VERSIONS = 10
 
 
 class Reader(Protocol):
-    """Whoever reads the log: as what, and whose records at most."""
+    """A reader of the log, with a name for events and a reach that every reading stays within."""
 
     @property
     def subject(self) -> str: ...
@@ -43,7 +44,7 @@ class _Named(NamedTuple):
 
 
 def note_search(database: Database, reader: Reader, wanted: Wanted) -> Filters | None:
-    """Writes that the log is searched; returns which records may be found, None for none."""
+    """Writes the event of a search; returns the filters to search by, or None if they can find no record."""
     with change_by(database, reader, reader.reach) as session:
         named = _named(session, wanted, reader.reach)
         kept = wanted.to_keep() | _ids_to_keep(session, wanted, named, reader.reach)
@@ -52,7 +53,7 @@ def note_search(database: Database, reader: Reader, wanted: Wanted) -> Filters |
 
 
 def note_lookup(database: Database, reader: Reader, request_id: str) -> None:
-    """Writes that one record is looked at by its id."""
+    """Writes the event of looking one record up by its id."""
     with change_by(database, reader, reader.reach) as session:
         _record(session, reader, "log.read", None, {"request_id": _known(session, request_id, reader.reach)})
 
@@ -72,7 +73,7 @@ def _named(session: Session, wanted: Wanted, reach: Reach) -> _Named:
 
 
 def _ids_to_keep(session: Session, wanted: Wanted, named: _Named, reach: Reach) -> dict[str, Any]:
-    """The ids of what the filters name, as far as the reader may know of it: an event must not tell them more."""
+    """Returns the ids of the things that the filters name and the reader may see: an event must not tell more."""
     ids: dict[str, Any] = {}
     if wanted.tenant is not None:
         ids["tenant"] = named.tenant and named.tenant.id

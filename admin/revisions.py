@@ -17,7 +17,7 @@ def check_revision(row: Alias | Key | Plan | Tenant | User, revision: int | None
 def revise(row: Alias | Key | Plan | Tenant | User, revision: int | None) -> None:
     """Counts the row's revision up with this change, even if only its limits change.
 
-    Call it after every query that the change needs first: each flush of a changed row counts once. Raises
+    Call it after the queries that the change needs: each flush of a changed row counts once. Raises
     `ChangedMeanwhile` if a revision is named and the row is at another one; of two transactions that read the same
     revision, the database refuses the second.
     """

@@ -18,7 +18,7 @@ from sqlalchemy import RowMapping
 
 from audit.filters import InvalidFilter
 from db.database import Database
-from db.prediction_log import Filters, Place, find_record, search
+from db.prediction_log import Filters, Position, find_record, search
 from db.reach import Reach
 from db.stopping import Stop, Stopped
 from db.tables import PredictionRecord
@@ -109,7 +109,9 @@ class Searches:
         self._turns.give_back(whose)
 
 
-def search_page(database: Database, filters: Filters | None, *, limit: int, after: Place | None, stop: Stop) -> bytes:
+def search_page(
+    database: Database, filters: Filters | None, *, limit: int, after: Position | None, stop: Stop
+) -> bytes:
     """A page of records as JSON, newest first, with the cursor of the next one; an empty one for no filters at all.
 
     Raises `Stopped`.
@@ -156,12 +158,12 @@ def shown_record(found: RowMapping) -> dict[str, Any]:
     }
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: Position) -> str:
     """A place in the log, as it is handed out."""
     return base64url.encoded(f"{place[0].isoformat()} {place[1]}".encode())
 
 
-def place_of(cursor: str) -> Place:
+def place_of(cursor: str) -> Position:
     """The place that a cursor stands for. Raises `InvalidFilter`."""
     try:
         at, request_id = base64url.decoded(cursor[: _MAX_CURSOR + 1]).decode().split(" ")

@@ -1,1 +1,1 @@
-"""Who is calling, and what they may do."""
+"""Callers: their credentials, and what they may do."""

@@ -1,7 +1,7 @@
-"""API keys: made, taken apart and digested; pure functions.
+"""Pure functions that make API keys, take them apart and digest them.
 
 A key is `ady_` + 12 characters of key id + 32 of secret + 6 of checksum, all base62. The checksum is the CRC-32 of
-the 44 characters before it: a mistyped key, or a scanner's false hit, is told from a real one without a query.
+the 44 characters before it: it tells a mistyped key, or a scanner's false hit, from a real one without a query.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ CHECKSUM_LENGTH = 6
 
 
 class MalformedKey(Exception):
-    """What was presented cannot be a key: wrong form, or a checksum that does not fit."""
+    """The text cannot be a key: its form is wrong, or its checksum does not fit."""
 
 
 def mint(key_id: str | None = None) -> str:
-    """A new key, with 190 random bits of secret; for an existing key id when its secret is rotated."""
+    """Returns a new key with 190 random bits of secret; a rotation passes the `key_id` of the existing key."""
     body = (key_id or _random(ID_LENGTH)) + _random(SECRET_LENGTH)
     return PREFIX + body + checksum(body)
 
 
 def key_id_of(raw_key: bytes) -> str:
-    """The key id within a well-formed key. Raises `MalformedKey`."""
+    """Returns the key id within a well-formed key. Raises `MalformedKey`."""
     if not KEY_PATTERN.fullmatch(raw_key):
         raise MalformedKey
     text = raw_key.decode("ascii")
@@ -42,7 +42,7 @@ def key_id_of(raw_key: bytes) -> str:
 
 
 def checksum(body: str) -> str:
-    """CRC-32 (ISO-HDLC, as in zlib) of ASCII characters, in base62, padded with `0` to six characters."""
+    """Returns the CRC-32 (ISO-HDLC, as in zlib) of ASCII characters, in base62, padded with `0` to six characters."""
     number, digits = zlib.crc32(body.encode("ascii")), ""
     while number:
         number, digit = divmod(number, 62)
@@ -61,7 +61,7 @@ class Pepper:
         self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
 
     def digest(self, raw_key: bytes) -> str:
-        """What is stored of a key: its HMAC-SHA-256, in hex."""
+        """Returns the form in which a key is stored: its HMAC-SHA-256, in hex."""
         keyed = self._keyed.copy()
         keyed.update(raw_key)
         return keyed.hexdigest()

@@ -1,4 +1,4 @@
-"""Callers as the database knows them: finds the holder of a key or of a token."""
+"""Reads the holder of a key or of a token from the database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Callers:
 
     def _renew(self, digest: str, newest: str) -> None:
         """Moves a key's digest to the newest pepper."""
-        # If this fails the key is good all the same; the next process that reads the key tries again.
+        # If this fails, the key still works, and the next process that reads the key tries again.
         with suppress(DatabaseUnavailable, ChangedMeanwhile), self._database.transaction(EVERY_TENANT) as session:
             renew_digest(session, digest, newest, self._keyring.peppers[-1].number, tenant_id=EVERY_TENANT)
 

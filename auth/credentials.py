@@ -1,4 +1,4 @@
-"""From a presented credential to the caller who holds it, and whether that caller still stands."""
+"""Finds the caller who holds a presented credential, and checks that this caller may call now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from auth.tokens import InvalidToken
 
 
 class NotAuthenticated(Exception):
-    """No credential, or one that opens nothing now. The caller is not told why; `was_presented` is for the throttle."""
+    """No credential was presented, or it does not work now. The caller is not told why.
+
+    The throttle of failures reads `was_presented`.
+    """
 
     def __init__(self, *, was_presented: bool) -> None:
         super().__init__()
@@ -20,11 +23,11 @@ class NotAuthenticated(Exception):
 
 
 class AmbiguousCredential(Exception):
-    """More than one credential was presented: which of them decides must not depend on who reads first."""
+    """The caller presented several credentials: which of them decides must not depend on who reads first."""
 
 
 class Presented(NamedTuple):
-    """A credential as it came: a key or else a token, and the address that it came from."""
+    """A credential as it was sent, a key or else a token, with its sender's address."""
 
     raw: bytes
     is_key: bool
@@ -38,7 +41,7 @@ class Credentials:
         self._directory = directory
 
     async def holder(self, presented: Presented) -> Principal:
-        """The caller whose key or token it is, if it may be used now and from that address."""
+        """Returns the caller whose key or token this is, if it may be used now and from that address."""
         find = self._directory.find_key if presented.is_key else self._directory.find_token
         try:
             principal = await find(presented.raw)
@@ -54,7 +57,7 @@ class Credentials:
         return principal
 
     async def again(self, principal: Principal, presented: Presented) -> Principal:
-        """The caller as they stand now, for whoever has waited since they were looked at."""
+        """Returns the caller as they stand now; for a request that has waited since it found them."""
         if self._directory.is_current(principal) and principal.may_call_at(time.time()):
             return principal
         return await self.holder(presented)

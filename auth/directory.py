@@ -1,4 +1,4 @@
-"""Callers by their key or token: remembered until they change, and never trusted past a second without news."""
+"""Remembers callers by key or token until they change; lets nobody in after a second without news of changes."""
 
 from __future__ import annotations
 
@@ -20,41 +20,46 @@ from auth.tokens import check_form
 from db.database import DatabaseUnavailable
 from db.tables import Change
 
-#: A change is obeyed everywhere this long after its commit, or nobody is let in.
+#: Every process obeys a change this long after its commit, or lets nobody in.
 STALE_AFTER_SECONDS = 1.0
 MAX_REMEMBERED = 250_000
 LOOKUPS_AT_ONCE = 4
-#: A full collection over a hundred thousand callers would hold the loop for nearly two seconds, and everybody out.
+#: So many new callers are hidden from the garbage collector together: a full collection over a hundred thousand
+#: callers would hold the event loop for nearly two seconds.
 FROZEN_AT_ONCE = 2_000
 
 
 class DirectoryUnavailable(Exception):
-    """It cannot be known who is calling: the database has not answered for a second."""
+    """The directory cannot tell who is calling: the database has not answered for a second."""
 
 
-#: A handle (the digest of a key or of a token) with the caller that it leads to; None where it leads to nobody.
+#: A handle (the digest of a key or of a token) with its caller; None if no caller has it.
 Found = tuple[str, Principal] | None
 
 
 class Directory:
-    """Digest to `Principal`. What is not known is never remembered; what is known is, until a change names it."""
+    """Finds principals by digest. Remembers a caller until a change names it; never remembers an unknown digest."""
 
     def __init__(
-        self, callers: Callers, keyring: Keyring, clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time, max_remembered: int = MAX_REMEMBERED,
-    ) -> None:  # fmt: skip
+        self,
+        callers: Callers,
+        keyring: Keyring,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        max_remembered: int = MAX_REMEMBERED,
+    ) -> None:
         self._callers = callers
         self._keyring = keyring
         self._clock, self._now = clock, now
         self._max_remembered = max_remembered
         self._remembered: dict[str, Principal] = {}
-        #: When each token that is remembered ends, and its handle: the first to end comes first.
+        #: A heap of the remembered tokens: the end and the handle of each, the first to end on top.
         self._token_ends: list[tuple[float, str]] = []
-        #: Handles by the ids of what their principals depend on: a change names those.
+        #: Handles by the ids of the objects that their principals depend on, which changes name.
         self._handles: dict[str, set[str]] = {}
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
         self._used: set[str] = set()
-        # Its own: what keeps other threads busy, such as large bodies, must not keep callers from being known.
+        # Threads of its own: large bodies keep other threads busy, and must not delay the finding of callers.
         self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="directory")
         self._unfrozen = 0
         self._generation = 0
@@ -66,23 +71,29 @@ class Directory:
         return self._clock() - self._read_at < STALE_AFTER_SECONDS
 
     def is_current(self, principal: Principal) -> bool:
-        """Whether it is known, to within a second, that nothing has changed this caller since it was remembered."""
+        """Whether nothing changed this caller since it was remembered, as of a second ago at most."""
         return self.is_fresh and self._remembered.get(principal.handle) is principal
 
     async def find_key(self, raw_key: bytes) -> Principal | None:
-        """The caller whose key this is, or None. Raises `MalformedKey` (without a query) or `DirectoryUnavailable`."""
+        """Returns the caller whose key this is, or None.
+
+        Raises `MalformedKey` (without a query) or `DirectoryUnavailable`.
+        """
         if not self.is_fresh:
             raise DirectoryUnavailable
         digests = self._keyring.digests(raw_key)
         for digest in digests:
             if (remembered := self._remembered.get(digest)) is not None:
                 return remembered
-        # What is remembered was a key; anything else must look like one before it is looked for.
+        # A remembered key is well formed; any other text must be, before the database is asked.
         key_id_of(raw_key)
         return await self._load_once(digests[0], lambda: self._callers.by_key(digests))
 
     async def find_token(self, raw_token: bytes) -> Principal | None:
-        """The caller whose token this is, or None. Raises `InvalidToken` (without work) or `DirectoryUnavailable`."""
+        """Returns the caller whose token this is, or None.
+
+        Raises `InvalidToken` (without work) or `DirectoryUnavailable`.
+        """
         if not self.is_fresh:
             raise DirectoryUnavailable
         check_form(raw_token)
@@ -97,12 +108,12 @@ class Directory:
         return await self._load_once(handle, read)
 
     def note_use(self, principal: Principal) -> None:
-        """Remembers that the caller's key was used, for whoever writes it down."""
+        """Remembers that the caller's key was used, until `take_used` hands it over to be written."""
         if isinstance(principal, Partner):
             self._used.add(principal.key_id)
 
     def take_used(self) -> list[str]:
-        """The ids of the keys that were used since this was last asked."""
+        """Returns the ids of the keys that were used since the last call."""
         used, self._used = self._used, set()
         return list(used)
 
@@ -110,7 +121,7 @@ class Directory:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def follow(self, changes: Sequence[Change], read_at: float) -> None:
-        """Forgets those whom the changes touch; `read_at` is the clock's time just before the changes were read."""
+        """Forgets the callers that the changes touch; `read_at` is the clock's time just before they were read."""
         for change in changes:
             self._generation += 1
             self._forget(change)
@@ -151,7 +162,7 @@ class Directory:
                     if generation == self._generation:
                         return self._remember(found)
         except (TimeoutError, DatabaseUnavailable, WrongSecret) as error:
-            # A secret that was rotated by another process is not the caller's fault either.
+            # `WrongSecret`: another process may have rotated SECRET, which is not the caller's fault either.
             raise DirectoryUnavailable from error
 
     def _remember(self, found: Found) -> Principal | None:
@@ -171,9 +182,9 @@ class Directory:
         return principal
 
     def _make_room(self) -> None:
-        """Forgets tokens that have ended; and where there are too many, the next to end, or else the oldest key.
+        """Forgets tokens that have ended and, while too many callers are left, the next token to end or the oldest key.
 
-        A key buys as many tokens as it likes: they must not push out those who call.
+        A key buys as many tokens as it likes: they must not push out the keys of others.
         """
         ends = self._token_ends
         while ends and (ends[0][0] <= self._now() or len(self._remembered) >= self._max_remembered):
@@ -184,7 +195,7 @@ class Directory:
             self._drop(next(iter(self._remembered)))
 
     def _freeze(self) -> None:
-        """Takes what is remembered out of the collector's sight, now and then; it is freed by its last reference."""
+        """Hides remembered callers from the garbage collector now and then; their last reference still frees them."""
         self._unfrozen += 1
         if self._unfrozen >= FROZEN_AT_ONCE:
             self._unfrozen = 0

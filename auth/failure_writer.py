@@ -14,14 +14,14 @@ from db.reach import LOOKUP
 from db.tables import SignInFailures as Row
 from db.users import add_failures, forget_failures
 
-#: From a failure to its being written: what other processes may not have heard of yet.
+#: A failure waits this long before it is written; until then other processes do not know of it.
 PERIOD_SECONDS = 1.0
 
 logger = logging.getLogger("adyton.sign-in")
 
 
 class FailureWriter:
-    """One task on the loop while there is something to write, and one short transaction a second."""
+    """Runs one task on the loop while failures are unwritten, with one short transaction a second."""
 
     def __init__(self, database: Database, failures: SignInFailures) -> None:
         self._database = database
@@ -30,12 +30,12 @@ class FailureWriter:
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """To be called when there may be something to write."""
+        """Starts the task; call this when there may be something to write."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Writes what is left, and ends."""
+        """Writes the failures that are left, and ends."""
         self._closing.set()
         self.wake()
         if self._task is not None:
@@ -65,5 +65,5 @@ class FailureWriter:
         with self._database.transaction(LOOKUP) as session:
             if stale:
                 forget_failures(session, stale)
-            rows = [Row(place=place, count=tally.failures, last_at=tally.last_at) for place, tally in added.items()]
+            rows = [Row(counter=each, count=tally.failures, last_at=tally.last_at) for each, tally in added.items()]
             return add_failures(session, rows, datetime.now(UTC))

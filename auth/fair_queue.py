@@ -8,22 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-#: Failures of a network count half after so long: whoever shares it with a stranger is not blamed for hours.
+#: A network's failures count half after this time: a person who shares it with a stranger is not blamed for hours.
 HALF_LIFE_SECONDS = 60.0
 MAX_NETWORKS = 10_000
-#: Every so many turns the network that has waited longest is next, however often it failed: thousands of fresh
-#: networks cannot keep it waiting for longer than so many times those that were there before it.
+#: One turn in so many goes to the network that has waited longest, however often it failed. Thousands of fresh
+#: networks delay it by at most so many turns for each network that waited before it.
 LONGEST_EVERY = 4
 
 Item = TypeVar("Item")
 
 
 class RecentFailures:
-    """How often networks failed lately; of the most recent `MAX_NETWORKS`."""
+    """Counts how often networks failed lately; keeps the `MAX_NETWORKS` that failed last."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: In the order of their last failure.
+        #: The count and the time of the last failure by network, in the order of that time.
         self._counts: dict[str, tuple[float, float]] = {}
 
     def note(self, network: str) -> None:
@@ -44,23 +44,23 @@ class RecentFailures:
 
 @dataclass(slots=True)
 class _Line(Generic[Item]):
-    """Items of one network, in the order in which they came; `since` is when it began to wait for its next turn."""
+    """Items of one network, in the order in which they came; `since` is when the network began to wait for a turn."""
 
     since: int
     items: deque[Item] = field(default_factory=deque)
 
 
 class FairQueue(Generic[Item]):
-    """Between joining and being taken, a network sees at most one turn of each other network."""
+    """While a network waits for its next turn, each other network gets at most one."""
 
     def __init__(self, failures: RecentFailures, *, per_network: int, in_all: int) -> None:
         self._failures = failures
         self._per_network, self._in_all = per_network, in_all
         self._lines: dict[str, _Line[Item]] = {}
-        #: When networks had their last turn, as long as somebody waits who was there already.
+        #: When networks had their last turn, for as long as a network waits that waited already then.
         self._last_turns: dict[str, int] = {}
         self._size = 0
-        #: Counts what happens, and so orders it.
+        #: Counts the queue's events, which orders them.
         self._now = 0
         self._turns = 0
 
@@ -68,7 +68,7 @@ class FairQueue(Generic[Item]):
         return self._size
 
     def put(self, network: str, item: Item) -> Item | None:
-        """Joins the queue. Returns what had to leave it: this item, or the newest of the network that has most."""
+        """Adds an item. Returns the item that had to leave: this one, or the newest of the network that has most."""
         left: Item | None = None
         if self._size_of(network) >= self._per_network:
             return item
@@ -85,7 +85,7 @@ class FairQueue(Generic[Item]):
         return left
 
     def take(self) -> tuple[str, Item] | None:
-        """The next item, and its network; None if there is none."""
+        """Takes out the next item; returns its network and the item, or None if the queue is empty."""
         if not self._lines:
             self._last_turns.clear()
             return None
@@ -100,7 +100,7 @@ class FairQueue(Generic[Item]):
         return network, item
 
     def remove(self, network: str, item: Item) -> None:
-        """Takes out an item that waits no more, if it is still there."""
+        """Takes out an item that no longer waits, if it is still there."""
         line = self._lines.get(network)
         if line is None or item not in line.items:
             return
@@ -114,7 +114,7 @@ class FairQueue(Generic[Item]):
         longest = min(self._lines, key=lambda network: self._lines[network].since)
         if self._turns % LONGEST_EVERY == 0:
             return longest
-        # Whoever had a turn while the longest-waiting waits gets no second one. It may always be taken itself.
+        # A network that had a turn while the longest-waiting network waits gets no second one; the latter always may.
         since = self._lines[longest].since
         self._last_turns = {network: turn for network, turn in self._last_turns.items() if turn > since}
         may_be_taken = [network for network in self._lines if network not in self._last_turns]

@@ -1,7 +1,7 @@
-"""How much of a password a guesser would have to guess: common passwords, phrases, walks and repetitions are known.
+"""Counts the guesses that a password needs from somebody who knows common passwords, phrases, walks and repetitions.
 
-The way through the text that takes the fewest guesses is looked for, and given up where it takes enough: the cost is
-bounded for any text.
+The search follows the way through the text that takes the fewest guesses, and ends when it has taken enough: its cost
+is bounded for any text.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
 
-#: A character of its own counts one. A piece that is known counts two: it is one of a thousand or so.
+#: A password needs so many guesses. A single character counts one, a known piece two: it is one of a thousand or so.
 ENOUGH = 10
 _PIECE = 2
-#: The shortest piece that is looked for; shorter ones are found in anything.
+#: The shortest known piece that counts; shorter ones occur in any text.
 _GRAM = 4
 
 _YEARS = range(1930, 2040)
@@ -26,20 +26,20 @@ _OURS = ("adyton",)
 _MANY = re.compile(r"(.)\1{2,}", re.DOTALL)
 _SEPARATORS = dict.fromkeys(map(ord, " \t-_.,;:'\"/\\"))
 _LETTERS = str.maketrans("4@8({[<369!|10$5+7%2", "aabcccceggiiiossttxz")
-#: Written `1`, an l is as common as an i.
+#: The same with `1` read as an l, which is as common as an i.
 _LETTERS_L = _LETTERS | {ord("1"): "l", ord("|"): "l", ord("!"): "l"}
 
 Index = dict[str, list[tuple[str, bool]]]
 
 
 def has_enough(password: str, about: Iterable[str]) -> bool:
-    """Whether no way to take it apart needs few guesses, with these words known on the person whose it is."""
+    """Whether every way to take the password apart needs enough guesses; `about` is known of the person."""
     plain = _plain(password)
-    # The same text as it is written, and as digits and signs that stand for letters would be read.
+    # The text as it is written, and twice with letters for the digits and signs that may stand for them.
     readings = (plain, plain.translate(_LETTERS), plain.translate(_LETTERS_L))
     indexes = (_common(), _indexed((), _parts(about)))
-    first = _first_places(readings[1])
-    #: By the number of guesses: the places in the text that they lead to.
+    first = _first_positions(readings[1])
+    #: By the number of guesses: the positions in the text that they lead to.
     ahead: list[set[int]] = [{0}, *(set() for _ in range(ENOUGH + _PIECE))]
     passed: set[int] = set()
     for guesses in range(ENOUGH):
@@ -58,13 +58,13 @@ def has_enough(password: str, about: Iterable[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Without what is varied at no cost: capitals, widths, white space and dashes, more than two of a character."""
+    """Returns the text without free variations: capitals, widths, white space, dashes, a character more than twice."""
     written = unicodedata.normalize("NFKC", text).casefold().translate(_SEPARATORS)
     return _MANY.sub(r"\1\1", written)
 
 
 def _known(readings: Iterable[str], at: int, indexes: Iterable[Index]) -> Iterator[int]:
-    """The lengths of the common passwords, and of the parts of phrases and walks, that stand there."""
+    """Yields the lengths of the common passwords, and of the parts of phrases and walks, that start at `at`."""
     for text in readings:
         for entry, is_whole in chain.from_iterable(index.get(text[at : at + _GRAM], ()) for index in indexes):
             if not is_whole:
@@ -73,7 +73,7 @@ def _known(readings: Iterable[str], at: int, indexes: Iterable[Index]) -> Iterat
                 yield len(entry)
 
 
-def _first_places(text: str) -> dict[str, int]:
+def _first_positions(text: str) -> dict[str, int]:
     first: dict[str, int] = {}
     for at in range(len(text) - _GRAM + 1):
         first.setdefault(text[at : at + _GRAM], at)
@@ -81,13 +81,13 @@ def _first_places(text: str) -> dict[str, int]:
 
 
 def _repeated(text: str, at: int, first: dict[str, int]) -> int:
-    """How many characters from there on stood there before; also over what they themselves repeat."""
+    """Returns how many characters from `at` on repeat earlier ones; the two stretches may overlap."""
     start = first.get(text[at : at + _GRAM], at)
     return _common_length(text, start, text, at) if start < at else 0
 
 
 def _common_length(one: str, start: int, other: str, at: int) -> int:
-    """How many characters are the same from both places on; by halving, which compares without a loop of ours."""
+    """Returns how many characters are the same from both positions on; halving spares a loop in Python."""
     low, high = 0, min(len(one) - start, len(other) - at)
     while low < high:
         middle = (low + high + 1) // 2
@@ -100,16 +100,16 @@ def _common_length(one: str, start: int, other: str, at: int) -> int:
 
 @cache
 def _common() -> Index:
-    """What is tried first: the 1,400 or so passwords that leaked most often, by zxcvbn's count, and what all know."""
+    """Indexes first guesses: the 1,400 or so passwords that leaked most, by zxcvbn's count, and common knowledge."""
     here = Path(__file__).parent
     words = (here / "common_passwords.txt").read_text(encoding="ascii").splitlines()
-    # Walks over the keyboard, and phrases: whatever part of one is in a password, it takes no guess to go on.
+    # Walks over the keyboard, and phrases: any part of one may stand in a password, and to go on takes no guess.
     runs = (here / "common_phrases.txt").read_text(encoding="ascii").splitlines()
     return _indexed(runs, (*map(_plain, words), *map(str, _YEARS), *_parts(_OURS)))
 
 
 def _indexed(runs: Iterable[str], words: Iterable[str]) -> Index:
-    """By their first characters: each word, and each run from each of its places on, forwards and backwards."""
+    """Indexes, by first characters, each word, and each run from each of its positions on, in both directions."""
     index: Index = {}
     for entry, is_whole in (*((each, True) for each in words), *((each, False) for each in _starts(runs))):
         index.setdefault(entry[:_GRAM], []).append((entry, is_whole))
@@ -123,7 +123,7 @@ def _starts(runs: Iterable[str]) -> Iterator[str]:
 
 
 def _parts(names: Iterable[str]) -> set[str]:
-    """A name, and its parts; `jane.doe@bank.example`: jane, doe, bank, example, and what is between the signs."""
+    """Returns the names and their parts: of `jane.doe@bank.example` jane, doe, bank, example, and neighbours joined."""
     parts: set[str] = set()
     for name in names:
         for signs in ("", "@", "@.", "@.-_+"):

@@ -47,11 +47,14 @@ class Keyring:
         try:
             self._prepare()
         except ChangedMeanwhile:
-            # Another process made the first keys in the same moment: they are ours too.
+            # Another process made the first keys at the same moment: this process uses them too.
             self._prepare()
 
     def reload(self) -> None:
-        """Reads the peppers anew: another process may have added one. Raises `DatabaseUnavailable` or `WrongSecret`."""
+        """Reads the peppers again: another process may have added one.
+
+        Raises `DatabaseUnavailable` or `WrongSecret`.
+        """
         with self._database.reading(NO_TENANT) as session:
             self.peppers = [Pepper(row.number, secret) for row, secret in self.open(session, PEPPER)]
 
@@ -62,39 +65,39 @@ class Keyring:
             self._artifact_key = self._open_or_make(session, ARTIFACT_MAC)[-1][1]
 
     def digests(self, raw_key: bytes) -> Sequence[str]:
-        """The key's digests under every pepper, the newest first."""
+        """Returns the key's digests under every pepper, the newest first."""
         return [pepper.digest(raw_key) for pepper in reversed(self.peppers)]
 
     def newest_digest(self, raw_key: str) -> tuple[int, str]:
-        """The newest pepper's number, and the digest to store under it."""
+        """Returns the newest pepper's number, and the key's digest under it, which is to be stored."""
         return self.peppers[-1].number, self.peppers[-1].digest(raw_key.encode("ascii"))
 
     def version_mac(self, facts: bytes) -> str:
-        """HMAC-SHA-256 of a model version's facts: a row altered in the database cannot vouch for an altered file."""
+        """Returns the HMAC-SHA-256 of a version's facts: an altered row cannot vouch for an altered file."""
         return hmac.digest(self._artifact_key, facts, hashlib.sha256).hex()
 
     def make_fingerprint_key(self, session: Session, *, tenant_id: str) -> None:
-        """Gives a new tenant the key of its fingerprints; once destroyed, they say nothing to anybody."""
+        """Gives a new tenant the key of its fingerprints; once it is destroyed, they identify nothing."""
         session.add(self._wrap(FINGERPRINT, 1, os.urandom(KEY_BYTES), tenant_id))
 
     def fingerprint_key(self, session: Session, *, tenant_id: str) -> bytes:
-        """The key of a tenant's fingerprints; raises `WrongSecret` if it does not open."""
+        """Returns the key of a tenant's fingerprints, empty once it is destroyed. Raises `WrongSecret`."""
         row = wrapped_of_tenant(session, FINGERPRINT, tenant_id=tenant_id)
         return b"" if row is None else self._unwrap(row)
 
     def add(self, session: Session, purpose: str, secret: bytes) -> WrappedSecret:
-        """Wraps a secret of that purpose, which belongs to no tenant, under the next number."""
+        """Wraps a secret that belongs to no tenant, under its purpose's next number, and returns its row."""
         row = self._wrap(purpose, next_number(session, purpose), secret)
         session.add(row)
         session.flush()
         return row
 
     def open(self, session: Session, purpose: str) -> list[tuple[WrappedSecret, bytes]]:
-        """Every secret of that purpose that belongs to no tenant, the oldest first. Raises `WrongSecret`."""
+        """Returns every secret of that purpose that belongs to no tenant, the oldest first. Raises `WrongSecret`."""
         return [(row, self._unwrap(row)) for row in wrapped_of(session, purpose)]
 
     def keyed_digest(self, purpose: str, text: str) -> str:
-        """HMAC-SHA-256 of a text under the first pepper, in hex: it says nothing to one who has the database alone."""
+        """Returns the HMAC-SHA-256 of a text under the first pepper, in hex; the database alone does not reveal it."""
         return self.peppers[0].digest(f"{purpose}/{text}".encode())
 
     def _open_or_make(self, session: Session, purpose: str) -> list[tuple[int, bytes]]:
@@ -103,7 +106,7 @@ class Keyring:
         return [(row.number, secret) for row, secret in self.open(session, purpose)]
 
     def _rewrap(self, session: Session) -> None:
-        """After SECRET was rotated: what the previous one wrapped is wrapped anew, so that it can be forgotten."""
+        """Wraps again what SECRET_PREVIOUS wrapped, so that the operator can forget it."""
         if len(self._ciphers) == 1:
             return
         for row in all_wrapped(session, tenant_id=EVERY_TENANT):

@@ -1,4 +1,4 @@
-"""People's passwords: what may be one, and argon2id (RFC 9106) through passlib's API, bounded in how much at once."""
+"""Checks people's passwords and hashes them, a few at once, with argon2id (RFC 9106) through passlib's API."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from passlib.hash import argon2
 from auth.guessable import has_enough
 
 MIN_CHARACTERS = 15
-#: Nobody types more, and hashing more would be work that a stranger gives us.
+#: Nobody types more, and a stranger must not be able to make us hash more.
 MAX_BYTES = 1024
 _GENERATED_BYTES = 18
 HASHES_AT_ONCE = 2
-#: In steps of niceness. Predictions come first, and a hash still gets a tenth of a processor that is wanted by others.
+#: Steps of niceness: predictions come first, and a hash still gets a tenth of a processor that others want too.
 STEPS_BACK = 10
 
 #: RFC 9106's second choice: 64 MiB, three passes; with one lane, since several sign in at once.
@@ -27,11 +27,11 @@ _HASH = argon2.using(type="ID", memory_cost=64 * 1024, rounds=3, parallelism=1)
 
 
 class WeakPassword(Exception):
-    """What was given cannot be a password; the words say what can."""
+    """The text cannot be a password; the message says which texts can."""
 
 
 def check_password(password: str, *about: str) -> None:
-    """Raises `WeakPassword`; `about` is what others know of the person, which is easily guessed."""
+    """Raises `WeakPassword` for a text that cannot be a password; `about` is what others know of the person."""
     if len(password) < MIN_CHARACTERS:
         raise WeakPassword(f"a password has at least {MIN_CHARACTERS} characters")
     if len(password.encode()) > MAX_BYTES or "\0" in password:
@@ -41,42 +41,42 @@ def check_password(password: str, *about: str) -> None:
 
 
 def generate_password() -> str:
-    """A password with 144 random bits, for somebody who is to change it."""
+    """Returns a password with 144 random bits, for a person who is to change it."""
     return secrets.token_urlsafe(_GENERATED_BYTES)
 
 
-#: Hashing takes a tenth of a second of a core and 64 MiB: no more than two at once, whoever asks.
+#: Hashing takes a tenth of a second of a core and 64 MiB: this process makes no more than two at once.
 _SLOTS = threading.BoundedSemaphore(HASHES_AT_ONCE)
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash of a password, with its salt and parameters, in the PHC string format."""
+    """Returns the argon2id hash of a password, with its salt and parameters, in the PHC string format."""
     with _SLOTS:
         return str(_HASH.hash(password))
 
 
 def verify_password(password: str, digest: str) -> bool:
-    """Whether the digest is the password's."""
+    """Whether the digest is that of the password."""
     with _SLOTS:
         return bool(_HASH.verify(password, digest))
 
 
 def _step_back() -> None:
-    """Has this thread yield to the others: two hashes at once would take two processors from the event loop."""
-    if sys.platform == "linux":  # Elsewhere priorities are a process's.
+    """Lowers this thread's priority: two hashes at once would take two processors from the event loop."""
+    if sys.platform == "linux":  # Elsewhere only whole processes have priorities.
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + STEPS_BACK)
 
 
 class PasswordThreads:
-    """Verifies the passwords of those who sign in, two at once; `scheme` makes the hash for names without one."""
+    """Verifies the passwords of people who sign in, two at once; `scheme` hashes one that unknown names are held to."""
 
     def __init__(self, scheme: Any = _HASH) -> None:
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="passwords", initializer=_step_back)
         self._unused_digest = str(scheme.hash(generate_password()))
 
     async def verify(self, password: str, digest: str | None) -> bool:
-        """`verify_password`, off the loop; for None, the same work for nothing."""
+        """Runs `verify_password` off the loop; without a digest it does the same work, and returns False."""
         if len(password.encode(errors="replace")) > MAX_BYTES or "\0" in password:
             password, digest = "", None
         is_right = await asyncio.get_running_loop().run_in_executor(

@@ -1,4 +1,4 @@
-"""Who is calling: all that the rest of the program knows of a caller."""
+"""The principal: everything that the rest of the program knows of a caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from values.subjects import Subject
 
 
 class Scope(StrEnum):
-    """What a key may be allowed to do."""
+    """A permission that a key may have."""
 
     PREDICT = "predict"
     MODELS_READ = "models:read"
@@ -23,7 +23,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person does, for all tenants or for one."""
+    """The work of a person, for all tenants or for one."""
 
     ADMIN = "admin"
     AUDITOR = "auditor"
@@ -31,28 +31,28 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller whose credential was found, as it stood when it was read: a partner's program, or a person."""
+    """A caller with a known credential, as the database last held it: a partner's program, or a person."""
 
     subject: Subject
     is_active: bool
     scopes: frozenset[Scope]
-    #: Whose rows it may see.
+    #: The tenant whose rows it may see, or every tenant.
     reach: Reach
     policies: tuple[Policy, ...]
     concurrency: int | None
     not_before: datetime | None
     expires_at: datetime | None
-    # The two ends as seconds since 1970: what a request compares.
+    # Both ends of its life in seconds since 1970, which every request compares with the time.
     valid_from: float
     valid_until: float
-    #: Whose limits of its own level it spends, and whose it shares: a key's and its tenant's, or a person's twice.
+    #: The ids under which its own and its shared limits are counted: the key's and the tenant's, or a person's twice.
     account_id: str
     pool_id: str
-    #: The ids of whatever makes this principal obsolete by changing: key, tenant, user, token.
+    #: The ids of the objects whose change makes this principal obsolete: key, tenant, user, token.
     depends_on: tuple[str, ...]
     #: The digest of the credential, under which the directory remembers this caller.
     handle: str = field(default="", repr=False)
-    #: Of a caller by a token: the token's id, and the number of the key that signed it.
+    #: If the caller presented a token: the token's id, and the number of the key that signed it.
     token_id: str | None = None
     signing_key: int | None = None
 
@@ -98,11 +98,11 @@ class Partner(Principal):
         return source is not None and any(source in network for network in self.cidrs)
 
     def may_use(self, model: str) -> bool:
-        """Whether the key itself is limited to other models; the tenant's grants are the registry's to judge."""
+        """Whether the key's own terms allow the model; the registry judges the tenant's grants."""
         return self.models is None or model in self.models
 
     def narrowed(self, scopes: frozenset[Scope]) -> Self:
-        """The same caller with those of its scopes alone."""
+        """Returns the same caller with those of its scopes alone."""
         return replace(self, scopes=self.scopes & scopes)
 
 
@@ -116,5 +116,5 @@ class Person(Principal):
     tenant_id: str | None
     tenant: str | None
     must_change_password: bool
-    #: Which generation of their tokens counts: it goes up with every new password, reset and disabling.
+    #: Only tokens of this generation work: every new password, reset and disabling raises it.
     generation: int

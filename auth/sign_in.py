@@ -1,6 +1,6 @@
-"""People signing in: the same work, words and slowness for somebody unknown, a wrong password and a disabled person.
+"""Signs people in: unknown names, wrong passwords and disabled people get the same work, words and slowness.
 
-An attempt is counted, waits for its network's turn, and only then costs a query and a hash. A failing one writes
+An attempt is counted, waits for its network's turn, and only then costs a query and a hash. A failing attempt writes
 nothing while its caller waits.
 """
 
@@ -15,31 +15,31 @@ from auth.failure_writer import FailureWriter
 from auth.fair_queue import FairQueue, RecentFailures
 from auth.keyring import Keyring
 from auth.passwords import HASHES_AT_ONCE, PasswordThreads
-from auth.sign_in_failures import Attempt, Place, SignInFailures, Tally
+from auth.sign_in_failures import Attempt, Counter, SignInFailures, Tally
 from auth.turns import Turns
 from db.database import Database
 from db.events import add_event
 from db.reach import EVERY_TENANT, LOOKUP
 from db.tables import User
 from db.users import failures_at, find_user, find_user_by_email, forget_failures, note_sign_in
-from values.addresses import place_of, truncated
+from values.addresses import network_of, truncated
 from values.subjects import Subject
 
-#: Failures in a row that cost nothing, and the longest wait after more: for one address, and for all of them together.
-#: A stranger can slow down whom he pretends to be from elsewhere, but hardly shut them out.
+#: Failures in a row that cost nothing, and the longest wait in seconds after more: from one network, and from all of
+#: them together. A stranger elsewhere can slow a person's sign-in down, but hardly shut the person out.
 FROM_ONE_ADDRESS = (5, 300)
 FROM_ANYWHERE = (50, 30)
-#: Who may wait for a turn, of one network and in all: a few connections each, and nothing is done for them meanwhile.
+#: Attempts that may wait for a turn, of one network and in all; each keeps a connection open, and costs no work.
 WAITING_PER_NETWORK = 256
 WAITING_IN_ALL = 1024
 
 
 class SignInRefused(Exception):
-    """Nobody of that name has that password, or nobody who may sign in."""
+    """No person who may sign in has that name and that password."""
 
 
 class SignIns:
-    """The one way in for people; used on one event loop, and closed on it."""
+    """The only way in for people. Use it on one event loop, and close it there."""
 
     def __init__(self, database: Database, keyring: Keyring, passwords: PasswordThreads) -> None:
         self._database = database
@@ -53,41 +53,45 @@ class SignIns:
         self._under_way: set[asyncio.Task[User]] = set()
 
     async def sign_in(self, email: str, password: str, address: str) -> User:
-        """The person. Raises `SignInRefused`, `TooManyFailedSignIns`, `TooManySignIns` or `DatabaseUnavailable`.
+        """Returns the person who signed in.
 
-        A caller who is cancelled while waiting for a turn has not tried; later, the attempt is seen through.
+        Cancelled before its turn, the attempt does not count; cancelled later, it still runs to its end. Raises
+        `SignInRefused`, `TooManyFailedSignIns`, `TooManySignIns` or `DatabaseUnavailable`.
         """
-        attempt = self._failures.admit(self._places(email, address), datetime.now(UTC))
-        network = place_of(address)
+        attempt = self._failures.admit(self._counters(email, address), datetime.now(UTC))
+        network = network_of(address)
         try:
             await self._turns.take(network)
         except BaseException:
             self._failures.withdraw(attempt)
             raise
-        # The hash goes on in its thread whoever hangs up: until it is done, the turn is not free.
+        # The hash goes on in its thread even if the caller hangs up: until it is done, the turn is not free.
         work = asyncio.create_task(self._see_through(attempt, network, email, password))
         self._under_way.add(work)
         work.add_done_callback(self._forget_work)
         return await asyncio.shield(work)
 
     async def close(self) -> None:
-        """Sees the attempts under way through, and writes down what failed."""
+        """Waits for the attempts under way, and writes the failures that are left."""
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._writer.close()
 
-    def _places(self, email: str, address: str) -> list[Place]:
-        """What failures are counted under: what was typed for a name may be a password, and is kept as a digest."""
+    def _counters(self, email: str, address: str) -> list[Counter]:
+        """Returns the counters of an attempt; they keep a digest, since the name that was typed may be a password."""
         name = email.lower()
         here, anywhere = (f"{name}\n{truncated(address) or ''}", name)
         digest = self._keyring.keyed_digest
-        return [Place(digest("sign-in", here), *FROM_ONE_ADDRESS), Place(digest("sign-in", anywhere), *FROM_ANYWHERE)]
+        return [
+            Counter(digest("sign-in", here), *FROM_ONE_ADDRESS),
+            Counter(digest("sign-in", anywhere), *FROM_ANYWHERE),
+        ]
 
     async def _see_through(self, attempt: Attempt, network: str, email: str, password: str) -> User:
         try:
             user, is_right = await self._compare(attempt, email, password)
             is_in = user is not None and is_right and await asyncio.to_thread(self._let_in, user, attempt)
         except BaseException:
-            # Nothing was compared, or it was right and could not be written: no guess failed.
+            # No password was compared, or the right one was and the sign-in could not be written: no guess failed.
             self._failures.withdraw(attempt)
             raise
         if user is not None and is_in:
@@ -99,7 +103,7 @@ class SignIns:
         raise SignInRefused
 
     async def _compare(self, attempt: Attempt, email: str, password: str) -> tuple[User | None, bool]:
-        """The person of that name, and whether it is their password; that is what the turn was for."""
+        """Returns the person of that name, and whether it is their password; this ends the turn."""
         try:
             user = await self._look_up(attempt, email)
             return user, await self._passwords.verify(password, user.password_digest if user else None)
@@ -107,7 +111,7 @@ class SignIns:
             self._turns.end()
 
     async def _look_up(self, attempt: Attempt, email: str) -> User | None:
-        """The person of that name; raises `TooManyFailedSignIns` if other processes know that it has to wait."""
+        """Returns the person of that name. Raises `TooManyFailedSignIns` if other processes' failures demand a wait."""
         moment = self._failures.moment()
         user, stored = await asyncio.to_thread(self._read, attempt, email)
         self._failures.learn(attempt, stored, moment)
@@ -116,16 +120,16 @@ class SignIns:
 
     def _read(self, attempt: Attempt, email: str) -> tuple[User | None, dict[str, Tally]]:
         with self._database.reading(LOOKUP) as session:
-            rows = failures_at(session, [place.digest for place in attempt.places], attempt.at)
-            stored = {row.place: Tally(row.count, row.last_at) for row in rows}
+            rows = failures_at(session, [counter.digest for counter in attempt.counters], attempt.at)
+            stored = {row.counter: Tally(row.count, row.last_at) for row in rows}
             return find_user_by_email(session, email, tenant_id=EVERY_TENANT), stored
 
     def _let_in(self, user: User, attempt: Attempt) -> bool:
-        """Writes that the person signed in; whether they may."""
+        """Writes that the person signed in; returns False if they may not."""
         with self._database.transaction(EVERY_TENANT) as session:
             if not _may_sign_in(session, user):
                 return False
-            forget_failures(session, [place.digest for place in attempt.places])
+            forget_failures(session, [counter.digest for counter in attempt.counters])
             note_sign_in(session, user.id, datetime.now(UTC), tenant_id=EVERY_TENANT)
             actor = Subject.of_user(user.id)
             add_event(
@@ -136,12 +140,12 @@ class SignIns:
     def _forget_work(self, work: asyncio.Task[User]) -> None:
         self._under_way.discard(work)
         if not work.cancelled():
-            # Its caller may have hung up, and asyncio would say that nobody asked for its exception.
+            # Its caller may have hung up: asyncio would then log that nobody asked for the exception.
             work.exception()
 
 
 def _may_sign_in(session: Session, user: User) -> bool:
-    """As they stand now: a password may have been changed, or a person disabled, since it was looked at."""
+    """Whether the person stands as they did when they were read: not disabled since, and with the same password."""
     found = find_user(session, user.id, tenant_id=EVERY_TENANT)
     if found is None:
         return False

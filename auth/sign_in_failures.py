@@ -1,8 +1,8 @@
-"""Failures to sign in, as one process counts them: by name and network, and by name alone.
+"""Counts one process's failures to sign in, by name and network and by name alone.
 
 An attempt counts from its admission, so that many at once are not all the first; it is withdrawn if no password was
-compared. Names that exist and names that do not are counted alike. What failed under a name that exists is also to be
-written (`take_unwritten`), and what other processes wrote is learned (`learn`). All on one event loop.
+compared. Names that exist and names that do not are counted alike. Failures under a name that exists are also written
+(`take_unwritten`), and those that other processes wrote are learned (`learn`). All on one event loop.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-#: Failures that are so long past count no more.
+#: Older failures do not count.
 FAILURES_LAST = timedelta(days=1)
-#: So many places are remembered, the last to fail; at twenty attempts a second that is 40 minutes of a flood.
-MAX_PLACES = 100_000
-#: On SQLite nothing else is written meanwhile, not even the log.
+#: So many counters are kept, those that failed last; at twenty attempts a second that is 40 minutes of a flood.
+MAX_COUNTERS = 100_000
+#: Counters in one transaction: on SQLite nothing else is written meanwhile, not even the log.
 WRITTEN_AT_ONCE = 500
 
 
@@ -30,8 +30,8 @@ class TooManyFailedSignIns(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class Place(NamedTuple):
-    """A digest that failures are counted under, how many in a row cost nothing, and the longest wait after more."""
+class Counter(NamedTuple):
+    """The digest that names a counter, how many failures in a row cost nothing, and the longest wait after more."""
 
     digest: str
     free: int
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How often in a row signing in failed, and when last."""
+    """The number of failures in a row, and the instant of the last."""
 
     failures: int
     last_at: datetime
@@ -47,15 +47,15 @@ class Tally(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """One that was admitted, and counts until it is withdrawn or forgotten."""
+    """An attempt that was admitted; it counts until it is withdrawn, fails or is forgotten."""
 
-    places: Sequence[Place]
+    counters: Sequence[Counter]
     at: datetime
 
 
 @dataclass(slots=True)
 class _Failed:
-    """`stored`, as the database last said; `own` came since: for a name that exists, they are still to be written."""
+    """A counter's failures: `stored`, as the database last said, and `own` since, unwritten if the name exists."""
 
     stored: int
     own: int
@@ -63,121 +63,121 @@ class _Failed:
 
 
 class SignInFailures:
-    """Counts, and says who has to wait."""
+    """Counts failures, and decides which attempts have to wait."""
 
-    def __init__(self, max_places: int = MAX_PLACES) -> None:
-        self._max_places = max_places
-        #: In the order of their last failure.
+    def __init__(self, max_counters: int = MAX_COUNTERS) -> None:
+        self._max_counters = max_counters
+        #: By counter, in the order of their last failure.
         self._failed: dict[str, _Failed] = {}
         self._under_way: dict[str, list[Attempt]] = {}
         self._unwritten: dict[str, None] = {}
-        #: Forgotten while they were being written: what was written of them is to be deleted.
+        #: Counters that were forgotten while they were written: their rows are to be deleted.
         self._stale: set[str] = set()
         self._is_writing = False
         self._changes = 0
 
-    def admit(self, places: Sequence[Place], now: datetime) -> Attempt:
-        """Counts an attempt at these places. Raises `TooManyFailedSignIns` where it has to wait, and counts none."""
-        attempt = Attempt(places, now)
+    def admit(self, counters: Sequence[Counter], now: datetime) -> Attempt:
+        """Counts an attempt. Raises `TooManyFailedSignIns` for one that has to wait, and does not count it."""
+        attempt = Attempt(counters, now)
         self.check(attempt, now)
-        for place in places:
-            self._under_way.setdefault(place.digest, []).append(attempt)
+        for counter in counters:
+            self._under_way.setdefault(counter.digest, []).append(attempt)
         return attempt
 
     def check(self, attempt: Attempt, now: datetime) -> None:
-        """Raises `TooManyFailedSignIns` if what failed or was admitted before this attempt says that it must wait."""
-        for place in attempt.places:
-            tally = self._before(place.digest, attempt, now)
-            if tally.failures < place.free:
+        """Raises `TooManyFailedSignIns` if the attempt must wait, by what failed or was admitted before it."""
+        for counter in attempt.counters:
+            tally = self._before(counter.digest, attempt, now)
+            if tally.failures < counter.free:
                 continue
-            wait = min(2 ** min(tally.failures - place.free, 20), place.longest_seconds)
+            wait = min(2 ** min(tally.failures - counter.free, 20), counter.longest_seconds)
             since = (now - tally.last_at).total_seconds()
             if since < wait:
                 raise TooManyFailedSignIns(math.ceil(wait - since))
 
     def withdraw(self, attempt: Attempt) -> None:
-        """No password was compared: it never was."""
-        for place in attempt.places:
-            admitted = self._under_way[place.digest]
+        """Undoes the admission: no password was compared."""
+        for counter in attempt.counters:
+            admitted = self._under_way[counter.digest]
             admitted.remove(attempt)
             if not admitted:
-                del self._under_way[place.digest]
+                del self._under_way[counter.digest]
 
     def fail(self, attempt: Attempt, now: datetime, *, is_known: bool) -> None:
-        """The password was wrong; `is_known` says whether the name exists, and so whether others are to hear of it.
+        """Counts a wrong password; if the name exists (`is_known`), other processes are to learn of the failure.
 
-        The wait begins now, not at its admission: it would be over before a long queue was.
+        The wait begins now and not at the admission: it would end before the attempt is through a long queue.
         """
         self.withdraw(attempt)
-        for place in attempt.places:
-            failed = self._recent(place.digest, now) or _Failed(0, 0, now)
+        for counter in attempt.counters:
+            failed = self._recent(counter.digest, now) or _Failed(0, 0, now)
             failed.own += 1
-            self._remember(place.digest, failed, now)
+            self._remember(counter.digest, failed, now)
             if is_known:
-                self._unwritten[place.digest] = None
+                self._unwritten[counter.digest] = None
 
     def forget(self, attempt: Attempt) -> None:
-        """It succeeded, and its places have been deleted from the database: they start over."""
+        """Starts the attempt's counters again: it succeeded, and they were deleted from the database."""
         self.withdraw(attempt)
         self._changes += 1
-        for place in attempt.places:
-            self._drop(place.digest)
+        for counter in attempt.counters:
+            self._drop(counter.digest)
             if self._is_writing:
-                self._stale.add(place.digest)
+                self._stale.add(counter.digest)
 
     def moment(self) -> int:
-        """To be taken before the database is asked, and given to `learn`."""
+        """Returns a moment for `learn`; take it before asking the database."""
         return self._changes
 
     def learn(self, attempt: Attempt, stored: Mapping[str, Tally], moment: int) -> None:
-        """Takes over what the database said of the attempt's places, unless it may have changed meanwhile."""
+        """Takes over what the database said of the attempt's counters, unless that may have changed meanwhile."""
         if self._is_writing or moment != self._changes:
             return
-        for place in attempt.places:
-            tally, failed = stored.get(place.digest), self._recent(place.digest, attempt.at)
-            if place.digest in self._stale:
+        for counter in attempt.counters:
+            tally, failed = stored.get(counter.digest), self._recent(counter.digest, attempt.at)
+            if counter.digest in self._stale:
                 continue
             if tally is not None:
                 failed = failed or _Failed(0, 0, tally.last_at)
                 failed.stored = tally.failures
-                self._remember(place.digest, failed, tally.last_at)
+                self._remember(counter.digest, failed, tally.last_at)
             elif failed is not None:
-                # Another process forgot it, since somebody signed in there.
+                # Another process forgot the counter, since the person signed in there.
                 failed.stored = 0
 
     def has_unwritten(self) -> bool:
         return bool(self._unwritten or self._stale)
 
     def take_unwritten(self) -> tuple[Collection[str], dict[str, Tally]]:
-        """What is to be deleted, and then what is to be added; `written` or `not_written` must follow."""
+        """Returns the counters to delete, and then the failures to add; `written` or `not_written` must follow."""
         self._is_writing = True
         self._changes += 1
         stale, self._stale = self._stale, set()
-        places = list(islice(self._unwritten, WRITTEN_AT_ONCE))
-        return stale, {place: Tally(self._failed[place].own, self._failed[place].last_at) for place in places}
+        digests = list(islice(self._unwritten, WRITTEN_AT_ONCE))
+        return stale, {each: Tally(self._failed[each].own, self._failed[each].last_at) for each in digests}
 
     def written(self, added: Mapping[str, Tally], counts: Mapping[str, int]) -> None:
-        """They are in the database, with these counts by now."""
-        for place, tally in added.items():
-            failed = self._failed.get(place)
-            if failed is None or place in self._stale:
+        """Notes that the failures are in the database, which has these counts by now."""
+        for digest, tally in added.items():
+            failed = self._failed.get(digest)
+            if failed is None or digest in self._stale:
                 continue
-            # Fewer where the place was dropped and failed again meanwhile.
+            # Own failures are fewer if the counter was dropped and failed again meanwhile.
             failed.own = max(0, failed.own - tally.failures)
-            failed.stored = counts[place]
+            failed.stored = counts[digest]
             if not failed.own:
-                self._unwritten.pop(place, None)
+                self._unwritten.pop(digest, None)
         self._is_writing = False
         self._changes += 1
 
     def not_written(self, stale: Collection[str]) -> None:
-        """They are not in the database; they are taken again."""
+        """Notes that nothing was written; `take_unwritten` returns it again."""
         self._stale |= set(stale)
         self._is_writing = False
         self._changes += 1
 
     def _before(self, digest: str, attempt: Attempt, now: datetime) -> Tally:
-        """What counts against the attempt: failures, and what was admitted before it and is still under way."""
+        """Returns what counts against the attempt: failures, and attempts admitted before it that still run."""
         failed = self._recent(digest, now)
         count, last_at = (failed.stored + failed.own, failed.last_at) if failed else (0, attempt.at)
         for admitted in self._under_way.get(digest, ()):
@@ -198,7 +198,7 @@ class SignInFailures:
         failed.last_at = max(failed.last_at, at)
         self._failed.pop(digest, None)
         self._failed[digest] = failed
-        if len(self._failed) > self._max_places:
+        if len(self._failed) > self._max_counters:
             self._drop(next(iter(self._failed)))
 
     def _drop(self, digest: str) -> None:

@@ -19,9 +19,9 @@ from db.reach import EVERY_TENANT, LOOKUP
 from db.wrapped_secrets import wrapped_of
 from values import base64url
 
-#: A new key signs only once every process has heard of it: they look four times a second, and stop after one.
+#: A new key signs only when every process knows it: they read changes four times a second, or let nobody in.
 SIGNS_AFTER = timedelta(seconds=2)
-#: What changes with any of them: every token's caller depends on it.
+#: The id under which any change of them is announced; every caller by a token depends on it.
 THE_KEYS = "signing-keys"
 _COORDINATE_BYTES = 32
 #: The order of P-256's base point (SEC 2, section 2.4.2).
@@ -44,7 +44,7 @@ class SigningKey:
 
 
 class SigningKeys:
-    """The set as this process knows it; read anew when it changes. The first one makes itself."""
+    """The signing keys as this process knows them. Creates the first key if there is none."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
@@ -58,29 +58,29 @@ class SigningKeys:
             self.reload()
 
     def reload(self) -> None:
-        """Reads the keys from the database. Raises `DatabaseUnavailable` or `WrongSecret`."""
+        """Reads the keys from the database, again after each change. Raises `DatabaseUnavailable` or `WrongSecret`."""
         with self._database.reading(LOOKUP) as session:
             keys = [_signing_key(row, der) for row, der in self._keyring.open(session, TOKEN_SIGNING)]
         self._by_kid = {key.kid: key for key in keys}
 
     def signs(self) -> SigningKey:
-        """The key that signs now."""
+        """Returns the key that signs now."""
         now = datetime.now(UTC)
         living = [key for key in self._by_kid.values() if not key.is_retired(now)]
         known = [key for key in living if key.created_at + SIGNS_AFTER <= now]
         return known[-1] if known else living[0]
 
     def find(self, kid: str) -> SigningKey | None:
-        """The key of that name that signatures are still taken from."""
+        """Returns the key with that `kid`, if its signatures are still accepted."""
         key = self._by_kid.get(kid)
         return None if key is None or key.is_retired(datetime.now(UTC)) else key
 
     def all(self) -> list[SigningKey]:
-        """Every key there ever was, the newest last."""
+        """Returns every key, retired ones too, the newest last."""
         return list(self._by_kid.values())
 
     def published(self) -> list[dict[str, str]]:
-        """The JWK of each key that is not retired."""
+        """Returns the JWK of each key that is not retired."""
         now = datetime.now(UTC)
         return [key.public for key in self._by_kid.values() if not key.is_retired(now)]
 
@@ -95,7 +95,7 @@ def add_signing_key(session: Session, keyring: Keyring) -> str:
 
 
 def retire_others(session: Session, overlap: timedelta) -> int:
-    """Has every key but the newest leave after `overlap`, those that do not leave sooner; returns how many."""
+    """Retires every key but the newest after `overlap`, unless it retires sooner; returns how many it gave an end."""
     end = datetime.now(UTC) + overlap
     leaving = [row for row in wrapped_of(session, TOKEN_SIGNING)[:-1] if row.retired_at is None or row.retired_at > end]
     for row in leaving:
@@ -104,16 +104,16 @@ def retire_others(session: Session, overlap: timedelta) -> int:
 
 
 def lowered(signature: bytes) -> bytes:
-    """The signature (r and s, 32 bytes each: RFC 7518, section 3.4) with the smaller of its two values of s.
+    """Returns the signature (r and s, 32 bytes each: RFC 7518, section 3.4) with the smaller of its two values of s.
 
-    If (r, s) is a signature of P-256, then so is (r, n - s): whoever has one can write the other without a key.
+    If (r, s) is a signature on P-256, then so is (r, n - s): anybody who has one can write the other without a key.
     """
     r, s = signature[:_COORDINATE_BYTES], int.from_bytes(signature[_COORDINATE_BYTES:], "big")
     return r + min(s, _ORDER - s).to_bytes(_COORDINATE_BYTES, "big")
 
 
 def is_low(signature: bytes) -> bool:
-    """Whether the signature has its length and the smaller of its two values of s."""
+    """Whether the signature has the right length, and the smaller of its two values of s."""
     s = int.from_bytes(signature[_COORDINATE_BYTES:], "big")
     return len(signature) == 2 * _COORDINATE_BYTES and 0 < s <= _ORDER // 2
 
@@ -121,7 +121,7 @@ def is_low(signature: bytes) -> bool:
 def _signing_key(row: Any, der: bytes) -> SigningKey:
     private = serialization.load_der_private_key(der, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise TypeError("a signing key is an elliptic curve's")
+        raise TypeError("a signing key is not an elliptic-curve key")
     numbers = private.public_key().public_numbers()
     jwk = {"crv": "P-256", "kty": "EC", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
     kid = base64url.encoded(hashlib.sha256(json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()).digest())

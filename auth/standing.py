@@ -1,4 +1,4 @@
-"""A caller's standing: whether the caller may still do now what was asked for a while ago."""
+"""A caller's standing: whether the caller may still do what the caller asked for a while ago."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def confirm(session: Session, principal: Principal) -> None:
     """Checks in this transaction that the caller still stands, and holds the caller's rows until it ends.
 
     A sender may take as long as they like for a body: the caller that the head of the request named may have been
-    disabled meanwhile, and other processes' memory of callers may be a second old. Whoever ends a caller's authority
-    waits for the transactions that hold the caller, and those that begin later are refused.
+    disabled meanwhile, and other processes' memory of callers may be a second old. A change that ends a caller's
+    authority waits for the transactions that hold the caller; those that begin later are refused.
 
     Raises `NotAuthenticated`.
     """
@@ -33,11 +33,11 @@ def confirm(session: Session, principal: Principal) -> None:
 def _stands(session: Session, principal: Principal) -> bool:
     if not isinstance(principal, Partner | Person):
         return False
-    # The tenant first: erasing one changes the tenant's row first too, and two orders would be a deadlock.
+    # The tenant first: erasing one changes the tenant's row first too, and two orders could deadlock.
     if principal.tenant_id is not None and hold_tenant(session, tenant_id=principal.tenant_id) != "active":
         return False
     stands = _person_stands(session, principal) if isinstance(principal, Person) else _key_stands(session, principal)
-    # Only now: `end_token` holds the same row, so that a token is found ended or its end waits for this transaction.
+    # The token last: `end_token` holds the same row, so that this finds the token ended or makes its end wait.
     return stands and _token_stands(session, principal)
 
 

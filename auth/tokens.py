@@ -1,8 +1,8 @@
 """Access tokens: JWTs by RFC 9068, under the rules of RFC 8725; the only file that knows python-jose.
 
-One algorithm, ES256. A token is accepted only if it is byte for byte how this program would write what it says:
-a member twice, white space, unused bits, a header with anything but `alg`, `kid` and `typ` are all somebody else's.
-So is the second signature that ECDSA knows for everything that was signed.
+One algorithm, ES256. A token is accepted only if this program would write its content in the same bytes: a member
+twice, white space, unused bits, a header with anything but `alg`, `kid` and `typ` are refused. So is the second
+signature that ECDSA has for everything that was signed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALGORITHM = "ES256"
 TYPE = "at+jwt"
 ISSUER = AUDIENCE = "adyton"
 LIFE_SECONDS = 900
-#: The clocks of the machines that issue and check may differ by so much.
+#: The clocks of the machines that issue and verify tokens may differ by this much.
 SKEW_SECONDS = 5
 MAX_BYTES = 2048
 #: The `client_id` of a person's token, who has no client of their own.
@@ -37,14 +37,14 @@ _REQUIRED = {f"require_{claim}": True for claim in ("aud", "exp", "iat", "iss", 
 
 
 class InvalidToken(Exception):
-    """It is not a token of ours that is valid now. Why is nobody's business."""
+    """The text is not a token of ours that is valid now. The caller is not told why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
     """A valid token's content; `expires_at` is in seconds since 1970.
 
-    `credential` names what bought the token: the id of a key's secret, or the generation of a person's tokens.
+    `credential` is the id of the secret that bought the token, or the generation of a person's tokens.
     `signing_key` is the number of the key that signed it.
     """
 
@@ -56,7 +56,7 @@ class Claims:
     signing_key: int
 
     def until(self, instant: float) -> Claims:
-        """The same, and no longer than the key that signed it is taken."""
+        """Returns the same claims, which expire at that instant or before."""
         return replace(self, expires_at=min(self.expires_at, instant))
 
 
@@ -67,9 +67,9 @@ class Tokens:
         self.keys = keys
 
     def issue(self, *, subject: Subject, credential: str, scope: str, not_after: float) -> tuple[str, int]:
-        """A token and its life in seconds: 15 minutes, or less where what it was bought with ends at `not_after`.
+        """Returns a token and its life in seconds: 15 minutes, or less if the credential behind it ends at `not_after`.
 
-        Raises `InvalidToken` where that is within a second.
+        Raises `InvalidToken` if that is within a second.
         """
         now = int(time.time())
         client_id = subject.id if subject.kind == "key" else BY_PASSWORD
@@ -77,9 +77,16 @@ class Tokens:
         if life < 1:
             raise InvalidToken
         claims = {
-            "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "client_id": client_id, "iat": now, "exp": now + life,
-            "jti": uuid7(), "scope": scope, "credential": credential,
-        }  # fmt: skip
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": subject,
+            "client_id": client_id,
+            "iat": now,
+            "exp": now + life,
+            "jti": uuid7(),
+            "scope": scope,
+            "credential": credential,
+        }
         key = self.keys.signs()
         signer = jwk.construct(key.private, ALGORITHM)
         signed = jwt.encode(claims, signer, ALGORITHM, headers={"kid": key.kid, "typ": TYPE})
@@ -87,23 +94,23 @@ class Tokens:
         return f"{message}.{base64url.encoded(lowered(base64url.decoded(signature)))}", life
 
     def verify(self, raw_token: bytes) -> Claims:
-        """What a valid token says. Raises `InvalidToken`."""
+        """Returns the claims of a valid token. Raises `InvalidToken`."""
         check_form(raw_token)
         header, claims = (_canonical(part) for part in raw_token.split(b".")[:2])
-        # The header first: nothing that a forger wrote there may choose how the rest is read.
+        # The header first: nothing that a forger wrote there may decide how the rest is read.
         if header.keys() != _HEADER or header["alg"] != ALGORITHM or header["typ"] != TYPE:
             raise InvalidToken
         key = self.keys.find(header["kid"]) if isinstance(header["kid"], str) else None
         if key is None:
             raise InvalidToken
-        # And the claims: python-jose stumbles over those of another type.
-        says = _checked(claims, key.number)
+        # Then the claims: python-jose stumbles over values of other types.
+        content = _checked(claims, key.number)
         _decode(raw_token, jwk.construct(key.private.public_key(), ALGORITHM))
-        return says if key.retired_at is None else says.until(key.retired_at.timestamp())
+        return content if key.retired_at is None else content.until(key.retired_at.timestamp())
 
 
 def check_form(raw_token: bytes) -> None:
-    """Raises `InvalidToken` for what cannot be a token, before anything is done with it."""
+    """Raises `InvalidToken` for a text that cannot be a token, before any other work."""
     if len(raw_token) > MAX_BYTES or not _FORM.fullmatch(raw_token):
         raise InvalidToken
 
@@ -111,7 +118,7 @@ def check_form(raw_token: bytes) -> None:
 def _decode(raw_token: bytes, key: Any) -> None:
     text = raw_token.decode("ascii")
     try:
-        # Signatures of 64 bytes leave unused bits in their last character, which must not make another token.
+        # A signature of 64 bytes leaves unused bits in its last character, which must not make a second token.
         if not is_low(base64url.decoded(text.rpartition(".")[2])):
             raise InvalidToken
         jwt.decode(text, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_REQUIRED)
@@ -139,7 +146,7 @@ def _checked(claims: dict[str, Any], signing_key: int) -> Claims:
 
 
 def _canonical(part: bytes) -> dict[str, Any]:
-    """A part's members, if it is written as this program writes them. Raises `InvalidToken`."""
+    """Returns the members of a part that is written as this program writes it. Raises `InvalidToken`."""
     try:
         members = json.loads(base64url.decoded(part.decode("ascii")))
         written = json.dumps(members, separators=(",", ":")).encode()

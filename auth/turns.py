@@ -1,4 +1,4 @@
-"""Turns at something of which only a few may happen at once, given to networks in turn."""
+"""Turns at work that only a few attempts may do at once, given to networks in a fair order."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from auth.fair_queue import FairQueue
 
 
 class TooManySignIns(Exception):
-    """More people are signing in, from this network or in all, than may wait."""
+    """More people wait to sign in, from this network or in all, than may wait."""
 
 
 class Turns:
-    """So many turns at once, for whom the queue lets through; all on one event loop."""
+    """`at_once` turns at a time, in the order of the queue; all on one event loop."""
 
     def __init__(self, queue: FairQueue[asyncio.Future[None]], *, at_once: int) -> None:
         self._queue = queue
         self._free = at_once
 
     async def take(self, network: str) -> None:
-        """Waits for a turn, which `end` ends. Raises `TooManySignIns` where it cannot be waited for (any longer)."""
+        """Waits for a turn, which `end` ends. Raises `TooManySignIns` if the queue has no room for it, or no longer."""
         if self._free and not len(self._queue):
             self._free -= 1
             return
@@ -33,7 +33,7 @@ class Turns:
             if waiting.cancelled():
                 self._queue.remove(network, waiting)
             elif waiting.exception() is None:
-                # The turn came in the moment in which nobody wanted it any more.
+                # The turn came at the moment at which its caller gave up.
                 self.end()
             raise
 

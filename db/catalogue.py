@@ -29,7 +29,7 @@ def read_catalogue(session: Session) -> dict[str, CatalogueEntry]:
     entries = {model.id: CatalogueEntry(model) for model in session.scalars(select(Model).order_by(Model.name))}
     active = select(Version).where(Version.status == "active").order_by(Version.created_at, Version.id)
     for version in session.scalars(active):
-        # A model that was made between two of these queries has a change of its own, which is followed a moment later.
+        # A model that was made between two of these queries announces a change of its own, which is followed soon.
         if version.model_id in entries:
             entries[version.model_id].versions[version.name] = version
     for alias in session.scalars(select(Alias).order_by(Alias.name)):
@@ -52,7 +52,7 @@ def find_model(session: Session, name: str) -> Model | None:
 
 
 def versions_named(session: Session, name: str, *, model_id: str | None) -> list[Version]:
-    """The versions of that name, of one model or of each, the newest first; retired ones too."""
+    """Returns the versions of that name, of one model or of every model, newest first; retired ones too."""
     query = select(Version).where(Version.name == name)
     if model_id is not None:
         query = query.where(Version.model_id == model_id)

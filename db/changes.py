@@ -1,4 +1,4 @@
-"""The change counter, by which every process learns within a second what it must forget."""
+"""The change counter: it tells every process within a second what to forget."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from db.tables import Change, ChangeCounter
 
 Kind = Literal["key", "tenant", "plan", "models", "user", "token", "signing-keys", "peppers"]
 
-#: Processes read them four times a second: nobody is so far behind.
+#: Processes read changes four times a second: none is so far behind.
 KEPT = 10_000
 
 
@@ -22,20 +22,20 @@ def announce(session: Session, kind: Kind, object_id: str) -> None:
 
 
 def latest(session: Session) -> int:
-    """The number of the last change."""
+    """Returns the number of the last change."""
     return session.scalars(select(ChangeCounter.value)).one()
 
 
 def since(session: Session, number: int) -> list[Change]:
-    """The changes after `number`, oldest first; one of every kind comes before them if older ones are not kept."""
+    """Returns the changes after `number`, oldest first; if older ones are gone, one of every kind comes first."""
     changes = list(session.scalars(select(Change).where(Change.number > number).order_by(Change.number)))
     if not changes or changes[0].number == number + 1:
         return changes
-    # Numbers have no gaps: a process that was away for so long must forget everything.
+    # Numbers have no gaps: the process missed changes that are gone, and must forget everything.
     return [*(Change(number=changes[0].number - 1, kind=kind, object_id="") for kind in get_args(Kind)), *changes]
 
 
 def forget_changes(session: Session) -> None:
-    """Deletes changes that every process has long obeyed, but for the last ones."""
+    """Deletes changes that every process has long obeyed; keeps the last `KEPT`."""
     last = select(ChangeCounter.value).scalar_subquery()
     session.execute(delete(Change).where(Change.number <= last - KEPT))

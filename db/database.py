@@ -17,7 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from db.reach import View, confine
 from db.stopping import Stop, Stopped
 
-#: A SQLite file whose disk has less room than this is taken for full, before SQLite finds out the hard way.
+#: A SQLite disk with less room than this counts as full, before a commit fails on it.
 DISK_RESERVE_BYTES = 1 << 20
 BUSY_TIMEOUT_MS = 5_000
 _PRAGMAS = (
@@ -26,7 +26,7 @@ _PRAGMAS = (
     "foreign_keys=ON",
     f"busy_timeout={BUSY_TIMEOUT_MS}",
     # A statement that writes several rows keeps a journal of its own, by default as a file in the system's temporary
-    # folder: where that is full, or file descriptors are used up, no group could be committed.
+    # folder: with that folder full, or file descriptors used up, no group could be committed.
     "temp_store=MEMORY",
 )
 
@@ -36,14 +36,14 @@ class DatabaseUnavailable(Exception):
 
 
 class ChangedMeanwhile(Exception):
-    """Somebody else changed the same thing at the same time; this change was not made."""
+    """Somebody else changed the same object at the same time; this change was not made."""
 
 
 class Database:
-    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each names whose rows.
+    """An engine and the two ways to use it: `transaction` to change, `reading` to look; each names its view of tenants.
 
-    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`. PostgreSQL is asked for at most `connections`
-    connections.
+    `url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://...`. On PostgreSQL the pool opens at most
+    `connections` connections.
     """
 
     def __init__(self, url: str, connections: int = 15) -> None:
@@ -55,18 +55,18 @@ class Database:
 
     @contextmanager
     def transaction(self, view: str | View) -> Iterator[Session]:
-        """A session that commits at the end of the block, or rolls back if the block raises.
+        """Yields a session that commits at the end of the block, or rolls back if the block raises.
 
-        Raises `ChangedMeanwhile` where another transaction was faster, and `DatabaseUnavailable`.
+        Raises `ChangedMeanwhile` if another transaction was faster, and `DatabaseUnavailable`.
         """
         with self._session(view, writes=True) as session:
             yield session
 
     @contextmanager
     def reading(self, view: str | View, stop: Stop | None = None) -> Iterator[Session]:
-        """A session for queries alone; on SQLite it never waits for a writer.
+        """Yields a session for queries alone; on SQLite it never waits for a writer.
 
-        Raises `Stopped` when `stop` says so, and `DatabaseUnavailable`.
+        Raises `Stopped` when `stop` ends the reading, and `DatabaseUnavailable`.
         """
         try:
             with (
@@ -80,15 +80,15 @@ class Database:
             raise
 
     def has_room(self) -> bool:
-        """Whether there is room for what a commit writes; true for a server, which answers for itself.
+        """Whether the disk has room for a commit; true for a server, which reports a full disk itself.
 
-        SQLite writes the file and, beside it, the write-ahead log with its index; where the path is a link, all three
-        are where it leads. Nothing else: see `_PRAGMAS`.
+        SQLite writes the file and, beside it, the write-ahead log with its index; if the path is a link, all three are
+        at its target. It writes no other file: see `_PRAGMAS`.
         """
         return self.path is None or disk_usage(self.path.resolve().parent).free >= DISK_RESERVE_BYTES
 
     def connect(self) -> Connection:
-        """A connection of the caller's own in autocommit, outside the pool's transactions; for the log's writer."""
+        """Returns a connection of its own in autocommit, outside the pool's transactions; for the log's writer."""
         with translated():
             return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
@@ -107,7 +107,7 @@ class Database:
 
     def _postgresql_engine(self) -> Engine:
         options = "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s"
-        # A network that has gone silent is found out in seconds: by default it would take TCP a quarter of an hour.
+        # Notices a silent network within seconds: by default TCP would take a quarter of an hour.
         silence = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
         connect_args: dict[str, Any] = {"options": options, "connect_timeout": 3, "application_name": "adyton"}
         return create_engine(
@@ -134,7 +134,7 @@ class Database:
 def translated() -> Iterator[None]:
     """Raises `DatabaseUnavailable` for a driver's operational errors, without their words: those may hold values.
 
-    Raises `ChangedMeanwhile` where a row was changed or a name was taken since it was looked at.
+    Raises `ChangedMeanwhile` if somebody changed a row, or took a name, after it was read.
     """
     try:
         yield
@@ -153,20 +153,20 @@ def translated() -> Iterator[None]:
 
 
 def _is_taken(error: BaseException | None) -> bool:
-    """Whether a driver's error is a unique constraint's."""
+    """Whether a driver's error comes from a unique constraint."""
     code = str(getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", ""))
     return code in {"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
 
 
 def is_operational(error: BaseException | None) -> bool:
-    """Whether a driver's error speaks of the database's state and not of our statement."""
+    """Whether a driver's error is about the database's state and not about our statement."""
     names = {base.__name__ for base in type(error).__mro__}
     return bool(names & {"OperationalError", "InternalError", "InterfaceError"})
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     # Python's own implicit BEGIN would be DEFERRED, and a reader that turns writer under WAL fails at once with
-    # SQLITE_BUSY, whatever the timeout says. `_begin` says which kind it is.
+    # SQLITE_BUSY, whatever the timeout is. `_begin` chooses the kind.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()

@@ -18,7 +18,7 @@ from values.ids import uuid7
 def add_event(
     session: Session, *, actor: str, verb: str, object_id: str, tenant_id: str | None, details: Mapping[str, Any]
 ) -> None:
-    """Adds an event as it is. Whoever has details to write has `audit/events.py` look through them first."""
+    """Adds an event as it is. Events with details go through `audit/events.py`, which checks the details first."""
     event = Event(id=uuid7(), at=datetime.now(UTC), actor=actor, verb=verb, object_id=object_id, details=dict(details))
     event.tenant_id = tenant_id
     session.add(event)

@@ -1,4 +1,4 @@
-"""The prediction log as its writer sees it: its own connections, one statement and one commit for a group."""
+"""The prediction log for its writer: connections of its own, one statement and one commit for each group."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ COLUMNS = [
 ]
 _UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "chain_id"}
 _INTEGERS = {"rows", "count", "status", "latency_us", "inference_us", "batch_number", "leaf_index"}
-#: Past this, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
+#: With more pages, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
 WAL_BOUND_PAGES = (32 << 20) // 4096
-#: A writer that has shown no sign of life for so long is gone, and its last head can be cited for good.
+#: A writer without a sign of life for this long is gone, and its last head can be cited for good.
 GONE_AFTER = timedelta(seconds=60)
 
 
 class LogStore:
     """The writer's own connections: one for the groups, and on SQLite one for the checkpoints beside them.
 
-    Both are opened by `start_chain` and kept: a process that has run out of file descriptors still writes its log.
+    `start_chain` opens both and keeps them: a process that has run out of file descriptors still writes its log.
     """
 
     def __init__(self, database: Database) -> None:
@@ -100,7 +100,7 @@ class LogStore:
             connection.exec_driver_sql("COMMIT")
 
     def last_batch(self, chain_id: str) -> tuple[int, str] | None:
-        """The number and head of the chain's last batch; nobody else writes to it any more while this is asked."""
+        """Returns the number and head of the chain's last batch; no other writer is left to extend it meanwhile."""
         query = select(Batch.number, Batch.head).where(Batch.chain_id == chain_id)
         with translated():
             found = self._open().execute(query.order_by(Batch.number.desc()).limit(1)).first()
@@ -112,7 +112,7 @@ class LogStore:
             self._open().execute(update(Chain).where(Chain.id == chain_id).values(seen_at=datetime.now(UTC)))
 
     def checkpoint(self) -> None:
-        """Moves the WAL's pages into the database without making anybody wait; for a thread beside the writer."""
+        """Moves the WAL's pages into the database and makes nobody wait; for a thread beside the writer."""
         if not self._database.is_sqlite:
             return
         if self._checkpoints is None:
@@ -126,12 +126,15 @@ class LogStore:
             raise
 
     def end_checkpoints(self) -> None:
-        """Closes the checkpoints' connection, once nobody calls `checkpoint` any more."""
+        """Closes the checkpoints' connection; call it when nobody calls `checkpoint` any more."""
         _drop(self._checkpoints)
         self._checkpoints = None
 
     def bound_wal(self) -> None:
-        """Between two groups: finishes the checkpoint if the WAL has grown, so that the next write begins it again."""
+        """Finishes the checkpoint if the WAL has grown, so that the next write starts the WAL again.
+
+        Call it between two groups.
+        """
         if self._wal_pages > WAL_BOUND_PAGES:
             with translated():
                 self._open().exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
@@ -158,12 +161,12 @@ class LogStore:
             if self._database.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
                 return
-            # A backend whose client is gone may still be busy with the commit before, whose fate is unknown until it
-            # has ended. The lock is held by a connection for as long as it lives.
+            # A backend whose client is gone may still be busy with the last commit, whose fate is unknown until the
+            # backend has ended. A connection holds the lock for as long as it lives.
             high, low = _lock_of(self._chain_id)
             connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
             if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
-                raise DatabaseUnavailable("the writer's connection before has not ended yet")
+                raise DatabaseUnavailable("the writer's connection before this one has not ended yet")
 
 
 def _drop(connection: Connection | None) -> None:
@@ -174,14 +177,14 @@ def _drop(connection: Connection | None) -> None:
 
 
 def _lock_of(chain_id: str) -> tuple[int, int]:
-    """Two signed 32-bit numbers from a chain's id, as PostgreSQL's advisory locks are named."""
+    """Returns two signed 32-bit numbers made from a chain's id: the name of an advisory lock in PostgreSQL."""
     number = hashlib.sha256(chain_id.encode()).digest()
     return int.from_bytes(number[:4], "big", signed=True), int.from_bytes(number[4:8], "big", signed=True)
 
 
 def _uncited_chains(session: Session, seen_before: datetime) -> list[tuple[str, str | None, bool]]:
-    """Chains whose last head may still move or was never cited: id, last head, and whether their writer is gone."""
-    # Asked for each of these chains by itself: grouping would look at every batch there ever was.
+    """Returns chains whose last head may still move or was never cited: id, last head, whether the writer is gone."""
+    # A query for each of these chains: grouping would read every batch that was ever written.
     last = select(func.max(Batch.number)).where(Batch.chain_id == Chain.id).correlate(Chain).scalar_subquery()
     query = (
         select(Chain.id, Chain.seen_at, Batch.head, Batch.sealed_at)
@@ -218,7 +221,7 @@ _SQLITE_RECORDS = (
 )
 _BATCH_COLUMNS = "chain_id, number, sealed_at, size, root, head"
 _SQLITE_BATCH = f"INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (replace(?, '-', ''), ?, ?, ?, ?, ?)"  # noqa: S608  our own names
-# A record is taken apart once here; `->>` on an array would parse it again for each column, at six times the cost.
+# This takes a record apart once; `->>` on an array would parse it again for each column, at six times the cost.
 _POSTGRESQL_APPEND = (
     f"WITH appended AS (INSERT INTO prediction_records ({', '.join(map(_quoted, COLUMNS))})"  # noqa: S608  our own names
     f" SELECT {', '.join(map(_postgresql_value, COLUMNS))} FROM json_to_recordset(%s::json)"

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from db.paging import Cut, Page, read_page
 from db.tables import Plan
 
-#: The plan of a tenant for which no other is named; it also limits people.
+#: The plan of tenants that were given no other; it also limits people.
 DEFAULT_PLAN = "default"
 
 

@@ -1,4 +1,4 @@
-"""Limits as rows: those of a plan, of a tenant and of a key."""
+"""Queries on the limits of plans, tenants and keys."""
 
 from __future__ import annotations
 

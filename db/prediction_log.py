@@ -1,4 +1,4 @@
-"""The prediction log as auditors and verifiers read it."""
+"""Queries on the prediction log, for auditors and verifiers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from values.ids import instant_of
 #: The columns of a record that can be erased; see audit/record.py.
 ERASABLE = ("salt", "inputs", "outputs", "address", "client_request_id", "fingerprint")
 
-Place = tuple[datetime, str]
+#: A record's position in the order of the log: its instant and its request id.
+Position = tuple[datetime, str]
 
 
 class Page(NamedTuple):
-    """Records, and the place after which the next page starts; None after the last record."""
+    """Records, and the position after which the next page starts; None after the last record."""
 
     records: list[RowMapping]
-    next: Place | None
+    next: Position | None
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which records are looked for; what is None is not asked. Instants are inclusive at `from`, exclusive at `to`.
+    """The records that are looked for; a filter that is None lets every record pass.
 
-    An `outcome` that ends with a colon stands for all that begin with it.
+    `from_at` is inclusive, `to_at` exclusive. An `outcome` that ends with a colon stands for all that begin with it.
     """
 
     tenant_id: Reach
@@ -49,11 +50,11 @@ class Filters:
 
 
 def search(
-    session: Session, filters: Filters, *, limit: int, after: Place | None, max_characters: int, stop: Stop
+    session: Session, filters: Filters, *, limit: int, after: Position | None, max_characters: int, stop: Stop
 ) -> Page:
-    """A page of records, newest first; `after` is the place after which it starts.
+    """Returns a page of records, newest first, that starts after the position `after`.
 
-    It ends at `limit` records, or after the first with which inputs and outputs pass `max_characters`. Raises
+    It ends at `limit` records, or after the record with which inputs and outputs pass `max_characters`. Raises
     `Stopped`.
     """
     page: list[RowMapping] = []
@@ -70,36 +71,39 @@ def search(
 
 
 def find_record(session: Session, request_id: str, *, tenant_id: Reach) -> RowMapping | None:
-    """The record of that id, or its withdrawal where there is one; within the reach."""
+    """Returns the record of that id within the reach, or its withdrawal if it was withdrawn."""
     return next(_newest_first(session, Filters(tenant_id=tenant_id, request_id=request_id), None, 1), None)
 
 
 def is_in_log(session: Session, request_id: str, *, tenant_id: Reach) -> bool:
-    """Whether there is a record of that id within the reach."""
+    """Whether a record of that id exists within the reach."""
     record = PredictionRecord
     query = select(record.request_id).where(within(record.tenant_id, tenant_id)).limit(1)
-    return any(session.scalar(query.where(*place)) is not None for place in _places(request_id))
+    return any(session.scalar(query.where(*conditions)) is not None for conditions in _ways_to(request_id))
 
 
-def _newest_first(session: Session, filters: Filters, after: Place | None, limit: int) -> Iterator[RowMapping]:
-    """Records by instant and id, newest first."""
+def _newest_first(session: Session, filters: Filters, after: Position | None, limit: int) -> Iterator[RowMapping]:
+    """Yields records by instant and id, newest first."""
     record = PredictionRecord
     conditions = _conditions(filters)
     if after is not None:
         conditions.append(tuple_(record.at, record.request_id) < after)
     query = _selection().order_by(record.at.desc(), record.request_id.desc()).limit(limit)
-    # A withdrawal is written after its record. Asked for in one query with an OR, SQLite would use neither index.
-    for place in _places(filters.request_id):
-        with session.execute(query.where(*conditions, *place).execution_options(yield_per=50)) as result:
+    # A withdrawal is written after its record. In one query with an OR, SQLite would use neither index.
+    for way in _ways_to(filters.request_id):
+        with session.execute(query.where(*conditions, *way).execution_options(yield_per=50)) as result:
             yield from result.mappings()
 
 
-def _places(request_id: str | None) -> list[list[ColumnElement[bool]]]:
-    """Where a request's records may stand, the newest place first; anywhere where no request is asked for."""
+def _ways_to(request_id: str | None) -> list[list[ColumnElement[bool]]]:
+    """Returns the conditions that find a request's records by an index, newest first; no condition without a request.
+
+    One query for each.
+    """
     if request_id is None:
         return [[]]
     record = PredictionRecord
-    # A record's instant is the millisecond in its id, which leads to its partition; a withdrawal comes later.
+    # A record's instant is the millisecond in its id, which finds its partition; a withdrawal is later.
     own = [record.at == instant_of(request_id), record.request_id == request_id]
     return [[record.outcome == "withdrawn", record.request_id == request_id], own]
 
@@ -140,9 +144,9 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def erase_contents(session: Session, *, tenant_id: str, since: datetime | None, limit: int) -> int:
-    """Erases the values of at most `limit` of a tenant's records, with the salts; their seals still verify.
+    """Erases the values and salts of at most `limit` of a tenant's records; their seals still verify.
 
-    Returns how many records that were. `since` leaves out those that began before.
+    Returns the number of records. `since` leaves out records that began before it.
     """
     record = PredictionRecord
     is_left = and_(record.tenant_id == tenant_id, record.salt.is_not(None))

@@ -1,7 +1,7 @@
 """The reach of a transaction and its queries: one tenant's rows, every tenant's, or no tenant's.
 
-Queries name it by keyword and filter by it; on PostgreSQL the transaction carries it too, for row-level security
-(migrations/isolation.py), which holds where a query forgets to.
+Queries name it by keyword and filter by it. On PostgreSQL the transaction carries it too, for row-level security
+(migrations/isolation.py), which still holds if a query forgets to filter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, text, true
 
 
 class View(Enum):
-    """The reaches that are not one tenant's. A transaction that names none of them sees no tenant's rows."""
+    """The views that are not one tenant's. PostgreSQL shows no tenant's rows to a transaction that sets no view."""
 
     EVERY_TENANT = "every-tenant"
     LOOKUP = "lookup"
@@ -22,7 +22,7 @@ class View(Enum):
 
 #: For operators, global admins and auditors, and the program's own housekeeping.
 EVERY_TENANT: Final = View.EVERY_TENANT
-#: For finding out who is calling, before any tenant is known: reads keys, people and grants; no records, no events.
+#: To find the caller, before any tenant is known: reads keys, people and grants; no records, no events.
 LOOKUP: Final = View.LOOKUP
 #: For what belongs to no tenant: plans, models, the change counter.
 NO_TENANT: Final = View.NO_TENANT
@@ -32,14 +32,14 @@ Reach = str | Literal[View.EVERY_TENANT]
 
 
 def within(column: Any, reach: Reach) -> ColumnElement[bool]:
-    """The condition that a row belongs to the tenant."""
+    """Returns the condition that a row lies within the reach."""
     return true() if isinstance(reach, View) else column == reach
 
 
 def confine(connection: Connection, view: str | View) -> None:
-    """Tells PostgreSQL whose rows it may show and take until this transaction ends."""
+    """Tells PostgreSQL which tenant's rows it may show and accept until this transaction ends."""
     tenant, name = ("", view.value) if isinstance(view, View) else (view, "")
-    # Local: a session's setting would go on with the connection to whoever takes it from the pool next.
+    # For the transaction alone: a session's setting would stay on the connection for its next user from the pool.
     connection.execute(_CONFINE, {"tenant": tenant, "view": name})
 
 

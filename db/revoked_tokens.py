@@ -18,7 +18,7 @@ def is_revoked(session: Session, token_id: str) -> bool:
 
 def add_revoked(session: Session, token_id: str, expires_at: datetime) -> bool:
     """Remembers a token as ended until it expires; returns False if it was ended already."""
-    # Expired tokens are forgotten a little later: another machine's clock may be behind this one's.
+    # Forgets expired tokens a little later: another machine's clock may be behind this one's.
     session.execute(delete(RevokedToken).where(RevokedToken.expires_at < datetime.now(UTC) - FORGOTTEN_AFTER))
     if is_revoked(session, token_id):
         return False

@@ -1,4 +1,4 @@
-"""Queries that can be stopped from outside: at a deadline, or when nobody waits for their answer any more."""
+"""Stops queries from outside: at a deadline, or when nobody waits for their answer any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-#: SQLite asks this often whether to go on, counted in steps of its virtual machine: about once a millisecond.
+#: SQLite asks after so many steps of its virtual machine whether to go on: about once a millisecond.
 STEPS_BETWEEN_LOOKS = 20_000
 CANCEL_SECONDS = 2.0
 
@@ -21,7 +21,7 @@ class Stopped(Exception):
 
 
 class Stop:
-    """The end of a reading: `seconds` after this was made, or when it is called, from whichever thread."""
+    """Ends a reading `seconds` after this was made, or when any thread calls `call`."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
@@ -39,20 +39,20 @@ class Stop:
             raise Stopped
 
     def call(self) -> None:
-        """Ends the reading; on PostgreSQL once the server is told as well."""
+        """Ends the reading; on PostgreSQL `tell_server` must follow."""
         self._is_called = True
 
     def tell_server(self) -> None:
-        """Has PostgreSQL give up the query under way; waits for it for two seconds at most."""
+        """Tells PostgreSQL to give up the query under way; waits two seconds at most."""
         with self._lock:
             if self._server is not None:
-                # A server that cannot be reached any more fails the query by itself.
+                # If the server cannot be reached any more, the query fails by itself.
                 with suppress(Exception):
                     self._server.cancel_safe(timeout=CANCEL_SECONDS)
 
     @contextmanager
     def over(self, connection: Connection) -> Iterator[None]:
-        """Inside the block, what is asked on this connection ends with the reading."""
+        """Within the block, queries on this connection end with the reading."""
         self.check()
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == "sqlite":
@@ -69,6 +69,6 @@ class Stop:
             self.check()
             yield
         finally:
-            # The lock waits for a cancellation under way: it must not reach whoever gets the connection next.
+            # The lock waits for a cancellation under way, which must not hit the next user of the connection.
             with self._lock:
                 self._server = None

@@ -1,4 +1,4 @@
-"""The tables. Instants are UTC; ids are UUIDs as text, but a key's, which is part of the key itself."""
+"""The tables. Instants are UTC. Ids are UUIDs as text, except a key's id, which is part of the key itself."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Instant(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the base class's signature
         if value is not None and value.tzinfo is None:
             raise ValueError("an instant needs a time zone")
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the base class's signature
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
@@ -54,11 +54,15 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {  # noqa: RUF012  the base class declares it so
-        datetime: Instant, str: Text, dict[str, Any]: JSON, list[str]: JSON, int: BigInteger,
-    }  # fmt: skip
+        datetime: Instant,
+        str: Text,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        int: BigInteger,
+    }
 
 
-# --- who is calling -----------------------------------------------------------------------------------------------
+# --- callers ------------------------------------------------------------------------------------------------------
 
 
 class Plan(Base):
@@ -87,7 +91,7 @@ class Tenant(Base):
     created_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(server_default=text("1"))
-    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012  the base class declares it so
 
 
 class PolicyRow(Base):
@@ -118,7 +122,7 @@ class PolicyRow(Base):
 
 
 class Key(Base):
-    """A tenant's API key as everybody but its owner knows it; its limits and its usage outlive a rotated secret."""
+    """A tenant's API key without its secrets; its limits and its usage outlive a rotated secret."""
 
     __tablename__ = "keys"
 
@@ -134,7 +138,7 @@ class Key(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(server_default=text("1"))
-    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012  the base class declares it so
 
 
 class KeySecret(Base):
@@ -158,10 +162,16 @@ class WrappedSecret(Base):
 
     __tablename__ = "wrapped_secrets"
     __table_args__ = (
-        Index("uq_wrapped_secrets_global", "purpose", "number", unique=True, sqlite_where=text("tenant_id IS NULL"),
-              postgresql_where=text("tenant_id IS NULL")),
+        Index(
+            "uq_wrapped_secrets_global",
+            "purpose",
+            "number",
+            unique=True,
+            sqlite_where=text("tenant_id IS NULL"),
+            postgresql_where=text("tenant_id IS NULL"),
+        ),
         UniqueConstraint("tenant_id", "purpose", "number"),
-    )  # fmt: skip
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     purpose: Mapped[str] = mapped_column(String(32))
@@ -173,7 +183,7 @@ class WrappedSecret(Base):
 
 
 class User(Base):
-    """A person: admin or auditor, of all tenants or of one. `generation` is counted up to end their tokens."""
+    """A person: admin or auditor, of all tenants or of one. Counting `generation` up ends their tokens."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -192,15 +202,15 @@ class User(Base):
     created_at: Mapped[datetime]
     last_sign_in_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(server_default=text("1"))
-    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012  the base class declares it so
 
 
 class SignInFailures(Base):
-    """How often in a row signing in failed; `place` is a keyed digest of the name that was given, known or not."""
+    """Failures in a row to sign in; `counter` is a keyed digest of the name that was given, known or not."""
 
     __tablename__ = "sign_in_failures"
 
-    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    counter: Mapped[str] = mapped_column("place", String(64), primary_key=True)
     count: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -214,7 +224,7 @@ class RevokedToken(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-# --- what can be asked --------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------------------------
 
 
 class Model(Base):
@@ -230,7 +240,7 @@ class Model(Base):
 
 
 class Version(Base):
-    """One trained artifact of a model, by the SHA-256 of its bytes, and what was made and tested from it."""
+    """One trained artifact of a model, by the SHA-256 of its bytes, with its compiled form and its tests' report."""
 
     __tablename__ = "versions"
     __table_args__ = (
@@ -248,15 +258,15 @@ class Version(Base):
     compilation: Mapped[dict[str, Any]]
     row_schema: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
-    #: A keyed digest of all of the above that says what is loaded, and how.
+    #: A keyed digest of the columns above that decide what is loaded, and how.
     mac: Mapped[str] = mapped_column(String(64), server_default=text("''"))
 
 
 class Alias(Base):
     """A moving name for a version of a model, such as `production`.
 
-    `share` percent of the keys are answered by the canary, where there is one; `history` holds the ids of the versions
-    that were there before, the last one last.
+    The canary, if there is one, answers `share` percent of the keys. `history` holds the ids of the versions that the
+    alias named before, the last one last.
     """
 
     __tablename__ = "aliases"
@@ -269,7 +279,7 @@ class Alias(Base):
     history: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
     changed_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(server_default=text("1"))
-    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012  the base class declares it so
 
 
 class Grant(Base):
@@ -282,7 +292,7 @@ class Grant(Base):
     created_at: Mapped[datetime]
 
 
-# --- what was answered --------------------------------------------------------------------------------------------
+# --- the prediction log -------------------------------------------------------------------------------------------
 
 
 class PredictionRecord(Base):
@@ -291,18 +301,22 @@ class PredictionRecord(Base):
     `salt`, `inputs`, `outputs`, `address`, `client_request_id` and `fingerprint` can be erased and the seal still
     verifies: it holds only salted digests of them.
 
-    It names its tenant, key, model and version by ids without foreign keys: it outlives them all. On PostgreSQL the
-    table is partitioned by month of `at`, so that every unique key must hold it.
+    A record names its tenant, key, model and version by ids without foreign keys: it outlives them all. On PostgreSQL
+    the table is partitioned by month of `at`, so that every unique key must hold `at`.
     """
 
     __tablename__ = "prediction_records"
     __table_args__ = (
         Index("ix_prediction_records_tenant_id_at_request_id", "tenant_id", "at", "request_id"),
-        Index("ix_prediction_records_withdrawn", "request_id", sqlite_where=text("outcome = 'withdrawn'"),
-              postgresql_where=text("outcome = 'withdrawn'")),
+        Index(
+            "ix_prediction_records_withdrawn",
+            "request_id",
+            sqlite_where=text("outcome = 'withdrawn'"),
+            postgresql_where=text("outcome = 'withdrawn'"),
+        ),
         Index("ix_prediction_records_chain_id_batch_number", "chain_id", "batch_number"),
         {"postgresql_partition_by": "RANGE (at)"},
-    )  # fmt: skip
+    )
 
     at: Mapped[datetime] = mapped_column(primary_key=True)
     request_id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -335,9 +349,9 @@ class PredictionRecord(Base):
 
 
 class Chain(Base):
-    """One writer's life: its batches follow one another; `cites` holds the other chains' last heads at its start.
+    """The batches of one writer, one after the other; `cites` holds the other chains' last heads at its start.
 
-    `cited_by` names the chain that cited this one's very last head, after its writer was gone.
+    `cited_by` names the chain that cited this one's final head, after its writer was gone.
     """
 
     __tablename__ = "chains"
@@ -375,11 +389,11 @@ class Head(Base):
     signature: Mapped[str]
 
 
-# --- what was changed ---------------------------------------------------------------------------------------------
+# --- events and changes -------------------------------------------------------------------------------------------
 
 
 class Event(Base):
-    """An administrator's change or an auditor's reading: who, what, to which object; never a secret."""
+    """An administrator's change or an auditor's reading: the actor, the verb, the object; never a secret."""
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_tenant_id_at", "tenant_id", "at"),)
@@ -394,10 +408,10 @@ class Event(Base):
 
 
 class ChangeCounter(Base):
-    """The one row whose number grows with every change that a process must forget something for.
+    """The only row, whose number grows with every change after which a process must forget something.
 
-    Its row lock orders changes by their commits: whoever reads N has everything up to N before their eyes. (A
-    sequence would hand out numbers in another order than that in which they become visible.)
+    Its row lock orders changes by their commits: a reader of N also sees every change up to N. (A sequence would hand
+    out numbers in another order than that in which they become visible.)
     """
 
     __tablename__ = "change_counter"
@@ -408,7 +422,7 @@ class ChangeCounter(Base):
 
 
 class Change(Base):
-    """What the change of that number touched: a key, a tenant, a plan, the models, a user, a token or signing keys."""
+    """The object that the numbered change touched: a key, a tenant, a plan, models, a user, a token, signing keys."""
 
     __tablename__ = "changes"
 

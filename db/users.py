@@ -80,30 +80,30 @@ def note_sign_in(session: Session, user_id: str, signed_in_at: datetime, *, tena
     session.execute(user.values(last_sign_in_at=signed_in_at))
 
 
-def failures_at(session: Session, places: Sequence[str], now: datetime) -> Sequence[SignInFailures]:
-    """Returns the failures in a row that are remembered of these places."""
+def failures_at(session: Session, counters: Sequence[str], now: datetime) -> Sequence[SignInFailures]:
+    """Returns the failures in a row that are remembered under these counters."""
     is_recent = SignInFailures.last_at > now - FAILURES_LAST
-    return session.scalars(select(SignInFailures).where(SignInFailures.place.in_(places), is_recent)).all()
+    return session.scalars(select(SignInFailures).where(SignInFailures.counter.in_(counters), is_recent)).all()
 
 
 def add_failures(session: Session, failures: Sequence[SignInFailures], now: datetime) -> dict[str, int]:
-    """Adds to what is remembered of each place, and forgets what is long past; returns how many there are by now."""
-    old = select(SignInFailures.place).where(SignInFailures.last_at <= now - FAILURES_LAST)
-    session.execute(delete(SignInFailures).where(SignInFailures.place.in_(old.with_for_update(skip_locked=True))))
+    """Adds failures to their counters and deletes old ones; returns the number under each counter by now."""
+    old = select(SignInFailures.counter).where(SignInFailures.last_at <= now - FAILURES_LAST)
+    session.execute(delete(SignInFailures).where(SignInFailures.counter.in_(old.with_for_update(skip_locked=True))))
     if not failures:
         return {}
-    # Two processes that add at once must both be counted, and in one order, or each could wait for the other.
-    rows = [{"place": each.place, "count": each.count, "last_at": each.last_at} for each in failures]
+    # Two processes that add at once must both be counted, in one order: else each could wait for the other.
+    rows = [{"counter": each.counter, "count": each.count, "last_at": each.last_at} for each in failures]
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    first = insert(SignInFailures).values(sorted(rows, key=itemgetter("place")))
+    first = insert(SignInFailures).values(sorted(rows, key=itemgetter("counter")))
     more = {"count": SignInFailures.count + first.excluded.count, "last_at": first.excluded.last_at}
-    upsert = first.on_conflict_do_update(index_elements=[SignInFailures.place], set_=more)
-    added = session.execute(upsert.returning(SignInFailures.place, SignInFailures.count.label("failures")))
-    return {row.place: row.failures for row in added}
+    upsert = first.on_conflict_do_update(index_elements=[SignInFailures.counter], set_=more)
+    added = session.execute(upsert.returning(SignInFailures.counter, SignInFailures.count.label("failures")))
+    return {row.counter: row.failures for row in added}
 
 
-def forget_failures(session: Session, places: Collection[str]) -> None:
-    is_one = SignInFailures.place.in_(places)
-    # In the order in which `add_failures` of another process takes them, or each could wait for the other.
-    session.execute(select(SignInFailures.place).where(is_one).order_by(SignInFailures.place).with_for_update())
+def forget_failures(session: Session, counters: Collection[str]) -> None:
+    is_one = SignInFailures.counter.in_(counters)
+    # In the order in which `add_failures` of another process takes them: else each could wait for the other.
+    session.execute(select(SignInFailures.counter).where(is_one).order_by(SignInFailures.counter).with_for_update())
     session.execute(delete(SignInFailures).where(is_one))

@@ -12,7 +12,7 @@ from db.tables import WrappedSecret
 
 
 def wrapped_of(session: Session, purpose: str) -> list[WrappedSecret]:
-    """Every wrapped secret for that purpose which belongs to no tenant, the oldest number first."""
+    """Returns every wrapped secret for that purpose that belongs to no tenant, the oldest number first."""
     query = select(WrappedSecret).where(WrappedSecret.purpose == purpose, WrappedSecret.tenant_id.is_(None))
     return list(session.scalars(query.order_by(WrappedSecret.number)))
 
@@ -25,7 +25,7 @@ def retirement_of(session: Session, purpose: str, number: int) -> tuple[datetime
 
 
 def wrapped_of_tenant(session: Session, purpose: str, *, tenant_id: str) -> WrappedSecret | None:
-    """The newest wrapped secret of a tenant for that purpose, or None once it was destroyed."""
+    """Returns the newest wrapped secret of a tenant for that purpose, or None once it was destroyed."""
     query = select(WrappedSecret).where(WrappedSecret.purpose == purpose, WrappedSecret.tenant_id == tenant_id)
     return session.scalars(query.order_by(WrappedSecret.number.desc())).first()
 
@@ -35,7 +35,7 @@ def all_wrapped(session: Session, *, tenant_id: Reach) -> list[WrappedSecret]:
 
 
 def destroy_wrapped(session: Session, *, tenant_id: str) -> None:
-    """Destroys every wrapped secret of a tenant: what was made with them says nothing any more."""
+    """Destroys every wrapped secret of a tenant; fingerprints made with them identify nothing any more."""
     session.execute(delete(WrappedSecret).where(WrappedSecret.tenant_id == tenant_id))
 
 

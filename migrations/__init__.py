@@ -1,4 +1,4 @@
-"""The schema's history, and the functions that walk it; works from any directory and from the wheel."""
+"""The schema's history, and the functions that apply it; works from any directory and from the wheel."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class SchemaOutOfDate(Exception):
 def upgrade(database: Database, revision: str = "head", *, role: str | None = None) -> None:
     """Brings the schema up to `revision`.
 
-    On PostgreSQL, makes the log's partitions for the months ahead, and lays down what keeps tenants apart; `role` is
-    the one that the program runs as, if it is not the owner.
+    On PostgreSQL, also makes the log's partitions for the months ahead, and the policies and privileges that keep
+    tenants apart; `role` is the role that the program runs as, if it is not the owner.
     """
     with translated(), _migrating(database) as connection:
         command.upgrade(_config(connection), revision)
@@ -41,7 +41,7 @@ def upgrade(database: Database, revision: str = "head", *, role: str | None = No
 
 
 def downgrade(database: Database, revision: str = "base") -> None:
-    """Takes the schema back to `revision`; what its tables held is gone."""
+    """Takes the schema back to `revision`; the rows of tables that this drops are lost."""
     with translated(), _migrating(database) as connection:
         command.downgrade(_config(connection), revision)
 
@@ -56,12 +56,12 @@ def _migrating(database: Database) -> Iterator[Connection]:
 
 
 def current(connection: Connection) -> str | None:
-    """The revision that the database is at, or None for an empty one."""
+    """Returns the revision that the database is at, or None for an empty database."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str | None:
-    """The revision that this program was written for."""
+    """Returns the revision that this program was written for."""
     return ScriptDirectory.from_config(_config(None)).get_current_head()
 
 
@@ -74,7 +74,7 @@ def check(database: Database) -> None:
 
 
 def isolation_faults(database: Database) -> list[str]:
-    """What PostgreSQL lacks to keep tenants apart, as the program's role finds it; nothing for SQLite, which cannot."""
+    """Returns the faults in how PostgreSQL keeps tenants apart, as the program's role finds them; none for SQLite."""
     if database.is_sqlite:
         return []
     with translated(), database.engine.connect() as connection:
@@ -82,9 +82,9 @@ def isolation_faults(database: Database) -> list[str]:
 
 
 def create_partitions(connection: Connection, now: datetime, months: int) -> None:
-    """Makes the prediction log's partitions for `now`'s month and `months` more, where they are missing.
+    """Makes the missing partitions of the prediction log for `now`'s month and `months` more.
 
-    A month whose first records already went to the default partition keeps going there.
+    A month whose first records went to the default partition gets none: its records keep going there.
     """
     for ahead in range(months + 1):
         start, end = _month(now, ahead), _month(now, ahead + 1)

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection it is given, or on the one that the command line names."""
+"""Alembic's entry: runs on the connection that it is given, or on the database that the command line names."""
 
 from __future__ import annotations
 

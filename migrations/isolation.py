@@ -1,6 +1,6 @@
-"""What PostgreSQL itself holds between tenants: row-level security, and what the program's role may do at all.
+"""PostgreSQL's own walls between tenants: row-level security, and the privileges of the program's role.
 
-Both are laid down anew by every `adyton db upgrade`, and compared by `adyton db check` (migrations/isolation_check.py).
+Every `adyton db upgrade` makes both again, and `adyton db check` compares both (migrations/isolation_check.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _VIEW = "current_setting('adyton.view', true)"
 _OWN = f"tenant_id = {_TENANT}"
 _KEY = "(SELECT FROM keys WHERE keys.id = key_id)"
 
-#: Which rows of each table a tenant's transaction may see and write.
+#: The rows of each table that a tenant's transaction may see and write.
 TENANTS_ROWS = {
     "tenants": f"id = {_TENANT}",
     "users": _OWN,
     "keys": _OWN,
-    # What a sub-query finds is itself only what this transaction may see.
+    # A sub-query, too, finds only rows that this transaction may see.
     "key_secrets": f"EXISTS {_KEY}",
     "policies": f"{_OWN} OR EXISTS {_KEY}",
     "wrapped_secrets": _OWN,
@@ -28,17 +28,31 @@ TENANTS_ROWS = {
     "events": _OWN,
     "prediction_records": _OWN,
 }
-#: Rows that are everybody's to read, and no tenant's to write.
+#: Rows that every transaction may read, and no tenant may write.
 COMMON = {"policies": "plan_id IS NOT NULL", "wrapped_secrets": "tenant_id IS NULL"}
-#: What may be read before it is known who is calling.
+#: Tables that may be read before the caller is known.
 LOOKUP_READS = ("tenants", "users", "keys", "key_secrets", "policies", "wrapped_secrets", "grants")
 
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
-#: What is sealed cannot be altered, and what was done cannot be undone in the books.
+#: Tables in which the program may do anything.
+_OPEN_TABLES = (
+    "plans",
+    "tenants",
+    "users",
+    "keys",
+    "key_secrets",
+    "policies",
+    "wrapped_secrets",
+    "models",
+    "versions",
+    "aliases",
+    "grants",
+    "sign_in_failures",
+    "revoked_tokens",
+)
+#: Sealed columns cannot be altered, and neither batches nor events can be deleted.
 PRIVILEGES = {
-    "prediction_records": (
-        "SELECT, INSERT, UPDATE (salt, inputs, outputs, address, client_request_id, fingerprint)"
-    ),
+    "prediction_records": "SELECT, INSERT, UPDATE (salt, inputs, outputs, address, client_request_id, fingerprint)",
     "batches": "SELECT, INSERT",
     "heads": "SELECT, INSERT",
     "chains": "SELECT, INSERT, UPDATE (seen_at, cited_by)",
@@ -46,16 +60,14 @@ PRIVILEGES = {
     "changes": "SELECT, INSERT, DELETE",
     "change_counter": "SELECT, UPDATE",
     "alembic_version": "SELECT",
-    **dict.fromkeys(
-        ("plans", "tenants", "users", "keys", "key_secrets", "policies", "wrapped_secrets", "models", "versions",
-         "aliases", "grants", "sign_in_failures", "revoked_tokens"), _ALL),
-}  # fmt: skip
+    **dict.fromkeys(_OPEN_TABLES, _ALL),
+}
 
 PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_records'::regclass"
 
 
 class Policy(NamedTuple):
-    """A policy for anybody: which rows of the table that command may touch, and which it may write."""
+    """A policy for every role: `using` holds for rows that `command` may touch, `check` for rows it may write."""
 
     table: str
     name: str
@@ -65,20 +77,20 @@ class Policy(NamedTuple):
 
 
 def isolate(connection: Connection, role: str | None) -> None:
-    """Lays down the policies, and gives `role` exactly what the program needs; None where the owner runs it."""
+    """Makes the policies, and gives `role` exactly what the program needs; None if the owner runs the program."""
     for table in TENANTS_ROWS:
         _shut(connection, table)
     for policy in policies():
-        _lay_down(connection, policy)
+        _make(connection, policy)
     for partition in connection.scalars(text(PARTITIONS)).all():
-        # Asked for by its own name, a partition follows its own policies: it has none, and shows nothing.
+        # A query that names a partition itself gets the partition's own policies: it has none, and shows nothing.
         _shut(connection, partition)
     if role is not None:
         _grant(connection, role)
 
 
 def policies() -> Iterator[Policy]:
-    """Every policy that there is to be."""
+    """Yields every policy that the database must have."""
     for table, condition in TENANTS_ROWS.items():
         yield Policy(table, "tenant", "ALL", condition)
         yield Policy(table, "every_tenant", "ALL", f"{_VIEW} = 'every-tenant'")
@@ -86,7 +98,7 @@ def policies() -> Iterator[Policy]:
         yield Policy(table, "lookup", "SELECT", f"{_VIEW} = 'lookup'")
     for table, condition in COMMON.items():
         yield Policy(table, "common", "SELECT", condition)
-    # A group commit holds many tenants' records: whoever may see none may still add some.
+    # A group commit holds many tenants' records: the log's writer may see none, and may still add them.
     yield Policy("prediction_records", "writer", "INSERT", None, "true")
 
 
@@ -94,7 +106,7 @@ def _shut(connection: Connection, table: str) -> None:
     connection.execute(text(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"))
 
 
-def _lay_down(connection: Connection, policy: Policy) -> None:
+def _make(connection: Connection, policy: Policy) -> None:
     table, name, command, using, check = policy
     rule = f"FOR {command}" + (f" USING ({using})" if using else "") + (f" WITH CHECK ({check})" if check else "")
     connection.execute(text(f"DROP POLICY IF EXISTS {name} ON {table}"))

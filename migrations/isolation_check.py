@@ -1,4 +1,4 @@
-"""What PostgreSQL holds between tenants, compared with what `adyton db upgrade` lays down (migrations/isolation.py)."""
+"""Compares PostgreSQL's walls between tenants with those that `adyton db upgrade` makes (migrations/isolation.py)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from migrations.isolation import PARTITIONS, PRIVILEGES, TENANTS_ROWS, policies
 
 _OF_COLUMNS = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 _OF_TABLES = ("DELETE", "TRUNCATE", "TRIGGER")
-#: What PostgreSQL adds when it writes a condition down: types, parentheses, the table of a column.
+#: PostgreSQL adds these when it writes a condition: types, parentheses, the table of a column.
 _ADDED = re.compile(r"::text|[()\s]|\b(key_secrets|policies|keys)\.")
 _GRANTED = re.compile(r"(\w+)(?: \(([^)]*)\))?")
 
 
 def faults(connection: Connection) -> Iterator[str]:
-    """What is missing of the isolation, and what is too much, as the program's own role finds it: a sentence each."""
+    """Yields a sentence for each wall that is missing or altered, and each privilege too few or too many.
+
+    Call it as the program's own role.
+    """
     role = connection.scalar(text("SELECT current_user"))
     tables = connection.execute(text(_TABLES)).all()
     partitions = set(connection.scalars(text(PARTITIONS)))
@@ -30,12 +33,12 @@ def faults(connection: Connection) -> Iterator[str]:
             yield f"the table {table.name} has no forced row-level security"
     yield from _policy_faults(connection)
     if not above:
-        # Else it may do everything, and a sentence for each thing would hide the one that says why.
+        # A role above the walls may do everything: a sentence for each privilege would hide the one that says why.
         yield from _privilege_faults(connection, PRIVILEGES | dict.fromkeys(sorted(partitions), ""))
 
 
 def _standing(connection: Connection) -> Iterator[str]:
-    """What the role is, or can become, that no policy and no privilege holds."""
+    """Yields what puts the role above policies and privileges: its own attributes, or a role that it may become."""
     for row in connection.execute(text(_ABOVE)):
         yield ("is" if row.is_self else f"may become {row.rolname}, which is") + (
             " above row-level security (SUPERUSER or BYPASSRLS)"
@@ -47,27 +50,27 @@ def _standing(connection: Connection) -> Iterator[str]:
 def _policy_faults(connection: Connection) -> Iterator[str]:
     found = {(row.tablename, row.policyname): row for row in connection.execute(text(_POLICIES))}
     wanted = {(policy.table, policy.name): policy for policy in policies()}
-    for place in sorted(wanted.keys() - found.keys()):
-        yield f"the table {place[0]} has no policy {place[1]}"
-    for place in sorted(found.keys() - wanted.keys()):
-        yield f"the table {place[0]} has a policy {place[1]} that is not ours"
-    for place in sorted(wanted.keys() & found.keys()):
-        policy, row = wanted[place], found[place]
+    for table, name in sorted(wanted.keys() - found.keys()):
+        yield f"the table {table} has no policy {name}"
+    for table, name in sorted(found.keys() - wanted.keys()):
+        yield f"the table {table} has a policy {name} that is not ours"
+    for handle in sorted(wanted.keys() & found.keys()):
+        policy, row = wanted[handle], found[handle]
         is_whole = (row.cmd, row.is_for_anybody) == (policy.command, True)
         if not is_whole or _flat(row.qual) != _flat(policy.using) or _flat(row.with_check) != _flat(policy.check):
-            yield f"the policy {policy.name} on the table {policy.table} is not what it was made as"
+            yield f"the policy {policy.name} on the table {policy.table} is not as it was made"
 
 
 def _flat(condition: str | None) -> str | None:
-    """A condition without what may differ in how it is written.
+    """Returns a condition without the details that PostgreSQL may write differently.
 
-    Without parentheses, nothing else than ours comes out the same: ours have no operators but OR and comparisons.
+    Without parentheses no other condition looks like ours: ours have no operators but OR and comparisons.
     """
     return condition and _ADDED.sub("", condition).lower()
 
 
 def _privilege_faults(connection: Connection, privileges: dict[str, str]) -> Iterator[str]:
-    """What the role may do, by its own grants, by those of roles that it is in, and by everybody's."""
+    """Compares the role's privileges: by its own grants, by those of its roles, and by those to PUBLIC."""
     schema = connection.scalar(text("SELECT current_schema()"))
     if connection.scalar(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
         yield f"the program's role may CREATE in the schema {schema}"

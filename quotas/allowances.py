@@ -1,7 +1,7 @@
-"""Allowances: how often a minute each caller may do what no limit of its tenant counts, and what costs everybody.
+"""Allowances: each caller may do work that no limit of its tenant counts only so often a minute.
 
-A token that is bought or ended is written, and makes every process forget something; a reading of the log is an event;
-a description of a model may be a megabyte.
+That work costs everybody: buying or ending a token writes to the database and makes every process forget something, a
+reading of the log is an event, and a description of a model may be a megabyte.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from values.subjects import Subject
 
 
 class Allowance(NamedTuple):
-    """So many of these in any trailing window, for each key or person by itself."""
+    """At most `amount` of a unit in any trailing window, for each key or person by itself."""
 
     unit: str
     amount: int
     window_seconds: int
 
     def of(self, subject: Subject) -> Meter:
-        """The meter of one subject; its policy is named LEVEL-UNIT-SECONDS like any other."""
+        """Returns the meter of one subject; its policy is named LEVEL-UNIT-SECONDS like any other."""
         return Meter(f"{subject.kind}-{self.unit}-{self.window_seconds}:{subject}", self.amount, self.window_seconds)
 
 
 TOKENS = Allowance("tokens", 60, 60)
 REVOCATIONS = Allowance("revocations", 60, 60)
 SEARCHES = Allowance("searches", 600, 60)
-#: Of one record by its id: somebody may look up each answer of a busy hour.
+#: Readings of one record by its id: a caller may look up each answer of a busy hour.
 READINGS = Allowance("readings", 6_000, 60)
-#: Of models, and of the OpenAPI document as this caller may see it.
+#: Descriptions of models, and of the OpenAPI document as the caller may see it.
 DESCRIPTIONS = Allowance("descriptions", 600, 60)
-#: Of what the caller itself is and has: everything else that is not charged.
+#: Questions about the caller itself: everything else that is not charged.
 STATUS = Allowance("status", 6_000, 60)

@@ -1,4 +1,4 @@
-"""Addresses that fail again and again: unknown credentials, unknown paths. Valid keys are served all the same."""
+"""Throttles addresses that fail again and again, with unknown credentials or paths; valid keys are still served."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from quotas.window import NS, Window
-from values.addresses import place_of
+from values.addresses import network_of
 
-#: Failures of one address (IPv6: one /64) in any trailing minute. A key has 190 random bits: this is against noise,
-#: not against guessing, and so it leaves room for a misconfigured client behind a shared address.
+#: Failures of one address (IPv6: one /64) in any trailing minute. A key has 190 random bits: this limit is against
+#: noise and not against guessing, and leaves room for a misconfigured client behind a shared address.
 MAX_FAILURES = 600
 WINDOW_SECONDS = 60
 MAX_ADDRESSES = 100_000
@@ -25,26 +25,26 @@ class TooManyFailures(Exception):
 
 
 class FailureThrottle:
-    """Counts failures by address; past the limit, further failures are refused as such."""
+    """Counts failures by address; past the limit it refuses further failures as too many."""
 
     def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock = clock
         self._windows: dict[str, Window] = {}
 
     def count(self, address: str) -> None:
-        """Counts one failure. Raises `TooManyFailures` if the address has none left."""
-        now, place = self._clock(), place_of(address)
-        window = self._windows.get(place)
+        """Counts one failure. Raises `TooManyFailures` if the address has no failure left."""
+        now, network = self._clock(), network_of(address)
+        window = self._windows.get(network)
         if window is None:
             if len(self._windows) >= MAX_ADDRESSES:
                 self._make_room(now)
-            window = self._windows[place] = Window(WINDOW_SECONDS)
+            window = self._windows[network] = Window(WINDOW_SECONDS)
         if window.spent(now) >= MAX_FAILURES:
             raise TooManyFailures(max(1, math.ceil(window.grows_in(now) / NS)))
         window.spend(1, now)
 
     def _make_room(self, now: int) -> None:
-        """Forgets the addresses that have been quiet, or the oldest tenth where an attacker brought them all."""
-        self._windows = {place: window for place, window in self._windows.items() if window.spent(now)}
-        for place in list(self._windows)[: max(0, len(self._windows) - MAX_ADDRESSES * 9 // 10)]:
-            del self._windows[place]
+        """Forgets addresses without a recent failure or, if an attacker keeps all of them busy, the oldest tenth."""
+        self._windows = {network: window for network, window in self._windows.items() if window.spent(now)}
+        for network in list(self._windows)[: max(0, len(self._windows) - MAX_ADDRESSES * 9 // 10)]:
+            del self._windows[network]

@@ -1,8 +1,8 @@
-"""The two charges of a request: one request before its body is looked at, its rows once they are counted.
+"""The two charges of a request: one request before its body is read, its rows once they are counted.
 
 A *limit* is what people write (`100/minute`); a *policy* is a limit with its level and unit, as the database holds it;
-a *meter* is a policy bound to those whose spending it counts; a *window* holds what was spent; an *account* is a
-caller's meters.
+a *meter* is a policy bound to the key or tenant whose spending it counts; a *window* holds what was spent; an
+*account* is a caller's meters.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from values.subjects import Subject
 class QuotaExceeded(Exception):
     """A limit is spent; after `retry_after_seconds` the named policies could take the same charge.
 
-    `states` are those of policies that are not the caller's own, which `Quotas.states` does not show.
+    `states` holds the states of policies that `Quotas.states` does not show: those of allowances.
     """
 
     def __init__(self, policies: Sequence[str], retry_after_seconds: int, states: Sequence[PolicyState] = ()) -> None:
@@ -35,7 +35,7 @@ class QuotaExceeded(Exception):
 
 
 class ExceedsQuota(Exception):
-    """More rows than the named policies could ever allow at once."""
+    """The charge is more than the named policies could ever allow at once."""
 
     def __init__(self, policies: Sequence[str]) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class TooManyAtOnce(Exception):
 
 
 class Holder(Protocol):
-    """Whom the charges are for: what quotas need to know of a caller."""
+    """The caller whom a charge is for, as far as quotas need to know it."""
 
     @property
     def account_id(self) -> str: ...
@@ -85,7 +85,7 @@ class Account(NamedTuple):
 
 
 _LEFT = attrgetter("left")
-#: Accounts are only prepared meters: forgetting them loses nothing that was spent.
+#: Accounts only prepare meters: forgetting them forgets no spending.
 MAX_ACCOUNTS = 250_000
 _PROBE = Meter("probe", 1_000, 60)
 
@@ -99,7 +99,10 @@ class Quotas:
         self._under_way: dict[str, int] = {}
 
     def charge_request(self, holder: Holder) -> Charge:
-        """Step 1: one request of every request policy, all or none. Raises `QuotaExceeded` or `TooManyAtOnce`."""
+        """Takes a place and charges one request to every request policy, or does neither.
+
+        Raises `QuotaExceeded` or `TooManyAtOnce`.
+        """
         charge = self.take_place(holder)
         try:
             charge.spend("requests", 1)
@@ -109,7 +112,7 @@ class Quotas:
         return charge
 
     def take_place(self, holder: Holder) -> Charge:
-        """One of the tenant's requests under way, of which nothing is charged yet. Raises `TooManyAtOnce`."""
+        """Takes a place among the tenant's requests under way, and charges nothing yet. Raises `TooManyAtOnce`."""
         under_way = self._under_way.get(holder.pool_id, 0)
         if holder.concurrency is not None and under_way >= holder.concurrency:
             raise TooManyAtOnce(holder.concurrency)
@@ -117,7 +120,7 @@ class Quotas:
         return Charge(self, holder.pool_id, self.account(holder))
 
     def check(self) -> bool:
-        """Whether the store counts: a charge on a meter of its own is seen, and gone once it is given back."""
+        """Whether the store counts: it shows a charge on a meter of its own, and no longer once that is given back."""
         before = self.strategy.states([_PROBE])
         spent_at = self.strategy.charge([_PROBE], 1)
         if isinstance(spent_at, Refusal) or self.strategy.states([_PROBE]) == before:
@@ -127,11 +130,11 @@ class Quotas:
 
     @property
     def under_way(self) -> int:
-        """How many requests are under way, of all holders."""
+        """The number of requests under way, of all holders."""
         return sum(self._under_way.values())
 
     def charge_allowance(self, allowance: Allowance, subject: Subject) -> None:
-        """One of what the subject may do so often, whatever its limits say. Raises `QuotaExceeded`."""
+        """Charges one to the subject's allowance, which no limit changes. Raises `QuotaExceeded`."""
         meter = allowance.of(subject)
         outcome = self.strategy.charge([meter], 1)
         if isinstance(outcome, Refusal):
@@ -142,7 +145,7 @@ class Quotas:
             )
 
     def states(self, holder: Holder) -> list[PolicyState]:
-        """Every policy of the holder with what is left of it, the one with the least left first."""
+        """Returns every policy of the holder with what is left of it, the one with the least left first."""
         account = self.account(holder)
         states = [
             PolicyState(name, policy.unit, policy.amount, policy.window_seconds, left, -(-wait_ns // NS))
@@ -153,12 +156,12 @@ class Quotas:
         return sorted(states, key=_LEFT)
 
     def account(self, holder: Holder) -> Account:
-        place = (holder.pool_id, holder.account_id)
-        account = self._accounts.get(place)
+        ids = (holder.pool_id, holder.account_id)
+        account = self._accounts.get(ids)
         if account is None or account.policies is not holder.policies:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 self._accounts.clear()
-            account = self._accounts[place] = _account(holder)
+            account = self._accounts[ids] = _account(holder)
         return account
 
     def leave(self, pool_id: str) -> None:
@@ -170,7 +173,7 @@ class Quotas:
 
 
 class Charge:
-    """What one request has spent; given back whole if the service itself fails to answer."""
+    """The spending of one request; all of it is given back if the service itself fails to answer."""
 
     __slots__ = ("_account", "_is_under_way", "_pool_id", "_quotas", "_spent")
 
@@ -182,7 +185,7 @@ class Charge:
         self._is_under_way = True
 
     def spend(self, unit: Unit, cost: int) -> None:
-        """Charges every policy of that unit, all or none. Raises `QuotaExceeded`, or `ExceedsQuota`."""
+        """Charges every policy of that unit, or none. Raises `QuotaExceeded` or `ExceedsQuota`."""
         meters = self._account.rows if unit == "rows" else self._account.requests
         never = [meter.name for meter in meters if cost > meter.amount]
         if never:
@@ -194,13 +197,13 @@ class Charge:
         self._spent.append((meters, cost, outcome))
 
     def give_back(self) -> None:
-        """The service did not answer: nothing was spent."""
+        """Gives back what was spent: the service did not answer."""
         for meters, cost, spent_at in self._spent:
             self._quotas.strategy.give_back(meters, cost, spent_at)
         self._spent.clear()
 
     def finish(self) -> None:
-        """The request is no longer under way."""
+        """Ends the place: the request is no longer under way."""
         if self._is_under_way:
             self._is_under_way = False
             self._quotas.leave(self._pool_id)

@@ -1,4 +1,4 @@
-"""The exact window as `limits` knows storages and strategies, so that slowapi's Limiter can own both; one process."""
+"""The exact window as a storage and a strategy of `limits`, which slowapi's Limiter can own; for one process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIN_SWEEP = 4_096
 
 
 class Meter(NamedTuple):
-    """One policy to charge: under which name it is counted, how much it allows, and in how many seconds."""
+    """One policy to charge: the name that it counts under, the amount that it allows, and its window."""
 
     name: str
     amount: int
@@ -35,14 +35,17 @@ class Refusal(NamedTuple):
 
 
 class WindowStorage(Storage):
-    """Windows by name, in memory; those that hold nothing any more are swept out as new ones come."""
+    """Windows by name, in memory; it sweeps out empty windows as new ones come."""
 
     STORAGE_SCHEME = [SCHEME]  # noqa: RUF012  the base class declares it so
 
     def __init__(
-        self, uri: str | None = None, wrap_exceptions: bool = False, clock: Callable[[], int] = time.monotonic_ns,
+        self,
+        uri: str | None = None,
+        wrap_exceptions: bool = False,
+        clock: Callable[[], int] = time.monotonic_ns,
         **_options: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(uri, wrap_exceptions)
         self.clock = clock
         self.lock = Lock()
@@ -50,8 +53,8 @@ class WindowStorage(Storage):
         self._sweep_at = MIN_SWEEP
 
     def windows(self, meters: Sequence[Meter]) -> list[Window]:
-        """The window of each meter, made where it is missing."""
-        # Never in between: a window that was just made and is still empty would be swept out of its owner's hands.
+        """Returns the window of each meter; makes the missing ones."""
+        # Sweeps before, never in between: that would sweep out a window that was just made and is still empty.
         self._sweep()
         return [self._window(meter.name, meter.window_seconds) for meter in meters]
 
@@ -62,7 +65,7 @@ class WindowStorage(Storage):
         return window
 
     def _sweep(self) -> None:
-        """Costs nothing per request on average: the next sweep waits until the number of windows has doubled."""
+        """Drops empty windows; waits until their number has doubled, so that a request pays next to nothing."""
         if len(self._windows) >= self._sweep_at:
             now = self.clock()
             self._windows = {name: window for name, window in self._windows.items() if window.spent(now)}
@@ -83,7 +86,7 @@ class WindowStorage(Storage):
         return 0 if window is None else window.spent(self.clock())
 
     def get_expiry(self, key: str) -> float:
-        """Seconds since 1970 at which the quota next grows, as `limits` asks for it."""
+        """Returns the time at which the quota next grows, in seconds since 1970, as `limits` wants it."""
         window = self._windows.get(key)
         return time.time() + (0 if window is None else window.grows_in(self.clock()) / NS)
 
@@ -100,12 +103,12 @@ class WindowStorage(Storage):
 
 
 class WindowRateLimiter(RateLimiter):
-    """Charges several meters at once, all or none."""
+    """Charges several meters at once, all of them or none."""
 
     storage: WindowStorage
 
     def charge(self, meters: Sequence[Meter], cost: int) -> int | Refusal:
-        """Spends `cost` on every meter and returns the clock's time, or spends nothing and says which refused."""
+        """Spends `cost` on every meter and returns the clock's time, or spends nothing and returns the refusal."""
         with self.storage.lock:
             now = self.storage.clock()
             windows = self.storage.windows(meters)
@@ -126,7 +129,7 @@ class WindowRateLimiter(RateLimiter):
                 window.give_back(cost, spent_at)
 
     def states(self, meters: Sequence[Meter]) -> list[tuple[int, int]]:
-        """What is left of each meter, and the nanoseconds until that grows (0: it is whole)."""
+        """Returns what is left of each meter, and the nanoseconds until that grows (0: nothing is spent)."""
         with self.storage.lock:
             now = self.storage.clock()
             windows = self.storage.windows(meters)
@@ -150,4 +153,4 @@ def _meter(item: RateLimitItem, identifiers: Sequence[str]) -> Meter:
     return Meter(item.key_for(*identifiers), item.amount, item.get_expiry())
 
 
-STRATEGIES[STRATEGY] = WindowRateLimiter  # type: ignore[assignment]
+STRATEGIES[STRATEGY] = WindowRateLimiter  # type: ignore[assignment]  # its values are typed as its own classes

@@ -1,6 +1,6 @@
 """slowapi's Limiter as the owner of our storage and strategy; the only file that knows slowapi.
 
-Its decorator and its middleware are not used: they run too late, or not at all, and fail open in ten ways.
+It uses neither decorator nor middleware: they run too late or not at all, and fail open in ten ways.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from quotas.memory import SCHEME, STRATEGY, WindowRateLimiter
 
 
 class SlowapiLimiter(slowapi.Limiter):
-    """slowapi's Limiter, deaf to the environment: it would take `RATELIMIT_ENABLED=false` from there or from `.env`."""
+    """slowapi's Limiter without the environment: it would obey `RATELIMIT_ENABLED=false` there or in `.env`."""
 
     def get_app_config(self, key: str, default_value: Any = None) -> Any:  # noqa: ARG002  every setting is refused
         return default_value
 
 
 def sub_window_strategy(clock: Callable[[], int]) -> WindowRateLimiter:
-    """The strategy that charges, on `clock` (nanoseconds that never go back). Raises `RuntimeError` if switched off."""
+    """Returns the strategy that charges, on `clock` (nanoseconds that never go back).
+
+    Raises `RuntimeError` if the limiter is switched off.
+    """
     options: Any = {"clock": clock}
     with warnings.catch_warnings():
-        # It warns that the null device is no configuration file, which is why it is named.
+        # slowapi warns that the null device is no configuration file; that is why it is named.
         warnings.simplefilter("ignore", UserWarning)
         limiter = SlowapiLimiter(
             key_func=_no_key,

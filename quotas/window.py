@@ -1,9 +1,9 @@
-"""A trailing window counted in at most 64 sub-windows and a bit: never exceeded, at the same cost for any amount.
+"""A trailing window in about 64 sub-windows: never exceeded, at the same cost for any amount.
 
-A log of instants is exact too, but grows with what it counts; a counter that weighs the window before by its overlap
-lets almost twice the quota through when an adversary times its bursts. Here what was spent within one sixty-fourth of
-the window is counted together and expires with the last of it: what is admitted in any trailing window stays within
-the quota, and what expires is free again at most a sixty-fourth of the window late.
+A log of instants is exact too, but grows with what it counts. A counter that weighs the window before by its overlap
+lets almost twice the quota through when an adversary times its bursts. Here, spending within one sixty-fourth of the
+window is counted together and expires with the last of it: no trailing window admits more than the quota, and spending
+is free again at most a sixty-fourth of the window late.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FIRST, _LAST, _COUNT = 0, 1, 2
 
 
 class Window:
-    """What was spent of one policy. Times are nanoseconds of a clock that does not go back."""
+    """The spending on one policy. Times are nanoseconds of a clock that does not go back."""
 
     __slots__ = ("_length", "_parts", "_total", "_width")
 
@@ -22,12 +22,12 @@ class Window:
         self._length = window_seconds * NS
         self._width = self._length // SUB_WINDOWS
         # Sub-windows, the oldest first: the instants of the first and the last spending in it, and how much.
-        # A list: a deque would take its smallest block of 64 places for each of a hundred thousand tenants.
+        # A list: a deque would take its smallest block of 64 slots for each of a hundred thousand tenants.
         self._parts: list[list[int]] = []
         self._total = 0
 
     def spent(self, now: int) -> int:
-        """What was spent in the trailing window, with the oldest sub-window counted whole."""
+        """Returns what was spent in the trailing window; the oldest sub-window counts whole."""
         expired, parts = now - self._length, self._parts
         while parts and parts[0][_LAST] < expired:
             self._total -= parts.pop(0)[_COUNT]
@@ -53,7 +53,7 @@ class Window:
                 return
 
     def free_again(self, amount: int, now: int) -> int:
-        """Nanoseconds until `amount` of what was spent has expired; 0 if nothing must."""
+        """Returns the nanoseconds until `amount` of the spending has expired; 0 if none has to."""
         for part in self._parts:
             if amount <= 0:
                 break
@@ -63,5 +63,5 @@ class Window:
         return 0
 
     def grows_in(self, now: int) -> int:
-        """Nanoseconds until the next of what was spent expires; 0 if nothing was."""
+        """Returns the nanoseconds until the next spending expires; 0 if there is none."""
         return self.free_again(1, now)

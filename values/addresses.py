@@ -1,4 +1,4 @@
-"""Addresses of callers, as they are compared, counted and stored."""
+"""Addresses of callers, in the forms in which they are compared, counted and stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address, with an IPv4 address that came as IPv6 (`::ffff:192.0.2.1`) as what it is; None for no address."""
+    """Returns the address, as IPv4 if it came as IPv6 (`::ffff:192.0.2.1`); None if the text is no address."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -19,15 +19,15 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(maxsize=4096)
 def truncated(text: str) -> str | None:
-    """As it may be stored: the address's /24, or for IPv6 its /48."""
+    """Returns the part of an address that may be stored: its /24, or for IPv6 its /48."""
     address = parse_address(text)
     if isinstance(address, IPv6Address):
         return f"{IPv6Address(int(address) >> 80 << 80)}/48"
     return None if address is None else f"{IPv4Address(int(address) >> 8 << 8)}/24"
 
 
-def place_of(text: str) -> str:
-    """Whose failures it counts among: an IPv4 address's own, or its /64's, which one caller has whole."""
+def network_of(text: str) -> str:
+    """Returns the network that an address counts under: the IPv4 address itself, or its /64, which one caller owns."""
     address = parse_address(text)
     if isinstance(address, IPv6Address):
         return f"{int(address) >> 64:x}/64"

@@ -1,4 +1,4 @@
-"""The log lines that an operator is to be woken for; docs/operations.md quotes each of them, and a test compares."""
+"""The log lines that must wake an operator; docs/operations.md quotes each of them, and a test compares."""
 
 from __future__ import annotations
 

@@ -7,17 +7,17 @@ import binascii
 
 
 def encoded(data: bytes) -> str:
-    """The bytes as text, without `=`."""
+    """Returns the bytes as text, without `=`."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def decoded(text: str) -> bytes:
-    """The bytes that a text stands for. Raises `ValueError` unless `encoded` would write them as this very text."""
+    """Returns the bytes that a text stands for. Raises `ValueError` unless `encoded` writes them as the same text."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error:
         raise ValueError("this is not base64url") from None
-    # The last character may have unused bits: they must not make a second spelling.
+    # The last character may have unused bits, which must not make a second spelling.
     if encoded(data) != text:
         raise ValueError("this is not how base64url writes these bytes")
     return data

@@ -10,6 +10,6 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def parse(text: str) -> timedelta | None:
-    """The duration that a text writes; None for any other text."""
+    """Returns the duration that a text writes; None for any other text."""
     match = _DURATION.fullmatch(text)
     return None if match is None else timedelta(seconds=int(match[1]) * _SECONDS[match[2]])

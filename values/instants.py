@@ -1,4 +1,4 @@
-"""Instants in milliseconds since 1970, UTC: what ids, records and seals count in."""
+"""Instants in milliseconds since 1970, UTC, as ids, records and seals count them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from functools import lru_cache
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970, UTC."""
+    """Returns the milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
 
 
 def instant(at_ms: int) -> datetime:
-    """An aware UTC instant from milliseconds since 1970, exactly."""
+    """Returns the aware UTC instant of milliseconds since 1970, exactly."""
     seconds, ms = divmod(at_ms, 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
 
 
 def ms_of(at: datetime) -> int:
-    """Milliseconds since 1970 of an aware instant, rounded."""
+    """Returns the milliseconds since 1970 of an aware instant, rounded."""
     return round(at.timestamp() * 1000)
 
 
 def instant_text(at_ms: int) -> str:
-    """`2026-11-23T10:15:00.123Z`: UTC with milliseconds, always of that length."""
+    """Returns `2026-11-23T10:15:00.123Z`: UTC with milliseconds, always of that length."""
     seconds, ms = divmod(at_ms, 1000)
     return f"{_second_text(seconds)}.{ms:03}Z"
 
 
 @lru_cache(maxsize=8)
 def _second_text(seconds: int) -> str:
-    """Many records are of one second."""
+    """Returns an instant to the second. Remembered, since many records are of one second."""
     return instant(seconds * 1000).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Places in a JSON document (RFC 6901), and the rules that are broken there."""
+"""JSON Pointers (RFC 6901), and violations of rules in a document at such a pointer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Violation(NamedTuple):
-    """Where (a JSON Pointer), which rule, and in words; never the value, nor a name that the caller made up."""
+    """A rule that a value broke: its JSON Pointer, the rule, and words; never the value, nor a name of the caller's."""
 
     at: str
     rule: str
@@ -15,10 +15,10 @@ class Violation(NamedTuple):
 
 
 def pointer(parts: Sequence[str | int]) -> str:
-    """The JSON Pointer to the value under these names and indices."""
+    """Returns the JSON Pointer to the value under these names and indices."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def counted(violations: Sequence[Violation]) -> str:
-    """How many places are wrong, in words."""
+    """Returns in words how many values are wrong."""
     return "1 place is wrong" if len(violations) == 1 else f"{len(violations)} places are wrong"

@@ -1,4 +1,4 @@
-"""JSON by the letter (RFC 8259): what fast parsers forgive is refused here."""
+"""JSON by the letter (RFC 8259): refuses what fast parsers forgive."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ class BrokenJson(Exception):
 
 
 def parse_json(body: bytes) -> Any:
-    """What the body says, by the letter: raises `BrokenJson` for a member twice, NaN, infinities, other encodings."""
+    """Returns the document in the body.
+
+    Raises `BrokenJson`, also for a member twice, NaN, infinities and encodings other than UTF-8.
+    """
     try:
         document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
         if b"\\u" in body:
-            # Half of a surrogate pair can only be written as an escape.
+            # Only an escape can write half of a surrogate pair.
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise BrokenJson("a text is not Unicode") from None

@@ -15,17 +15,17 @@ class Subject(str):
 
     @classmethod
     def of_key(cls, key_id: str) -> Self:
-        """The subject of an API key."""
+        """Returns the subject of an API key."""
         return cls(f"key:{key_id}")
 
     @classmethod
     def of_user(cls, user_id: str) -> Self:
-        """The subject of a person."""
+        """Returns the subject of a person."""
         return cls(f"user:{user_id}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The subject that a text writes. Raises `ValueError` for any other text."""
+        """Returns the subject that a text writes. Raises `ValueError` for any other text."""
         kind, colon, id_ = text.partition(":")
         if kind not in _KINDS or not colon or not id_:
             raise ValueError("a subject is written key:ID or user:ID")
@@ -33,7 +33,7 @@ class Subject(str):
 
     @property
     def kind(self) -> Kind:
-        """Which kind of caller it is."""
+        """The kind of the caller."""
         return cast("Kind", self.partition(":")[0])
 
     @property

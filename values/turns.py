@@ -1,6 +1,6 @@
-"""Turns at something costly: several at once in all, few of them for one caller, and the next one fairly.
+"""Turns at costly work: several at once in all, few of them for one caller, and the next one in a fair order.
 
-A turn is asked for, waited for and given back on one event loop.
+Take and give back turns on one event loop.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """`at_once` turns, at most `of_one` of them for the same caller; those who wait are served one after the other."""
+    """`at_once` turns, at most `of_one` of them for one caller; callers who wait get theirs one after the other."""
 
     def __init__(self, at_once: int, of_one: int) -> None:
         self._at_once = at_once
         self._of_one = of_one
         self._taken: Counter[str] = Counter()
-        #: Who waits, by caller; the first caller here who may have a turn gets the next one.
+        #: The waiting calls by caller; the first caller here who may have a turn gets the next one.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def take(self, caller: str) -> None:
-        """Returns when it is the caller's turn, which must then be given back."""
+        """Returns when it is the caller's turn; `give_back` must follow."""
         if caller not in self._waiting and self._may_have(caller):
             self._taken[caller] += 1
             return
@@ -34,13 +34,13 @@ class Turns:
             if future.cancelled():
                 self._hand_over()
             else:
-                # It was handed over while its caller gave up.
+                # The turn was handed over while its caller gave up.
                 self.give_back(caller)
             raise
 
     @asynccontextmanager
     async def of(self, caller: str) -> AsyncIterator[None]:
-        """One turn of the caller's, given back at the end of the block."""
+        """Takes a turn for the caller, and gives it back at the end of the block."""
         await self.take(caller)
         try:
             yield
@@ -48,7 +48,7 @@ class Turns:
             self.give_back(caller)
 
     def give_back(self, caller: str) -> None:
-        """Ends a turn, and hands it to whoever is next."""
+        """Ends a turn, and hands it to the next caller."""
         self._taken[caller] -= 1
         # Keeps no count of callers who have no turn.
         self._taken += Counter()
@@ -60,7 +60,7 @@ class Turns:
             future = queue.popleft()
             if queue:
                 self._waiting[following] = queue
-            # Whoever has given up is passed over.
+            # Passes over calls that have given up.
             if not future.done():
                 self._taken[following] += 1
                 future.set_result(None)

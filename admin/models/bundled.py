@@ -1,4 +1,4 @@
-"""The bundled models: registered where they are missing, and repaired where a downgrade took what vouches for them."""
+"""Registers the bundled models that are missing, and repairs those whose code a downgrade of the schema dropped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = frozenset({"iris", "wine", "diabetes"})
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The names of the bundled models that were missing, and of those that could not be loaded."""
+    """The names of the bundled models that were registered, and of those that were repaired."""
 
     registered: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
@@ -55,10 +55,10 @@ class _Catalogue:
 
 
 def register_bundled(database: Database, store: ArtifactStore, vouching: Vouching, *, actor: Actor) -> Settled:
-    """Registers those of the bundled models that are missing, for all tenants, and repairs their lost versions.
+    """Registers the bundled models that are missing, for all tenants, and repairs their lost versions.
 
     A version is lost when the schema was downgraded and upgraded again: its code is gone, and it is never loaded.
-    Raises `WrongState` for a lost version that is none of ours.
+    Raises `WrongState` for a lost version that is not the bundled model.
     """
     with database.reading(EVERY_TENANT) as session:
         entries = read_catalogue(session)
@@ -67,7 +67,7 @@ def register_bundled(database: Database, store: ArtifactStore, vouching: Vouchin
     settled = Settled()
     if not missing and not lost:
         return settled
-    # Training takes seconds, and the libraries for it as well: only a first start pays.
+    # Training takes seconds, and so do imports of its libraries: only a first start pays.
     from examination import bundled  # noqa: PLC0415  as the comment says
 
     catalogue = _Catalogue(database, store, vouching, actor)
@@ -106,7 +106,7 @@ def _submission(each: Bundled) -> Submission:
 def _repair(catalogue: _Catalogue, each: Bundled, entry: CatalogueEntry) -> bool:
     """Vouches again for the lost version that has the same file, or registers its successor. Raises `WrongState`.
 
-    Nothing of what the database says of the lost version is believed but its name: the file is the one made here.
+    This believes nothing that the database says of the lost version but its name: the file is made here.
     """
     submission = _submission(each)
     sha256 = hashlib.sha256(submission.content).hexdigest()
@@ -122,7 +122,7 @@ def _repair(catalogue: _Catalogue, each: Bundled, entry: CatalogueEntry) -> bool
         )
     at = entry.aliases.get(PRODUCTION)
     if at is None or not entry.versions[entry.version_names()[at.version_id]].mac:
-        # Other libraries than then make another file: a version never changes, so that this is a new one.
+        # Other libraries make another file, and a version never changes: this registers a new version.
         catalogue.register(each, replace(submission, version=None, alias=PRODUCTION))
         return True
     return False

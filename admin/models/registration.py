@@ -114,7 +114,7 @@ def register_version(
         if is_apart:
             examined = examine_apart(submission.content, submission.sample, order, limit_seconds=limit_seconds)
         else:
-            # Libraries of several seconds, for those alone who open a file of their own here.
+            # These libraries take seconds to import: only a caller who opens a file in this process pays.
             from examination.examine import examine  # noqa: PLC0415  as the comment says
 
             examined = examine(submission.content, submission.sample, order)

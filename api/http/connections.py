@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from program.open_files import most_connections
 from program.settings import InvalidSettings, Settings
-from values.addresses import parse_address, place_of
+from values.addresses import network_of, parse_address
 from values.alarms import TOO_MANY_CONNECTIONS
 
 #: By default, one address has at most so many, and at most a quarter of all.
@@ -72,7 +72,7 @@ class Connections:
 
     def admit(self, connection: Connection, address: str) -> bool:
         """Counts a new connection, idle as yet; False if there is no room for it, and none could be made."""
-        place = place_of(address)
+        place = network_of(address)
         of_address = self._addresses.get(place)
         if of_address is not None and of_address.count >= self._per_address and not self._is_exempt(address):
             has_room = self._make_room(of_address.idle)

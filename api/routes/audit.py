@@ -18,7 +18,7 @@ from audit.filters import Wanted, read_filters
 from audit.search import one_record, place_of, search_page
 from auth.principal import Principal, Role, Scope
 from db.database import Database
-from db.prediction_log import Place
+from db.prediction_log import Position
 from db.stopping import Stop
 from quotas.allowances import READINGS, SEARCHES
 from serving.giving_up import unless_gone
@@ -80,7 +80,7 @@ async def find_prediction(request: Request, request_id: str, caller: Reader) -> 
     return JsonBytes(found)
 
 
-async def _page(request: Request, caller: Principal, wanted: Wanted, limit: int, after: Place | None) -> bytes:
+async def _page(request: Request, caller: Principal, wanted: Wanted, limit: int, after: Position | None) -> bytes:
     parts = parts_of(request)
     async with parts.searches.turn(caller.subject, caller.reach, _seconds_left(request)) as turn:
         # Whoever has waited for their turn may have lost their authority meanwhile.
@@ -99,7 +99,7 @@ async def _record(request: Request, caller: Principal, request_id: str) -> bytes
 
 
 def _search(
-    database: Database, caller: Principal, wanted: Wanted, limit: int, after: Place | None, stop: Stop
+    database: Database, caller: Principal, wanted: Wanted, limit: int, after: Position | None, stop: Stop
 ) -> bytes:
     filters = note_search(database, caller, wanted)
     return search_page(database, filters, limit=limit, after=after, stop=stop)

@@ -282,14 +282,14 @@ def upgrade() -> None:
     )
 
     if op.get_bind().dialect.name == "postgresql":
-        # No prediction fails for want of a month's partition; `adyton db upgrade` makes those ahead of time.
+        # No prediction fails because a month's partition is missing; `adyton db upgrade` makes those ahead of time.
         op.execute("CREATE TABLE prediction_records_default PARTITION OF prediction_records DEFAULT")
     op.execute("INSERT INTO change_counter (id, value) VALUES (1, 0)")
     _insert_default_plan()
 
 
 def _insert_default_plan() -> None:
-    """Plan `default` is what a tenant has unless told otherwise."""
+    """Adds the plan `default`, which a tenant has unless it is given another."""
     plan_id = "00000000-0000-7000-8000-000000000001"
     plans = sa.table(
         "plans",

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # A version registered before is not vouched for as a whole, and is refused until it is registered anew.
+    # No digest covers the whole of an older version: it is refused until it is registered again.
     op.add_column("versions", sa.Column("mac", sa.String(length=64), nullable=False, server_default=sa.text("''")))
     op.drop_column("versions", "artifact_mac")
     op.drop_column("versions", "compiled_mac")

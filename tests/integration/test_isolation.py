@@ -191,11 +191,11 @@ MISSING = {
     f"ALTER TABLE {PARTITION} DISABLE ROW LEVEL SECURITY": [f"the table {PARTITION} has no forced row-level security"],
     "DROP POLICY writer ON prediction_records": ["the table prediction_records has no policy writer"],
     "DROP POLICY tenant ON events": ["the table events has no policy tenant"],
-    **{how: ["the policy tenant on the table keys is not what it was made as"] for how in OTHER_POLICIES},
+    **{how: ["the policy tenant on the table keys is not as it was made"] for how in OTHER_POLICIES},
     "ALTER POLICY common ON policies USING (plan_id IS NOT NULL OR key_id IS NOT NULL)": [
-        "the policy common on the table policies is not what it was made as"],
+        "the policy common on the table policies is not as it was made"],
     "ALTER POLICY tenant ON key_secrets USING (EXISTS (SELECT FROM keys))": [
-        "the policy tenant on the table key_secrets is not what it was made as"],
+        "the policy tenant on the table key_secrets is not as it was made"],
     f"GRANT SELECT ON {PARTITION} {TO}": [f"{MAY} SELECT on {PARTITION}"],
     f"GRANT SELECT (inputs) ON {PARTITION} {TO}": [f"{MAY} SELECT the column inputs on {PARTITION}"],
     f"GRANT INSERT, UPDATE, DELETE ON {PARTITION} {TO}": [

@@ -6,7 +6,7 @@ import asyncio
 
 
 async def answers(site, name, rows):
-    """What a model of one version predicts for the rows, and what is told of the version."""
+    """Returns the predictions of a model with one version for the rows, and the version's details."""
     async with site.client(site.key()) as client:
         answer = await client.post(f"/v1/models/{name}/predict/batch", json={"rows": rows})
         assert answer.status_code == 200, answer.text
@@ -15,7 +15,7 @@ async def answers(site, name, rows):
 
 
 async def settled(client, path, **more):
-    """The answer to a GET, asked again while a busy machine keeps the service from answering in time."""
+    """Returns the answer to a GET; asks again while a busy machine keeps the service from answering in time."""
     for _ in range(50):
         answer = await client.get(path, **more)
         if answer.status_code != 503:

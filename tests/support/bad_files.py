@@ -1,4 +1,4 @@
-"""Model files that cannot be served, each with words of its refusal."""
+"""Model files that cannot be served, each with words from its refusal."""
 
 from __future__ import annotations
 
@@ -43,8 +43,11 @@ def tensor_bomb(_):
 
 def product_bomb(_):
     wide = [numpy_helper.from_array(np.ones((1, 300_000), np.float32), "a")]
-    nodes = [helper.make_node("MatMul", ["x", "a"], ["b"]), helper.make_node("Transpose", ["b"], ["c"]),
-             helper.make_node("MatMul", ["c", "b"], ["y"])]  # fmt: skip
+    nodes = [
+        helper.make_node("MatMul", ["x", "a"], ["b"]),
+        helper.make_node("Transpose", ["b"], ["c"]),
+        helper.make_node("MatMul", ["c", "b"], ["y"]),
+    ]
     return "model.onnx", graph_of(nodes, wide)
 
 
@@ -65,7 +68,7 @@ def untrusted(_):
 
 
 def opens_files():
-    from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415
+    from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415  one case needs it
 
     texts = CountVectorizer(input="filename", vocabulary=["a", "b"])
     return make_pipeline(texts, LinearRegression().fit([[0, 0], [1, 1]], [0.0, 1.0]))
@@ -105,6 +108,14 @@ BAD_FILES = {
 }  # fmt: skip
 
 
-#: What would take this process along, and what only its own process keeps out. The others are refused the same in any.
-APART = {"a product as large as it likes", "noise as xgboost", "noise as lightgbm", "a model that hangs",
-         "a model that fills the memory", "a model that crashes", "a zip bomb", "a skops file that asks for types"}  # fmt: skip
+#: Files that would crash this process, or that only a process of their own refuses. Any process refuses the others.
+APART = {
+    "a product as large as it likes",
+    "noise as xgboost",
+    "noise as lightgbm",
+    "a model that hangs",
+    "a model that fills the memory",
+    "a model that crashes",
+    "a zip bomb",
+    "a skops file that asks for types",
+}

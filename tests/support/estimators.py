@@ -1,4 +1,4 @@
-"""Estimators such as users bring, each trained on a data set that scikit-learn carries."""
+"""Estimators like those of users, each trained on a data set of scikit-learn."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 
 class Trained(NamedTuple):
-    """An estimator, what it was trained on, and whether it is served compiled; a matrix has its columns' names."""
+    """An estimator, the rows that it was trained on with their columns' names, and whether it is served compiled."""
 
     estimator: Any
     rows: Any
@@ -107,7 +107,7 @@ def as_frame(estimator, data, *, is_compiled):
 
 
 def bottles(*, with_gaps: bool = True) -> tuple[pd.DataFrame, Any]:
-    """Wines with a colour, a region, a vintage and truth values, and, with gaps, values that are missing."""
+    """Wines with a colour, a region, a vintage and truth values; `with_gaps` leaves some values out."""
     frame, target = matrix("wine")
     frame = frame[["alcohol", "malic_acid", "hue", "proline"]].copy()
     frame["colour"] = np.where(frame["hue"] > 1, "red", np.where(frame["hue"] > 0.8, "rosé", "white"))
@@ -125,16 +125,18 @@ def whole_bottles() -> tuple[pd.DataFrame, Any]:
 
 
 def notes() -> tuple[pd.DataFrame, Any]:
-    """What a taster wrote, and a date as text."""
+    """A taster's notes, with a date as text."""
     frame, target = bottles(with_gaps=False)
-    words = [f"A {c} wine, {'dry' if d else 'sweet'} & from the {r}; \"très bon\" n°{n}" for n, (c, d, r) in
-             enumerate(zip(frame["colour"], frame["is_dry"], frame["region"], strict=True))]  # fmt: skip
+    words = [
+        f'A {c} wine, {"dry" if d else "sweet"} & from the {r}; "très bon" n°{n}'
+        for n, (c, d, r) in enumerate(zip(frame["colour"], frame["is_dry"], frame["region"], strict=True))
+    ]
     dates = [f"20{10 + n % 10}-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(len(frame))]
     return pd.DataFrame({"note": words, "tasted_at": dates, "hue": frame["hue"]}), target
 
 
 def month_of(frame: Any) -> Any:
-    """A user's own function: dates as text become months."""
+    """Turns dates as text into months, like a function that a user wrote."""
     columns = pd.DataFrame(frame)
     return np.column_stack([pd.to_datetime(columns[name]).dt.month for name in columns])
 
@@ -179,8 +181,13 @@ def mixed(*, imputes: bool) -> Any:
     numbers = make_pipeline(SimpleImputer(), StandardScaler()) if imputes else StandardScaler()
     words = OneHotEncoder(handle_unknown="ignore")
     words = make_pipeline(SimpleImputer(strategy="most_frequent"), words) if imputes else words
-    return ColumnTransformer([("numbers", numbers, ["alcohol", "hue", "vintage"]), ("words", words, ["colour", "region"]),
-                              ("truths", "passthrough", ["is_dry"])])  # fmt: skip
+    return ColumnTransformer(
+        [
+            ("numbers", numbers, ["alcohol", "hue", "vintage"]),
+            ("words", words, ["colour", "region"]),
+            ("truths", "passthrough", ["is_dry"]),
+        ]
+    )
 
 
 C, T = True, False  # served compiled, or as trained

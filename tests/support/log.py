@@ -1,4 +1,4 @@
-"""What the log must hold after all that was done to it."""
+"""The promise that the prediction log keeps, whatever a test did to it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ from db.reach import EVERY_TENANT
 from db.tables import PredictionRecord
 
 #: Every filter of a search.
-FILTERS = ("tenant", "key", "model", "version", "outcome", "status", "request_id", "fingerprint", "from", "to",
-           "min_latency_ms")  # fmt: skip
+FILTERS = (
+    "tenant",
+    "key",
+    "model",
+    "version",
+    "outcome",
+    "status",
+    "request_id",
+    "fingerprint",
+    "from",
+    "to",
+    "min_latency_ms",
+)
 
 
 def assert_holds(database, answered) -> None:
-    """Every answer a client received is in the log, once and not withdrawn, and the chain holds."""
+    """Checks that the log has every answer of a client once, not withdrawn, and that the chain holds."""
     with database.reading(EVERY_TENANT) as session:
         found = session.execute(select(PredictionRecord.request_id, PredictionRecord.outcome)).all()
     records = Counter(request_id for request_id, outcome in found if outcome == "answered")

@@ -1,6 +1,6 @@
 """A program that writes large groups to a log of its own: `python log_groups.py DATABASE [all-descriptors]`.
 
-Prints how many of its records were written. With the second word it has used up its file descriptors before.
+Prints how many records were written. With the second word it uses up its file descriptors first.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ GROUPS, RECORDS = 30, 256
 
 
 def record() -> Record:
-    """Of a tenant of its own, so that a group touches many of the index's pages."""
+    """Returns a record of a new tenant, so that a group touches many pages of the index."""
     at_ms = now_ms()
-    return Record(uuid7(at_ms), at_ms, str(uuid4()), "key:test", "k" * 12, "/predict", "answered", 200,
-                  time.perf_counter(), rows=1, inputs="[1]" * 100, outputs="[2]")  # fmt: skip
+    caller = (str(uuid4()), "key:test", "k" * 12)
+    facts = ("/predict", "answered", 200, time.perf_counter())
+    return Record(uuid7(at_ms), at_ms, *caller, *facts, rows=1, inputs="[1]" * 100, outputs="[2]")
 
 
 def use_up_descriptors() -> None:
@@ -42,7 +43,7 @@ async def main(path: str, *, uses_up: bool) -> None:
     migrations.upgrade(database)
     writer = LogWriter(database)
     writer.start(asyncio.get_running_loop())
-    # Python imports its threads when the first one is asked for.
+    # Python imports its threads when the first one starts.
     await asyncio.to_thread(int)
     if uses_up:
         use_up_descriptors()

@@ -1,4 +1,4 @@
-"""How long callbacks hold the event loop, in CPU time of its own thread, which no other process can lengthen."""
+"""Measures how long callbacks hold the event loop, in CPU time of its thread, which no other process can lengthen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def longest_hold():
-    """A list whose only item is the longest that one callback has held the loop so far, in seconds of CPU time."""
+    """Yields a list of one item: the longest that one callback has held the loop so far, in seconds of CPU time."""
     longest = [0.0]
     run = asyncio.Handle._run
 

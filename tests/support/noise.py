@@ -27,7 +27,7 @@ class Noise:
     url: str
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=lambda: JSON)
-    #: With the key, or as a stranger.
+    #: Whether it is sent with the key, or as a stranger.
     is_known: bool = True
 
     @property
@@ -36,7 +36,7 @@ class Noise:
 
 
 def prepare(site) -> None:
-    """A model of many features and one of texts."""
+    """Registers a model of many features and a model of texts."""
     random = np.random.default_rng(1)
     names = [f"feature_{number}" for number in range(WIDE)]
     rows = random.normal(size=(40, WIDE))
@@ -44,9 +44,15 @@ def prepare(site) -> None:
     texts = ["good", "bad", "ugly", "fine"] * 5
     judge = make_pipeline(HashingVectorizer(n_features=64), LogisticRegression()).fit(texts, [1, 0, 0, 1] * 5)
     site.register(
-        "words", "words.joblib", dumped(judge), sample_name="s.csv", sample=("text\n" + "\n".join(texts)).encode(),
-        is_public=True, is_apart=False, is_compiled=False,
-    )  # fmt: skip
+        "words",
+        "words.joblib",
+        dumped(judge),
+        sample_name="s.csv",
+        sample=("text\n" + "\n".join(texts)).encode(),
+        is_public=True,
+        is_apart=False,
+        is_compiled=False,
+    )
 
 
 def _json(document) -> bytes:
@@ -54,7 +60,7 @@ def _json(document) -> bytes:
 
 
 def noises(key: str) -> list[Noise]:
-    """The table: one row per way."""
+    """Returns the ways to be noisy, one a line."""
     wide = {f"feature_{number}": 1.5 for number in range(WIDE)}
     one, many = "POST /v1/models/{model}/predict", "POST /v1/models/{model}/predict/batch"
     client = f"client_id={key[4:16]}&client_secret="
@@ -101,7 +107,7 @@ def noises(key: str) -> list[Noise]:
 
 
 def operations(document) -> set[str]:
-    """Every operation of an OpenAPI document that a key may ask for; to a key, `/admin` is 401 before all else."""
+    """Returns every operation of an OpenAPI document that a key may ask for; to a key, `/admin` is always 401."""
     return {
         f"{method.upper()} {path}"
         for path, item in document["paths"].items()

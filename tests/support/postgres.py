@@ -25,7 +25,7 @@ OWNER, PROGRAM = "adyton_owner", "adyton_program"
 
 
 def find_binaries() -> Path | None:
-    """The folder with `initdb` and `postgres`, if there is one."""
+    """Returns the folder with `initdb` and `postgres`, or None if this machine has none."""
     on_path = shutil.which("initdb")
     candidates = [Path(on_path).resolve().parent] if on_path else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -64,14 +64,14 @@ class Postgres:
             raise
 
     def stop_at_once(self) -> None:
-        """An immediate shutdown: no checkpoint, no goodbye to the clients; the log is replayed at the next start."""
+        """Shuts down at once: no checkpoint, no goodbye to clients; the next start replays the log."""
         self._signal(signal.SIGQUIT)
 
     def stop(self) -> None:
         self._signal(signal.SIGINT)
 
     def freeze(self) -> None:
-        """Every process of the server stops where it is; connections stay open and answer nothing."""
+        """Stops every process of the server where it is; connections stay open and answer nothing."""
         for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
 
@@ -80,16 +80,16 @@ class Postgres:
             os.kill(pid, signal.SIGCONT)
 
     def new_database(self, owner: str = "postgres", template: str = "template1") -> str:
-        """A new database's URL, as its owner; that is a superuser unless it is told otherwise."""
+        """Makes a database; returns its URL for its owner, by default a superuser."""
         self._databases += 1
         name = f"test_{os.getpid()}_{self._databases}"
         self.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}")
         return f"postgresql+psycopg://{owner}@127.0.0.1:{self.port}/{name}"
 
     def new_isolated_database(self, template: str = "template1") -> tuple[str, str]:
-        """A new database's URLs: as the program's role, which owns nothing and is above nothing, and as the owner.
+        """Makes a database; returns its URLs for the program's role, which owns nothing, and for the owner.
 
-        `template` is the database that it is a copy of, to which nobody may be connected.
+        The database is a copy of `template`, to which nobody may be connected.
         """
         if not self._has_roles:
             self.execute(f"CREATE ROLE {OWNER} LOGIN")
@@ -100,7 +100,7 @@ class Postgres:
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self._dsn(database), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
 
     def close(self) -> None:
         """Ends it, whatever state it is in."""

@@ -1,4 +1,4 @@
-"""A reverse proxy that strips a prefix, as nginx's `proxy_pass http://.../` does: what lies elsewhere it does not know."""
+"""A reverse proxy that strips a prefix, as nginx's `proxy_pass http://.../` does, and answers 404 elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OWN = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "co
 
 @contextmanager
 def stripping_proxy(prefix: str, target: str) -> Iterator[str]:
-    """Its address; `/prefix/x` there is `/x` at the target, and everything else 404."""
+    """Yields the proxy's address; `/prefix/x` there is `/x` at the target, and every other path is 404."""
     with httpx.Client(base_url=target, timeout=60) as client:
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,7 +25,7 @@ def stripping_proxy(prefix: str, target: str) -> Iterator[str]:
                 self._hand_on(self.rfile.read(int(self.headers["Content-Length"])))
 
             def log_message(self, *_arguments: object) -> None:
-                """Nothing."""
+                """Logs nothing."""
 
             def _hand_on(self, body: bytes) -> None:
                 if not self.path.startswith(f"{prefix}/"):

@@ -1,4 +1,4 @@
-"""Texts with what must not stay readable in them between « and »; a text without any must stay as it is.
+"""Texts that mark between « and » what must not stay readable; a text without marks must stay as it is.
 
 Numbers are published examples, numbers set aside for examples, or made up with a right check digit. The cases under
 "tried late" were written when the others were right, and tried only then: 12 of 501 were wrong at the first try.

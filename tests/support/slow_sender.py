@@ -1,4 +1,4 @@
-"""Requests that are sent whole but for their last byte, which comes when the test says so."""
+"""Requests that are sent whole but for their last byte, which is sent when the test says so."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class SlowSender:
 
     async def _chunks(self):
         yield self._body[:-1]
-        # The application asks for more: it has let the head pass and has read all the rest.
+        # The application asks for more: it has accepted the head and read all the rest.
         self._awaits_last_byte.set()
         await self._may_end.wait()
         yield self._body[-1:]
 
     async def begun(self) -> None:
-        """Until the application waits for the last byte alone, or has answered without it."""
+        """Waits until the application lacks only the last byte; fails if it answered without it."""
         waiting = asyncio.ensure_future(self._awaits_last_byte.wait())
         await asyncio.wait([waiting, self._answer], return_when=asyncio.FIRST_COMPLETED)
         assert waiting.done(), f"answered at once: {self._answer.result().text}"

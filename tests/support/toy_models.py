@@ -1,4 +1,4 @@
-"""Models that do what users' models should not, when a row says so; importable wherever a file of one is opened."""
+"""Models that misbehave when a row says so; importable by every process that opens a file of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Toy:
-    """Takes one number, `x`, and answers it; what comes with `trigger` or more is each toy's own."""
+    """Takes one number, `x`, and answers it; from `trigger` on, each toy misbehaves in its own way."""
 
     def __init__(self, trigger: float = 1000.0) -> None:
         self.n_features_in_ = 1
@@ -21,7 +21,7 @@ class Toy:
 
 
 class Says(Toy):
-    """Answers with its own version, whatever it is asked."""
+    """Answers every row with its own version."""
 
     def __init__(self, version: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class WrongShape(Toy):
 
 
 class Hangs(Toy):
-    """For as long as `seconds`; it gives the interpreter lock away."""
+    """Sleeps for `seconds`, and gives the interpreter lock away."""
 
     def __init__(self, seconds: float = 3600.0) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Hangs(Toy):
 
 
 class Burns(Toy):
-    """Keeps a processor busy without the interpreter lock for some seconds."""
+    """Keeps a processor busy for `seconds` without the interpreter lock."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
