@@ -209,7 +209,7 @@ class Admission:
             raise NotAllowed(tuple(f"the {'role' if isinstance(each, Role) else 'scope'} {each}" for each in allowed))
 
     def _late(self) -> BodyTooSlow | DeadlineExceeded:
-        """The fact for a passed deadline: it says whether the sender, the caller's rows or the service used the time up."""
+        """The fact for a passed deadline, by who used the time up: the sender, the caller's rows or the service."""
         if self.stage is Stage.SENDER:
             return BodyTooSlow()
         is_senders = self._sender_seconds > self._admissions.timeout_seconds / 2
