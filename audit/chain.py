@@ -16,8 +16,8 @@ from typing import NamedTuple
 import orjson
 
 
-class LogPlace(NamedTuple):
-    """Where a record stands in the log: its chain, the number of its batch there, and its leaf in that batch."""
+class LogPosition(NamedTuple):
+    """A record's position in the log: its chain, the number of its batch there, and its leaf in that batch."""
 
     chain_id: str
     batch_number: int
@@ -26,7 +26,7 @@ class LogPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SealedBatch:
-    """A batch's place in its chain; `root` and `head` in hex."""
+    """A batch as it stands in its chain; `root` and `head` in hex."""
 
     number: int
     size: int

@@ -27,7 +27,7 @@ logger = logging.getLogger("adyton.audit")
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A commit that was begun and not answered. `is_owed` says whether its records were owed to the log."""
+    """A commit that has begun and that the database has not answered. `is_owed`: its records were owed to the log."""
 
     records: list[Record]
     batch: SealedBatch
@@ -54,13 +54,13 @@ class Committer:
     def commit(self, sealed: Sequence[SealedRecord]) -> int:
         """Writes one group, durably, and returns its batch's number.
 
-        If it raises anything, it is not known until `recover` whether the group was written.
+        If it raises anything, only `recover` finds out whether the group was written.
         """
         number = self._commit(sealed, is_owed=False)
         try:
             self._store.bound_wal()
         except DatabaseUnavailable:
-            # The group is durable, and its answers may leave. The next write finds out what is the matter.
+            # The group is durable, and its answers may leave. The next write finds out what is wrong.
             self._store.close()
         return number
 
@@ -103,8 +103,8 @@ class Committer:
             self._commit([seal(record) for record in records], is_owed=True)
         except DatabaseUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001  whatever the database says, it says it of these records
-            # The database answers and refuses it. One record must not keep the others, and everybody, out.
+        except Exception as error:  # noqa: BLE001  the database refuses these records, for whatever reason
+            # The database answers and refuses the batch. One bad record must not keep the others, and all callers, out.
             self._store.close()
             if len(records) == 1:
                 logger.error("a record cannot be written and is lost: %s", type(error).__name__)  # noqa: TRY400  words hold values
@@ -129,7 +129,7 @@ class Committer:
             else:
                 self.owe([withdrawal_of(record) for record in records if record.outcome == ANSWERED])
         elif not self._doubt.is_owed:
-            # Answers in it were refused to their callers; what nobody waited for is still to be written.
+            # Its answers were refused to their callers; the records that nobody waited for are still to be written.
             self.owe([record for record in records if record.outcome != ANSWERED])
         self._doubt = None
 
@@ -155,7 +155,7 @@ def _row(sealed: SealedRecord, chain_id: str, batch_number: int, leaf_index: int
 
 
 def _sql_instant(at_ms: int) -> str:
-    """As SQLAlchemy writes an instant on SQLite; PostgreSQL reads it as UTC."""
+    """An instant as SQLAlchemy writes it on SQLite; PostgreSQL reads it as UTC."""
     seconds, ms = divmod(at_ms, 1000)
     return f"{_sql_second(seconds)}.{ms:03}000"
 

@@ -1,7 +1,7 @@
 """The filters of a search in the prediction log: from words to values.
 
-Every filter has a form, and nothing else is taken: words that are free could be a key or somebody's card number, and
-each search is an event that is kept for ever. `Wanted.to_keep` is what such an event says of them.
+Every filter has a form, and anything else is refused: free words could be a key or somebody's card number, and each
+search is recorded in an event that is kept for ever. `Wanted.to_keep` returns the filters as such an event keeps them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _INSTANT_RULE = "is written 2026-12-31T23:59:59Z (a + in it as %2B), 2026-12-31,
 
 
 class InvalidFilter(Exception):
-    """A filter is not of its form; `rule` says of which, and never repeats what was given."""
+    """A filter does not have its form; `rule` states the form, and never repeats what was given."""
 
     def __init__(self, name: str, rule: str) -> None:
         super().__init__()
@@ -41,10 +41,10 @@ class InvalidFilter(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which records are looked for, by names; what is None is not asked.
+    """The filters of one search; None stands for no filter.
 
-    `tenant`, `model` and `version` are names, of whatever or of nothing. An `outcome` that ends with a colon stands for
-    all that begin with it. Instants are inclusive at `from_at`, exclusive at `to_at`.
+    `tenant`, `model` and `version` are names, and may name nothing. An `outcome` that ends with a colon stands for all
+    outcomes that begin with it. `from_at` is inclusive, `to_at` exclusive.
     """
 
     tenant: str | None = None
@@ -60,9 +60,10 @@ class Wanted:
     min_latency_us: int | None = None
 
     def to_keep(self) -> dict[str, Any]:
-        """The filters that say the same whoever writes them, as an event keeps them.
+        """The filters that hold no words of the caller's, as an event keeps them.
 
-        Of a fingerprint it is kept that one was asked for. The others name things, whose ids only the database knows.
+        Of a fingerprint, an event keeps only that one was asked for. The other filters name things, and only the
+        database knows their ids.
         """
         kept = {
             "outcome": self.outcome and self.outcome.removesuffix(":"),
@@ -76,9 +77,9 @@ class Wanted:
 
 
 def read_filters(words: Mapping[str, str | None], problems: Collection[str]) -> Wanted:
-    """The filters that are given, by the names of docs/audit-log.md; None is not given. Raises `InvalidFilter`.
+    """The given filters, by their names in docs/audit-log.md; None is not given. Raises `InvalidFilter`.
 
-    `problems` are the names of the problems with which a prediction can be refused.
+    `problems` are the names of the problems that can refuse a prediction.
     """
 
     def read(name: str, form: Callable[[str], Any], rule: str) -> Any:
@@ -112,7 +113,7 @@ def _name(word: str) -> str | None:
 
 
 def _outcomes(problems: Collection[str]) -> dict[str, str]:
-    """From each word to the outcome, or the beginning of outcomes, that it stands for."""
+    """For each word the outcome, or the beginning of outcomes, that it stands for."""
     whole = [ANSWERED, FAILED, WITHDRAWN, *(REFUSED + problem for problem in problems)]
     return dict(zip(whole, whole, strict=True)) | {REFUSED.removesuffix(":"): REFUSED}
 
@@ -129,7 +130,7 @@ def _instant(word: str) -> datetime | None:
     try:
         if _DATE.fullmatch(word):
             return datetime.fromisoformat(word).replace(tzinfo=UTC)
-        # There is no such instant in UTC for the first and last hours of the calendar elsewhere.
+        # Other zones have first and last hours of the calendar that do not exist in UTC.
         return datetime.fromisoformat(word.upper()).astimezone(UTC) if _INSTANT.fullmatch(word) else None
     except (ValueError, OverflowError):
         return None

@@ -68,7 +68,7 @@ class SealedRecord:
 def seal(record: Record) -> SealedRecord:
     """Salts and digests a record, and makes its leaf."""
     if record.client_request_id is not None:
-        # It is the caller's own text, and readers see it. Long numbers stay: they are what many call their requests.
+        # It is the caller's own text, and readers see it. Long numbers stay: many callers name requests by them.
         record.client_request_id = scrub_secrets(record.client_request_id)
     salt = random_bytes(SALT_BYTES)
     client = client_digest(salt, record.address, record.client_request_id, record.fingerprint)
@@ -120,5 +120,5 @@ def client_digest(salt: bytes, address: str | None, client_request_id: str | Non
 
 
 def withdrawal_of(record: Record) -> Record:
-    """The record that says that an answer, though it is in the log, never left."""
+    """The record that says that an answer never left, although it is in the log."""
     return replace(record, at_ms=max(now_ms(), record.at_ms + 1), outcome=WITHDRAWN, status=503)

@@ -1,7 +1,7 @@
-"""What may be stored of a row and of its prediction.
+"""Redacts rows and predictions before they are stored.
 
-Two things are kept apart here: a model's schema says of each feature what may be stored of it (`pii`), and whatever
-the schema says, secrets and personal data are looked for in text.
+A model's schema says for each feature what may be stored of it (`pii`). Whatever the schema says, texts are searched
+for secrets and personal data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from audit.searching import MASK, scrub, scrub_secrets
 __all__ = ["Pii", "Redactor", "fingerprint", "scrub", "scrub_secrets"]
 
 Pii = Literal["no", "mask", "fingerprint", "drop"]
-#: Labels and names of classes come from few texts: those that are short are searched once.
+#: A model has few labels and names of classes: short ones are searched once.
 _REMEMBERED_CHARACTERS, _REMEMBERED = 200, 4096
 #: A version has one set of class names; its redactor keeps several, in case.
 _MAX_SETS_OF_NAMES = 8
@@ -28,17 +28,17 @@ _TEXTS = frozenset({str, list})
 
 
 class Redactor:
-    """Makes of validated rows and predictions the JSON that may be stored, for one version's schema.
+    """Turns validated rows and predictions into the JSON that may be stored, for one version's schema.
 
-    `texts` are the features to be searched: those whose values are text that somebody made up. A feature that is a
-    date by its schema is none of them.
+    `texts` are the features to be searched: those with free text as values. A feature that is a date by its schema is
+    not among them.
     """
 
     def __init__(self, pii: Mapping[str, Pii], *, texts: Collection[str]) -> None:
         self._levels = pii
         self._texts = frozenset(texts)
         self._is_needed = bool(texts) or any(level != "no" for level in pii.values())
-        #: For each set of class names that was found to hold nothing, the labels that need no look.
+        #: For each set of class names that was found to hold nothing, the labels that need no search.
         self._clean: dict[tuple[str, ...], frozenset[Any]] = {}
 
     def inputs(self, rows: Sequence[Mapping[str, Any]], fingerprint_key: bytes) -> str:
@@ -66,7 +66,7 @@ class Redactor:
         return orjson.dumps(items).decode()
 
     def _are_known(self, items: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether nothing has to be searched: numbers, or classes that were and held nothing. Nearly all are that."""
+        """Whether no search is needed: labels are numbers, or classes that held nothing. Nearly all are."""
         classes = items[0].get("probabilities") if items else None
         if classes is None:
             return _TEXTS.isdisjoint([type(item["prediction"]) for item in items])
@@ -77,14 +77,14 @@ class Redactor:
         return known.issuperset(chain.from_iterable(labels) if isinstance(classes, list) else labels)
 
     def _changed(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """What stands for each text that must not be stored. All items have the classes of the first."""
+        """A replacement for each text that must not be stored. All items have the classes of the first."""
         names = _names(items[0].get("probabilities") or ())
         labels = set[Any]()
         for item in items:
             label = item["prediction"]
             labels.update(label if isinstance(label, list) else (label,))
         texts = {label for label in labels if isinstance(label, str)}
-        # Names of classes that are numbers are no texts, however long the number is.
+        # A class that is a number is no text, however long the number is.
         changed = _apart([name for name in names if texts or not _is_number(name)])
         if names and not changed:
             self._keep(names, labels - texts)
@@ -92,7 +92,7 @@ class Redactor:
         return changed | {label: stored for label, stored in unknown.items() if stored != label}
 
     def _keep(self, names: tuple[str, ...], numbers: Collection[Any]) -> None:
-        """Remembers that those names hold nothing, and which labels that are no texts go with them."""
+        """Remembers that those names hold nothing, and the labels beside them that are no texts."""
         known = self._clean.get(names) or frozenset(name for name in names if _remembered(name) == name)
         if len(self._clean) >= _MAX_SETS_OF_NAMES:
             self._clean.clear()
@@ -105,7 +105,7 @@ def _names(classes: Any) -> tuple[str, ...]:
 
 
 def _apart(names: Sequence[str]) -> dict[str, str]:
-    """For each name that must not be stored one that may; no two classes get the same."""
+    """A replacement for each name that must not be stored; no two classes get the same."""
     changed: dict[str, str] = {}
     for name in dict.fromkeys(names):
         stored = masked = _remembered(name)
@@ -120,7 +120,7 @@ def _apart(names: Sequence[str]) -> dict[str, str]:
 
 
 def _renamed(value: Any, changed: Mapping[str, str]) -> Any:
-    """A label or a class's probability, or several, by the names that may be stored."""
+    """A label, probabilities by class, or a list of either, under the names that may be stored."""
     if isinstance(value, str):
         return changed.get(value, value)
     if isinstance(value, list):

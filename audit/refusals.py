@@ -6,7 +6,7 @@ from threading import Lock
 
 from audit.record import Record
 
-#: Different refusals of one second that are kept apart; it takes as many keys to get there.
+#: So many different refusals of one second are kept apart; it takes as many keys to get there.
 MAX_PENDING = 100_000
 
 
@@ -18,16 +18,16 @@ class Refusals:
         self._lock = Lock()
 
     def add(self, record: Record) -> None:
-        place = (record.subject, record.outcome, record.at_ms // 1000)
+        group = (record.subject, record.outcome, record.at_ms // 1000)
         with self._lock:
-            first = self._pending.get(place)
+            first = self._pending.get(group)
             if first is not None:
                 first.count += 1
             elif len(self._pending) < MAX_PENDING:
-                self._pending[place] = record
+                self._pending[group] = record
 
     def take(self, *, up_to: int | None) -> list[Record]:
-        """The records of seconds before `up_to` (seconds since 1970), or all; they are no longer pending."""
+        """Removes and returns the records of seconds before `up_to` (seconds since 1970), or all of them."""
         with self._lock:
-            ready = [place for place in self._pending if up_to is None or place[2] < up_to]
-            return [self._pending.pop(place) for place in ready]
+            ready = [group for group in self._pending if up_to is None or group[2] < up_to]
+            return [self._pending.pop(group) for group in ready]

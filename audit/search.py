@@ -1,7 +1,7 @@
 """Searches of the prediction log: pages of records, one record, and how both are shown.
 
-It knows no transport. A turn is waited for fairly and for a bounded time; a search whose time is up, or that nobody
-waits for any more, is stopped in the database.
+It knows no transport. Searches take turns fairly, and wait for a bounded time. A search whose time is up, or whose
+caller hung up, is stopped in the database.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from values import base64url
 from values.ids import is_uuid7
 from values.turns import Turns
 
-#: So many searches at once; the others wait, and nobody else does.
+#: So many searches run at once; the others wait, and nothing waits for them.
 SEARCHES_AT_ONCE = 4
 SEARCHES_OF_ONE = 2
 #: A search gets what is left of its request's time, but no more than this.
@@ -39,11 +39,11 @@ T = TypeVar("T")
 
 
 class SearchTooLong(Exception):
-    """The search did not end in the time that it may take, waiting for its turn included."""
+    """The search, including the wait for its turn, did not end in the time that it may take."""
 
 
 class Turn:
-    """One caller's turn at the log: what is asked in it runs in a thread, and is stopped with it."""
+    """One caller's turn at the log: its query runs in a thread, and stops if the turn is cancelled."""
 
     def __init__(self, threads: ThreadPoolExecutor, stop: Stop) -> None:
         self._threads = threads
@@ -59,13 +59,13 @@ class Turn:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
             self._stop.call()
-            # Not in the searches' own threads: each of them may be busy with what is to be stopped.
+            # Not in the searches' own threads: all of them may be busy with queries that are to be stopped.
             loop.run_in_executor(None, self._stop.tell_server)
             raise
 
 
 class Searches:
-    """Everybody's turns at the log, at most two at once for a tenant, or for a person without one."""
+    """Everybody's turns at the log: at most two at once for a tenant, or for a person of no tenant."""
 
     def __init__(self) -> None:
         self._turns = Turns(SEARCHES_AT_ONCE, SEARCHES_OF_ONE)
@@ -104,7 +104,7 @@ class Searches:
 
     def _end_late(self, job: asyncio.Future[Any], whose: str) -> None:
         if not job.cancelled():
-            # Nobody waits for it any more, and asyncio would say so.
+            # Nobody waits for the job any more; asyncio would complain of an error that nobody looked at.
             job.exception()
         self._turns.give_back(whose)
 
@@ -112,9 +112,9 @@ class Searches:
 def search_page(
     database: Database, filters: Filters | None, *, limit: int, after: Position | None, stop: Stop
 ) -> bytes:
-    """A page of records as JSON, newest first, with the cursor of the next one; an empty one for no filters at all.
+    """A page of records as JSON, newest first, with the cursor of the next page. Raises `Stopped`.
 
-    Raises `Stopped`.
+    `filters` is None where a filter names nothing: then the page is empty.
     """
     if filters is None:
         return orjson.dumps({"records": [], "next": None})
@@ -158,22 +158,22 @@ def shown_record(found: RowMapping) -> dict[str, Any]:
     }
 
 
-def cursor_of(place: Position) -> str:
-    """A place in the log, as it is handed out."""
-    return base64url.encoded(f"{place[0].isoformat()} {place[1]}".encode())
+def cursor_of(position: Position) -> str:
+    """The cursor that stands for a position in the log, for callers."""
+    return base64url.encoded(f"{position[0].isoformat()} {position[1]}".encode())
 
 
-def place_of(cursor: str) -> Position:
-    """The place that a cursor stands for. Raises `InvalidFilter`."""
+def position_of(cursor: str) -> Position:
+    """The position that a cursor stands for. Raises `InvalidFilter`."""
     try:
         at, request_id = base64url.decoded(cursor[: _MAX_CURSOR + 1]).decode().split(" ")
         instant = datetime.fromisoformat(at).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _no_cursor() from None
-    place = instant, request_id
-    if not is_uuid7(request_id) or cursor_of(place) != cursor:
+    position = instant, request_id
+    if not is_uuid7(request_id) or cursor_of(position) != cursor:
         raise _no_cursor()
-    return place
+    return position
 
 
 def _no_cursor() -> InvalidFilter:

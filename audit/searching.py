@@ -1,8 +1,8 @@
-"""The search of a text for what nobody may read in it, slice by slice.
+"""Searches a text for secrets and personal data, slice by slice.
 
 A pattern holds the interpreter from the beginning of its search to the end. So a text is searched in slices, and
-between two of them other threads get their turn. Whatever begins in a slice is found in it, though it ends beyond: a
-view reaches further than its slice by the length of the longest thing that is looked for.
+between two of them other threads get their turn. Whatever begins in a slice is found in it, even if it ends behind the
+slice: a view is longer than its slice by the length of the longest thing that is looked for.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ Finder = Callable[[str, int, int], Iterator[Span]]
 MASK = "***"
 _DIGIT = re.compile("[0-9]")
 SLICE_CHARACTERS = 768
-#: After so long the interpreter is given to whoever waits for it; to give it away costs a turn of theirs.
+#: After so long a search yields the interpreter to whoever waits for it; each time costs one turn of theirs.
 TURN_SECONDS = 0.001
-#: The longest thing is a domain; a secret may be longer and is followed (`Slice.is_cut`).
+#: The longest thing is a domain; a secret may be longer, and the next slice follows it (`Slice.is_cut`).
 REACH_CHARACTERS = 320
 #: The same for numbers, and how far before one its name may stand.
 NUMBERS_REACH, NUMBERS_BACK = 128, 48
 
-#: Accounts before cards and telephones, for they have such in them; what a finder finds the next ones do not see.
+#: Accounts come before cards and telephones, which they may contain: a finder does not see what an earlier one found.
 NUMBERS: tuple[Finder, ...] = (accounts, international, bare, lettered, national, labelled)
 
 
 class Slice(NamedTuple):
-    """What was found, where the next slice begins, and whether that is within a secret."""
+    """The spans found, where the next slice begins, and whether it begins within a secret."""
 
     spans: list[Span]
     end: int
@@ -47,7 +47,7 @@ class Slice(NamedTuple):
 
 
 def scrub(text: str) -> str:
-    """Text without keys, tokens, passwords in URLs, e-mail addresses, and card, account, telephone and national ids."""
+    """Text without keys, tokens, passwords in URLs, e-mail addresses, and card, account, telephone and id numbers."""
     return _masked(text, NUMBERS)
 
 
@@ -90,7 +90,7 @@ def search_slice(
 
 
 def _numbers(plain: str, first: int, last: int, finders: Iterable[Finder]) -> Iterator[Span]:
-    # A number may begin with letters: its digits may all be behind the slice.
+    # A number may begin with letters, and have all of its digits behind the slice.
     if _DIGIT.search(plain, first, last + NUMBERS_REACH) is None:
         return
     offset = max(0, first - NUMBERS_BACK)

@@ -15,7 +15,7 @@ from values.instants import instant_text, ms_of
 
 
 def faults(database: Database) -> Iterator[str]:
-    """One sentence for each place where the log and its seal disagree; none if it holds."""
+    """One sentence for each disagreement between the log and its seal; none if the seal holds."""
     with database.reading(EVERY_TENANT) as session:
         heads = set()
         cited = set()
@@ -34,7 +34,7 @@ def faults(database: Database) -> Iterator[str]:
                 heads.add(head)
                 seen += len(records)
         if (strays := count_records(session) - seen) != 0:
-            yield f"{strays} records belong to no batch"
+            yield f"records that belong to no batch: {strays}"
         for missing in cited - heads:
             yield f"head {missing} was cited by a later chain and is missing"
 
@@ -55,7 +55,7 @@ def _is_as_sealed(record: PredictionRecord) -> bool:
 
 
 def _matches_digests(record: PredictionRecord) -> bool:
-    """Whether what was not erased is what the digests were made from; without the salt, nothing may be left."""
+    """Whether the digests were made from the values that are left; without the salt, no value may be left."""
     if record.salt is None:
         erasable = (record.inputs, record.outputs, record.address, record.client_request_id, record.fingerprint)
         return all(each is None for each in erasable)

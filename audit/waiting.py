@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.chain import LogPlace
+from audit.chain import LogPosition
 from audit.record import Record, withdrawal_of
 
 GATHER_SECONDS = 0.002
@@ -23,10 +23,10 @@ class LogUnavailable(Exception):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A record on its way, and whoever waits for it. Written and abandoned are told apart under the lock."""
+    """A record on its way, and the future of whoever waits for it. Both flags are set under the queue's lock."""
 
     record: Record
-    future: asyncio.Future[LogPlace] | None = None
+    future: asyncio.Future[LogPosition] | None = None
     is_written: bool = False
     is_abandoned: bool = False
 
@@ -66,7 +66,7 @@ class WaitingRecords:
         self._wake.clear()
 
     def abandon(self, entry: Entry) -> None:
-        """Takes back an entry that its caller no longer waits for, or has it withdrawn where it is written already."""
+        """Takes back an entry that its caller no longer waits for; if it is already written, adds its withdrawal."""
         with self._lock:
             entry.is_abandoned = True
             is_written = entry.is_written
@@ -93,14 +93,14 @@ class WaitingRecords:
     def answer(self, entries: Sequence[Entry], chain_id: str, batch_number: int) -> None:
         """Tells whoever waits that these were written, in this order, as that batch."""
         with self._lock:
-            # Whoever gives up from now on sees to the withdrawal; for those before, it is seen to here.
+            # Callers who give up from now on add the withdrawal themselves; for those before, it is added here.
             abandoned = [entry.record for entry in entries if entry.is_abandoned]
             for entry in entries:
                 entry.is_written = True
         self.add_all([withdrawal_of(record) for record in abandoned])
         futures = [entry.future for entry in entries]
         if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(_tell_places, futures, chain_id, batch_number)
+            self.loop.call_soon_threadsafe(_tell_positions, futures, chain_id, batch_number)
 
     def refuse(self, entries: Sequence[Entry]) -> None:
         """Tells whoever waits that these were not written."""
@@ -116,13 +116,13 @@ class WaitingRecords:
             time.sleep(min(left, GATHER_SECONDS / 8))
 
 
-def _tell_places(futures: list[asyncio.Future[LogPlace] | None], chain_id: str, batch_number: int) -> None:
+def _tell_positions(futures: list[asyncio.Future[LogPosition] | None], chain_id: str, batch_number: int) -> None:
     for leaf_index, future in enumerate(futures):
         if future is not None and not future.done():
-            future.set_result(LogPlace(chain_id, batch_number, leaf_index))
+            future.set_result(LogPosition(chain_id, batch_number, leaf_index))
 
 
-def _tell_refusal(futures: list[asyncio.Future[LogPlace]]) -> None:
+def _tell_refusal(futures: list[asyncio.Future[LogPosition]]) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(LogUnavailable())

@@ -13,7 +13,7 @@ import threading
 import time
 from concurrent.futures import Future
 
-from audit.chain import LogPlace
+from audit.chain import LogPosition
 from audit.committer import Committer
 from audit.record import ANSWERED, Record, SealedRecord, seal
 from audit.refusals import Refusals
@@ -57,15 +57,15 @@ class LogWriter:
         for thread in self._threads:
             thread.start()
 
-    async def append(self, record: Record) -> LogPlace:
-        """Returns where the record went, once it is durable there.
+    async def append(self, record: Record) -> LogPosition:
+        """Returns the record's position in the log, once it is durable.
 
         Raises `LogUnavailable`, after which it is not durable, or will be withdrawn. A caller that gives up waiting
         (is cancelled) must not answer either: the record is taken back or withdrawn.
         """
         if not self._is_available or self._is_closing or len(self._waiting) >= MAX_WAITING:
             raise LogUnavailable
-        future: asyncio.Future[LogPlace] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[LogPosition] = asyncio.get_running_loop().create_future()
         entry = Entry(record, future)
         self._waiting.add(entry)
         try:
@@ -86,7 +86,7 @@ class LogWriter:
         entries = [Entry(record, loop.create_future()) for record in self._refusals.take(up_to=None)]
         for entry in entries:
             self._waiting.add(entry)
-        # Where the log fails meanwhile, they are owed to it; nobody waits for them.
+        # If the log fails meanwhile, they are written when it is back; nobody waits for them.
         await asyncio.gather(*(entry.future for entry in entries if entry.future), return_exceptions=True)
 
     async def probe(self) -> bool:
@@ -160,7 +160,7 @@ class LogWriter:
     def _recover(self) -> bool:
         try:
             self._committer.recover()
-        except Exception as error:  # noqa: BLE001  it is not back, for whatever reason
+        except Exception as error:  # noqa: BLE001  the log is not back, for whatever reason
             self._fail(error)
             return False
         logger.warning("the prediction log can be written again")
@@ -168,7 +168,7 @@ class LogWriter:
         return True
 
     def _stay_in_touch(self) -> None:
-        """Other writers take one that has written nothing for a minute for gone."""
+        """Writes now and then: other writers take a writer that was silent for a minute for dead."""
         if self._probes or time.monotonic() - self._touched_at > TOUCH_SECONDS:
             try:
                 self._committer.touch()

@@ -1,4 +1,4 @@
-"""A compiled model's answers beside the trained one's: how far apart they are, and how labels come of scores."""
+"""A compiled model's answers beside the trained one's: how far apart they are, and how labels follow from scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inference.graphs import GraphAnswer
 from inference.outputs import Predictions
 
 RELATIVE_TOLERANCE = 1e-5
-#: Numbers that are nearer than this are the same: it is less than any answer means.
+#: Numbers nearer to each other than this count as the same: no answer means so little.
 ABSOLUTE_TOLERANCE = 1e-9
 LEAST_TIE_MARGIN = 1e-9
 
@@ -32,7 +32,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(found: GraphAnswer, trained: Predictions, scores: NDArray[Any] | None) -> Agreement:
-    """How far the two are apart, in their answers and in the `scores` behind them. Raises `Disagrees` if too far."""
+    """How far apart their answers, and the `scores` behind those, are. Raises `Disagrees` if they are too far."""
     if is_of_numbers(trained):
         return _difference(np.asarray(found.labels, float), np.asarray(trained.labels, float))
     mismatches = np.array([ours != theirs for ours, theirs in zip(found.labels, trained.labels, strict=True)])
@@ -50,7 +50,7 @@ def agreement(found: GraphAnswer, trained: Predictions, scores: NDArray[Any] | N
 
 
 def _label_type(found: Any, trained: Any) -> str:
-    """The type that labels are given back, since a graph has no truth values. Raises `Disagrees` for other pairs."""
+    """The type to give labels back in, since a graph has no truth values. Raises `Disagrees` for other pairs."""
     kind = type(trained).__name__
     if type(found) is not type(trained) and kind not in LABEL_TYPES:
         raise Disagrees(f"its labels are {type(found).__name__}, not {kind}")
@@ -58,9 +58,9 @@ def _label_type(found: Any, trained: Any) -> str:
 
 
 def _difference(found: NDArray[Any], trained: NDArray[Any]) -> Agreement:
-    """The largest relative difference of numbers that are not the same, and the largest at all.
+    """The largest relative difference of numbers that are not the same, and the largest absolute one.
 
-    Raises `Disagrees` where it passes the tolerance.
+    Raises `Disagrees` past the tolerance.
     """
     if found.shape != trained.shape:
         raise Disagrees("it answers in another form")
@@ -74,20 +74,20 @@ def _difference(found: NDArray[Any], trained: NDArray[Any]) -> Agreement:
 
 
 def _apart(found: NDArray[Any], trained: NDArray[Any] | None) -> float:
-    """The largest difference between scores that are no probabilities. Raises `Disagrees` if they are others."""
+    """The largest difference between scores that are no probabilities. Raises `Disagrees` if they do not match."""
     if trained is not None and found.shape[1] == 2 and trained.shape[1] == 1:
-        # Of two classes the trained model gives the second's score alone.
+        # For two classes the trained model gives only the second one's score.
         found = found[:, 1:]
     if trained is None or found.shape != trained.shape:
         raise Disagrees("its scores cannot be compared, so that ties cannot be told")
     largest = float(np.max(np.abs(found - trained)))
     if largest > RELATIVE_TOLERANCE * float(np.max(np.abs(trained))):
-        raise Disagrees("its scores are others")
+        raise Disagrees("its scores differ")
     return largest
 
 
 def _rule_of(found: GraphAnswer, trained: Predictions) -> str:
-    """How the labels come of the scores, where those are no probabilities. Raises `Disagrees` if it cannot be told."""
+    """How labels follow from scores that are no probabilities. Raises `Disagrees` if no rule explains them."""
     scores = found.scores
     labels = np.asarray(trained.labels, dtype=object)
     if scores is None:
@@ -97,8 +97,8 @@ def _rule_of(found: GraphAnswer, trained: Predictions) -> str:
         picks = {"sign": (scores[:, 0] > 0).astype(int)}
     for rule, pick in picks.items():
         far = Tie(rule, 0.0).distances(scores) > float(np.max(np.abs(scores))) * 1e-6
-        # One label for each column, and one column for each label, wherever the two best are well apart.
+        # Each column has one label, and each label one column, wherever the two best scores are well apart.
         pairs = set(zip(pick[far].tolist(), labels[far].tolist(), strict=True))
         if len({column for column, _ in pairs}) == len({label for _, label in pairs}) == len(pairs) > 1:
             return rule
-    raise Disagrees("it cannot be told how its labels come of its scores")
+    raise Disagrees("no rule explains its labels by its scores")

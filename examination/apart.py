@@ -1,8 +1,8 @@
-"""A model file examined in a process of its own.
+"""Examines a model file in a process of its own.
 
 A file is somebody else's work, and opening one may run code, fill the memory or never end. The process knows no secret
 and no database, has a bound on memory, and is killed when its time is up. It ends with the process that started it,
-whatever ends that. So does the folder in which the two meet: at the latest the next examination removes it.
+however that ends. The folder that the two share goes with them: the next examination removes it at the latest.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from examination.orders import Examined, Order, RefusedModel
 from inference.report import CompilationReport
 
 FOLDER_PREFIX = "adyton-examination-"
-#: These end a command at once, unless somebody has arranged otherwise.
+#: Signals that end a command at once, unless it handles them.
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class _Signalled(BaseException):
-    """A signal that ends this process came while another one examined."""
+    """A signal that ends this process came while the other one examined."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class _Signalled(BaseException):
 
 
 def examine_apart(model: bytes, sample: bytes | None, order: Order, *, limit_seconds: float) -> Examined:
-    """The same as `examine`, from a process of its own.
+    """The result of `examine`, from a process of its own.
 
     Raises `RefusedModel`, also where the file brings that process down.
     """
@@ -129,7 +129,7 @@ def _remove_leftovers() -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the lock of a folder of ours; None if it is gone, another's, or held."""
+    """A descriptor that holds a folder's lock; None if the folder is gone, is another user's, or is locked."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -147,7 +147,7 @@ def _lock(folder: Path) -> int | None:
 
 @contextmanager
 def _signals_raised() -> Iterator[None]:
-    """Raises `_Signalled` for signals that would end this process before anything is put away.
+    """Raises `_Signalled` for signals that would end this process before it has cleared up.
 
     A server has handlers of its own, and examines in a thread, where no signal arrives.
     """
@@ -158,7 +158,7 @@ def _signals_raised() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _ENDING if signal.getsignal(number) in defaults}
 
     def end(number: int, _frame: object) -> NoReturn:
-        # A second one must not disturb the putting away.
+        # A second signal must not disturb the clearing up.
         for each in before:
             signal.signal(each, signal.SIG_IGN)
         raise _Signalled(number)

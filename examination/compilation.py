@@ -1,7 +1,7 @@
 """Compiling a trained model to ONNX, and the test that decides whether the compiled one may answer.
 
 Linear parts are compiled in float64: in float32 a logistic regression's labels change on its decision boundary. Trees
-compare rows rounded to float32, as scikit-learn's do. Which of the ways serves is found by the test.
+compare rows rounded to float32, as scikit-learn's do. The test decides which way serves.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def compile_tested(
 ) -> Compiled:
     """Compiles the estimator, and tests it on the sample and on rows made to find differences.
 
-    A compiled model is returned only if every label is identical (but next to ties, which the trained model answers)
+    A compiled model is returned only if every label is identical (except next to ties, which the trained model answers)
     and every number within 1e-5 of the trained one's, relatively.
     """
     if reason := _why_not(estimator, kind, document, probes, trained):
@@ -59,7 +59,7 @@ def compile_tested(
         except Disagrees as reason:
             reasons.append(f"{precision}: {reason}")
             continue
-        except Exception as error:  # noqa: BLE001  whatever the converter dislikes, the model is served as trained
+        except Exception as error:  # noqa: BLE001  the model is served as trained, whatever the converter raises
             reasons.append(f"{precision}: {type(error).__name__}")
             continue
         return Compiled(model, _comparison(precision, found, probes, trained))
@@ -69,7 +69,7 @@ def compile_tested(
 def _comparison(precision: str, found: Agreement, probes: Probes, trained: TrainedEngine) -> Comparison:
     ties = None
     if found.tie is not None:
-        # Next to a tie the last bit is the label, and it must not hang on which other rows are next to one.
+        # Next to a tie the last bit decides the label, and it must not depend on the other rows next to one.
         near = probes.near_ties or probes.sample[:TIES_TRIED]
         alone = not is_independent_to_the_bit(trained, near)
         ties = TieReport(found.tie.rule, found.tie.margin, found.label_type, ties_alone=alone)
@@ -89,11 +89,11 @@ def _comparison(precision: str, found: Agreement, probes: Probes, trained: Train
 def _why_not(
     estimator: Any, kind: Kind, document: Mapping[str, Any], probes: Probes, trained: TrainedEngine
 ) -> str | None:
-    """The reason for which a test on finitely many rows could not vouch for a compiled model."""
+    """The reason why a test on finitely many rows could not vouch for a compiled model; None if it could."""
     if not probes.random:
         return "the model raises an error on rows that its schema allows"
     if any(type(part).__name__.endswith("Vectorizer") for part in parts_of(estimator)) or kind == "texts":
-        return "text is taken apart by the trained model alone: no test covers every language"
+        return "only the trained model takes text apart: no test covers every language"
     if any(is_text(spec) and is_nullable(spec) for spec in document["properties"].values()):
         return "a text that may be missing has no form in a compiled model"
     if trained.class_names and not isinstance(trained.class_names[0], str):
@@ -146,5 +146,5 @@ def _is_of_trees(estimator: Any) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """The libraries that a compiled model came of and is run by, and their releases."""
+    """The releases of the libraries that made a compiled model and that run it."""
     return {name: version(name) for name in ("scikit-learn", "skl2onnx", "onnxruntime", "numpy")}

@@ -1,4 +1,4 @@
-"""A model's features: found in the model and in a sample, and as the operator's own schema has them."""
+"""Finds a model's features in the model and in a sample, and lays the operator's own schema over them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _known_to(estimator: Any) -> list[str] | int | None:
 
 
 def _of_column(name: str, column: Any) -> dict[str, Any]:
-    """The schema of a feature by its column in a sample. Raises `RefusedSchema` for what JSON has no form for."""
+    """The schema of a feature by its column in a sample. Raises `RefusedSchema` for a type that JSON does not have."""
     missing = bool(column.isna().any())
     kind = column.dtype.kind
     spec: dict[str, Any]
@@ -121,7 +121,7 @@ def _all(column: Any, kind: type) -> bool:
 
 
 def _format(column: Any) -> dict[str, Any]:
-    """Whether all its texts are instants of one form."""
+    """The `format` of the column, if all its texts are instants of one form."""
     texts = column.dropna().tolist()
     for word, form in _INSTANTS.items():
         if texts and all(form.fullmatch(text) for text in texts):

@@ -1,4 +1,4 @@
-"""A model's own encoders: the categories of its columns that they have learnt, or that a column is text."""
+"""A model's own encoders: the categories that they have learnt of its columns, or that a column is text."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _chosen(chosen: Any, known: list[str]) -> list[str]:
 
 
 def _keeps_columns(step: Any) -> bool:
-    """Whether what comes after it sees the same columns."""
+    """Whether the step behind it sees the same columns."""
     return type(step).__name__ in {"SimpleImputer", "StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler"}
 
 
@@ -73,15 +73,15 @@ def _learnt(step: Any, columns: list[str]) -> Iterator[tuple[str, Categories]]:
 
 
 def attribute(estimator: Any, name: str) -> Any:
-    """An attribute of an estimator, or None where it has none or will not say."""
+    """An attribute of an estimator, or None if it does not exist or asking raises."""
     try:
         return getattr(estimator, name, None)
-    except Exception:  # noqa: BLE001  a pipeline asks its first step, which may have an opinion
+    except Exception:  # noqa: BLE001  a pipeline asks its first step, which may raise anything
         return None
 
 
 def plain(value: Any) -> Any:
-    """A value of Python's own; None for what is missing."""
+    """The value in Python's own type; None for a missing one."""
     if isinstance(value, np.generic):
         value = value.item()
     return None if value is None or (isinstance(value, float) and math.isnan(value)) else value

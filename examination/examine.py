@@ -1,4 +1,4 @@
-"""A model file's examination before it may serve: whether it opens, which rows it takes, and how it answers."""
+"""Examines a model file before it may serve: whether it opens, which rows it takes, and how it answers."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from inference.outputs import ClassNames, NotComputable, NotServable, class_name
 from inference.report import CompilationReport
 from inference.schema import RowSchema
 
-#: What the answers to so many rows may take of memory beyond what the model takes itself.
+#: The memory that the answers to `_MANY_ROWS` rows may take beyond the model's own.
 MAX_COMPUTED_BYTES = 512 << 20
 _ALONE_ROWS = 16
 _MANY_ROWS = 1_000
 
 
 def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
-    """Opens the file here and now. Raises `RefusedModel`."""
+    """Opens and examines the file in this process. Raises `RefusedModel`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator = open_model(model, order.format, order.trusted)
             frame = None if sample is None else read_sample(sample, order.sample_name or "")
-            # What was observed of sensitive features is gone before anything is tried with what is left.
+            # The observed values of sensitive features are dropped first: nothing after this can show them.
             document = without_personal_notes(discover(estimator, frame, order.target, order.given))
             schema = RowSchema(document, _MANY_ROWS)
             rows = _sample_rows(frame, document, schema)
@@ -138,7 +138,7 @@ def _tried(
 ) -> tuple[Kind, TrainedEngine]:
     """The form of input in which the model answers rows, and the engine that gives it that. Raises `RefusedModel`.
 
-    It answers them in that form as it answers the sample itself, where there is one.
+    If there is a sample, the model must answer its rows in that form as it answers the sample itself.
     """
     some = rows[:_MANY_ROWS]
     expected = _directly(estimator, document, frame, rows)
@@ -173,7 +173,7 @@ def _kinds(document: Mapping[str, Any]) -> list[Kind]:
 
 
 def _directly(estimator: Any, document: Mapping[str, Any], frame: Any | None, rows: Sequence[Row]) -> list[Any] | None:
-    """The model's answers to the sample as its reader gives it, where it has any."""
+    """The model's answers to the sample as pandas reads it; None if it gives none."""
     if frame is None or len(rows) < len(frame):
         return None
     try:
@@ -185,7 +185,7 @@ def _directly(estimator: Any, document: Mapping[str, Any], frame: Any | None, ro
 
 
 def _require_answers(engine: Engine, rows: Sequence[Row]) -> None:
-    """Few rows and many: a graph may make of many what fills the memory."""
+    """Asks one row and a thousand: a graph may fill the memory with many. Raises `NotServable`."""
     for some in (rows[:1], (list(rows) * _MANY_ROWS)[:_MANY_ROWS]):
         before = _peak_bytes()
         predictions = engine.compute(some)
@@ -207,7 +207,7 @@ def _is_independent(engine: Engine, rows: Sequence[Row]) -> bool:
 
 
 def _require_example(engine: Engine, schema: RowSchema) -> None:
-    """The example that callers are shown is one that they can send. Raises `RefusedModel`."""
+    """Raises `RefusedModel` unless the model answers the example that callers are shown."""
     try:
         engine.compute([_example(schema)])
     except Exception as error:  # noqa: BLE001  a model may raise anything

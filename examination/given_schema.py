@@ -12,11 +12,11 @@ _TOP_WORDS = {"$schema", "$id", "title", "description", "type", "properties", "r
 
 
 class RefusedSchema(Exception):
-    """The features cannot be told, or the schema does not fit the model; the words are for the operator."""
+    """The features cannot be found out, or the schema does not fit the model; the words are for the operator."""
 
 
 def check_given(given: Any) -> None:
-    """Raises `RefusedSchema` for a document of another form than an object of features."""
+    """Raises `RefusedSchema` unless the document describes an object of features."""
     if not _is_plain(given, MAX_DEPTH):
         raise RefusedSchema("the schema is nested too deeply, or has a number or a text that cannot be stored")
     if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
@@ -33,7 +33,7 @@ def check_given(given: Any) -> None:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether it is JSON that databases and other readers of JSON take as well."""
+    """Whether databases and other readers of JSON take the value as well."""
     if isinstance(value, dict):
         return depth > 0 and all(_is_plain(each, depth - 1) for pair in value.items() for each in pair)
     if isinstance(value, list):
@@ -46,5 +46,5 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 
 def is_storable(text: str) -> bool:
-    """Whether a text has no NUL and no half of a character."""
+    """Whether a text has no NUL and no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,8 +1,8 @@
 """Whether a row's answer depends on the rows beside it.
 
-It does where a model looks at the whole batch, and it does in the last bit where a matrix product adds in another
-order; on a decision boundary that bit is the label. Rows of different callers are computed together only where the
-labels of rows placed there are the same alone and together.
+It does if a model looks at the whole batch. It does in the last bit if a matrix product adds in another order, and on a
+decision boundary that bit decides the label. Rows of different callers are computed together only if rows on the
+boundary get the same labels alone and together.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _alone(engine: Engine, rows: Sequence[Row]) -> Predictions:
 
 
 def is_near(found: Any, expected: Any, tolerance: float = ALONE_TOLERANCE) -> bool:
-    """Whether labels are the same and numbers within the tolerance, relative to what is more than 1."""
+    """Whether labels are the same and numbers within the tolerance, which is relative for numbers above 1."""
     if isinstance(found, list) and isinstance(expected, list):
         pairs = zip(found, expected, strict=False)
         return len(found) == len(expected) and all(is_near(*pair, tolerance) for pair in pairs)

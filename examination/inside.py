@@ -21,15 +21,15 @@ def end_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        # It was gone before the system was asked.
+        # The other process was gone before the system was asked.
         sys.exit(1)
 
 
 def examine_in(folder: Path) -> dict[str, Any]:
-    """The result as JSON has it: the findings, or why the model is refused."""
-    # The libraries that examine are loaded under the bounds as well.
-    from examination.examine import examine  # noqa: PLC0415  as the comment says
-    from examination.orders import Order, RefusedModel  # noqa: PLC0415  as above
+    """The result for JSON: the findings, or why the model is refused."""
+    # The bounds hold for the loading of these libraries as well.
+    from examination.examine import examine  # noqa: PLC0415  loaded under the bounds
+    from examination.orders import Order, RefusedModel  # noqa: PLC0415  loaded under the bounds
 
     order = json.loads((folder / "order.json").read_text())
     model = (folder / "model").read_bytes()

@@ -1,4 +1,4 @@
-"""An order to examine a model file, and the result: all that those need to know who examine nothing themselves."""
+"""The order to examine a model file, and its result, for rooms that examine nothing themselves."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Probes:
 
     @property
     def near_ties(self) -> list[Row]:
-        """Several of those on boundaries."""
+        """Several of the rows on boundaries."""
         return self.boundary[::TIES_OF]
 
 
@@ -73,7 +73,7 @@ def probes_of(estimator: Any, properties: Properties, sample: Sequence[Row], tra
 
 
 def is_of_numbers(predictions: Predictions) -> bool:
-    """Whether it answers with numbers, and not with labels."""
+    """Whether the predictions are numbers, and not labels."""
     label = predictions.labels[0]
     first = label[0] if isinstance(label, list) else label
     return predictions.probabilities is None and isinstance(first, float)
@@ -93,7 +93,7 @@ def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
 
 
 def random_rows(properties: Properties, sample: Sequence[Row], random: np.random.Generator) -> list[Row]:
-    """Rows within the schema, in and somewhat around what was observed, unknown categories and nulls among them."""
+    """Rows that the schema allows, in and around the observed values, with unknown categories and nulls among them."""
     columns = {
         name: _random_values(name, spec, [row[name] for row in sample], random) for name, spec in properties.items()
     }
@@ -141,8 +141,8 @@ def boundary_rows(
 ) -> list[Row]:
     """Neighbouring rows between which the trained model's answer changes.
 
-    Between rows with different labels along the straight line or, with `single`, between rows that differ in a single
-    number and in anything of the answer, which is how a tree's thresholds are found behind whatever comes before it.
+    They lie on the straight line between rows with different labels. With `single`, they lie between rows that differ
+    in a single number and in any part of the answer: that finds a tree's thresholds behind whatever comes before it.
     """
     if not numbers or len(rows) < 2:
         return []
@@ -173,7 +173,7 @@ def _bisected(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends of lines, of shape (lines, numbers), moved towards each other until they are neighbours.
 
-    `is_near` says of a point on each line whether the answer there is still the one at its low end.
+    `is_near` takes a point on each line, and says whether the answer there is still the one at its low end.
     """
     deadline = time.monotonic() + BISECTION_SECONDS
     for _ in range(STEPS):

@@ -1,4 +1,4 @@
-"""Graphs rewritten, where what a converter makes is less exact than it could be."""
+"""Rewrites graphs that a converter makes less exact than they could be."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import onnx
 
-#: A leaf's share of less is what is left of rounding a nought.
+#: A smaller share of a leaf is a zero that was rounded.
 _NOUGHT = 1e-8
 
 
 def with_both_classes(content: bytes) -> bytes:
-    """The same graph, whose trees of two classes sum up both.
+    """The same graph; its trees of two classes sum up both classes.
 
-    A converter gives leaves the second class's share alone, and ONNX Runtime answers one minus their sum for the
-    first: where the trained model says 0, that is what rounding has left. The label is the greater of both, as for more
-    classes; the one that ONNX Runtime would give with such leaves is another.
+    A converter gives leaves only the second class's share, and ONNX Runtime answers one minus their sum for the first:
+    where the trained model says 0, only a rounding error is left. The label is the class with the greater sum, as for
+    more classes; ONNX Runtime's own label for such leaves would be another.
     """
     model = onnx.ModelProto.FromString(content)
     nodes: list[Any] = []
@@ -41,7 +41,7 @@ def _labels_of(given: dict[str, Any], name: str) -> Any:
 
 
 def _sum_both(node: Any, given: dict[str, Any]) -> bool:
-    """Whether the node's leaves were given both classes' shares."""
+    """Gives the node's leaves both classes' shares, and returns whether it did."""
     ids = list(given["class_ids"].ints)
     labels = [each for name, each in given.items() if name.startswith("classlabels_")]
     is_sum = given["post_transform"].s == b"NONE" if "post_transform" in given else True
@@ -71,10 +71,10 @@ def _set(node: Any, name: str, values: list[Any]) -> None:
 
 
 def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
-    """The same float64 graph, whose trees compare what scikit-learn's compare: rows rounded to float32.
+    """The same float64 graph; its trees compare rows rounded to float32, as scikit-learn's do.
 
-    With `widen`, what the trees answer is float64 again for what follows. An exporter leaves trees as they are, and
-    they would compare in a precision that they were not trained in.
+    With `widen`, the trees' answers become float64 again for the nodes behind them. A converter leaves trees as they
+    are, and they would compare in a precision that they were not trained in.
     """
     model = onnx.ModelProto.FromString(content)
     nodes: list[Any] = []
@@ -99,7 +99,7 @@ def with_float32_trees(content: bytes, *, widen: bool) -> bytes:
 
 
 def with_float64_imputers(content: bytes) -> bytes:
-    """The same float64 graph without Imputers, which ONNX Runtime has in float32 alone: a choice for each number."""
+    """The same float64 graph; a choice for each number replaces Imputers, which ONNX Runtime has only in float32."""
     model = onnx.ModelProto.FromString(content)
     if not any(node.op_type == "Imputer" for node in model.graph.node):
         return content

@@ -1,4 +1,4 @@
-"""A sample of training-like rows, from CSV or Parquet: as its reader gives it, and as JSON would say it."""
+"""A sample of training-like rows, from CSV or Parquet: as pandas reads it, and as JSON writes it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sample_bytes(columns: Sequence[str], values: Any) -> bytes:
 
 
 def rows_of(frame: Any) -> list[Row]:
-    """The frame's rows as JSON would say them: missing values are None, numbers are Python's own."""
+    """The frame's rows as JSON writes them: missing values are None, numbers are Python's own."""
     columns = {name: [_plain(value) for value in frame[name].tolist()] for name in frame.columns}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

@@ -1,1 +1,1 @@
-"""What is computed: schemas, models and engines; no web, no database."""
+"""Schemas, models and engines: all that computes predictions; no web, no database."""

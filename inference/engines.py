@@ -1,6 +1,6 @@
-"""Models as they answer: as trained, or compiled to ONNX and tested equal.
+"""Engines: a model as it was trained, or compiled to ONNX and tested equal.
 
-An engine computes; when and in which thread is another's business (`running.py`).
+An engine computes; `running.py` decides when, and in which thread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Engine(Protocol):
     def class_names(self) -> ClassNames | None: ...
     @property
     def may_hold_the_loop(self) -> bool:
-        """Whether nothing that it does can take longer one time than another."""
+        """Whether the same rows take about the same time each time."""
         ...
 
     def compute(self, rows: Sequence[Row]) -> Predictions: ...
@@ -56,7 +56,7 @@ class TrainedEngine:
         try:
             return predict_with(self._estimator, given, len(rows), self.class_names)
         except ValueError:
-            # scikit-learn's trees count in float32, and say so in no other way than this.
+            # scikit-learn's trees count in float32, and this error is the only sign of it.
             if isinstance(given, np.ndarray):
                 require_float32(given)
             raise
@@ -64,7 +64,7 @@ class TrainedEngine:
     compute_at_once = compute
 
     def scores(self, rows: Sequence[Row]) -> NDArray[Any] | None:
-        """The scores that its labels are chosen by where it has no probabilities, of shape (rows, scores)."""
+        """The scores that choose its labels if it has no probabilities, of shape (rows, scores)."""
         for verb in ("decision_function", "transform"):
             if hasattr(self._estimator, verb):
                 return np.asarray(getattr(self._estimator, verb)(self._inputs(rows)), float).reshape(len(rows), -1)
@@ -89,9 +89,9 @@ class GraphEngine:
 
 
 class CompiledEngine:
-    """A graph made of a trained model, which itself answers the rows that are too near to a tie.
+    """A graph made from a trained model; the trained model answers the rows that are too near to a tie.
 
-    Where the report says `ties_alone`, it answers them one by one: its last bit depends on the rows beside one.
+    If the report says `ties_alone`, it answers them one by one: its last bit depends on the rows beside a row.
     """
 
     name: EngineName = "onnx"
@@ -110,8 +110,8 @@ class CompiledEngine:
             predictions, ties = self._by_graph(rows)
         except BeyondGraph:
             return self._trained.compute(rows)
-        for some in [[index] for index in ties] if self._ties_alone else [ties]:
-            self._ask_trained(rows, some, predictions)
+        for together in [[index] for index in ties] if self._ties_alone else [ties]:
+            self._ask_trained(rows, together, predictions)
         return predictions
 
     def _ask_trained(self, rows: Sequence[Row], indices: list[int], predictions: Predictions) -> None:
@@ -133,7 +133,7 @@ class CompiledEngine:
     def _by_graph(self, rows: Sequence[Row]) -> tuple[Predictions, list[int]]:
         labels, scores = self._graph.predict(rows)
         if scores is not None and self.class_names is not None:
-            # A sum of float32 shares may be a little more than all of them.
+            # A sum of float32 shares may be a little more than 1.
             np.minimum(scores, 1.0, out=scores)
         if self._of_type is not None:
             labels = [self._of_type(label) for label in labels]
@@ -150,7 +150,7 @@ def compiled_engine(
 
 
 class Tie(NamedTuple):
-    """How a label comes of a row's scores, and how near to another label the scores can still be trusted.
+    """How a label follows from a row's scores, and how near to another label the scores can be trusted.
 
     `rule` is `argmax` (the greatest score, such as a probability), `argmin` (the least, such as a distance) or `sign`
     (of a single score).
@@ -160,9 +160,9 @@ class Tie(NamedTuple):
     margin: float
 
     def near(self, scores: NDArray[Any]) -> list[int]:
-        """The indices of the rows whose label is not beyond doubt. `scores` has shape (rows, scores)."""
+        """The indices of the rows whose label is in doubt. `scores` has shape (rows, scores)."""
         if len(scores) == 1:
-            # One row is the usual case, and numpy's way of looking costs as much as the graph itself.
+            # One row is the usual case, and asking numpy costs as much as the graph itself.
             return [0] if self._distance(scores[0].tolist()) <= self.margin else []
         found: list[int] = np.flatnonzero(self.distances(scores) <= self.margin).tolist()
         return found
@@ -174,7 +174,7 @@ class Tie(NamedTuple):
         return abs(ordered[0] - ordered[1]) if len(ordered) > 1 else math.inf
 
     def distances(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """How far each row is from another label."""
+        """The distance of each row's scores from another label."""
         if self.rule == "sign":
             return np.asarray(np.abs(scores[:, 0]))
         if scores.shape[1] < 2:

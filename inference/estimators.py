@@ -1,4 +1,4 @@
-"""The parts of an estimator: steps, members, transformers and whatever else it holds, however it holds them."""
+"""The parts of an estimator: steps, members, transformers and everything else that it holds."""
 
 from __future__ import annotations
 

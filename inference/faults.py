@@ -1,4 +1,4 @@
-"""Calls that fail, taken apart: first into the callers whose rows are at fault, then to the row itself.
+"""Takes failed calls apart: first into the callers whose rows are at fault, then to the row itself.
 
 A model's own words never leave: they may hold the rows.
 """
@@ -36,7 +36,7 @@ def checked(predictions: Predictions, rows: int) -> Predictions:
 
 
 def failure_of(error: BaseException, rows: Sequence[Row]) -> NotComputable | ModelRaised:
-    """The fact that the error of one caller's rows stands for; of a single row it is plain which is at fault."""
+    """The fact behind an error on one caller's rows; a single row is itself the one at fault."""
     if isinstance(error, NotComputable):
         return error
     return ModelRaised(0 if len(rows) == 1 else None, type(error).__name__)
@@ -45,8 +45,8 @@ def failure_of(error: BaseException, rows: Sequence[Row]) -> NotComputable | Mod
 def located(compute: Compute, rows: Sequence[Row], raised: ModelRaised) -> ModelRaised:
     """The same failure with the first row that fails alone, if one does.
 
-    `rows` failed together. By halves, at most as many rows are computed again as there are: where the first half does
-    not fail the second must, and the row that is left is asked by itself.
+    `rows` failed together. They are searched by halves, which computes at most as many rows again as there are: if the
+    first half does not fail, the second must. The row that is left is computed by itself.
     """
     start, end, is_known = 0, len(rows), len(rows) == 1
     while end - start > 1:
@@ -62,7 +62,7 @@ def located(compute: Compute, rows: Sequence[Row], raised: ModelRaised) -> Model
 def _fails(compute: Compute, rows: Sequence[Row]) -> bool:
     try:
         checked(compute(rows), len(rows))
-    except BaseException:  # noqa: BLE001  as above
+    except BaseException:  # noqa: BLE001  a model may raise anything, and the thread must survive it
         return True
     return False
 

@@ -1,7 +1,7 @@
 """Features as JSON Schema writes them: their validation, and a synthetic example of each.
 
-Of JSON Schema's words a feature may have those in `WORDS`; `pii` says what may be stored of its values, `x-observed`
-is its range in a sample and `x-categories` what an encoder has learnt (notes for people), `x-unit` is theirs as well.
+A feature may have the words of JSON Schema that `WORDS` lists. `pii` says what may be stored of its values. Notes for
+people are `x-observed` (its range in a sample), `x-categories` (what an encoder has learnt) and `x-unit`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_TEXT_CHARACTERS = 10_000
 
 
 class UnsupportedSchema(ValueError):
-    """The document says something that rows cannot be validated by, and the words say which."""
+    """The document says something that rows cannot be validated by; the words say what."""
 
 
 def row_fields(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, core_schema.TypedDictField]:
@@ -60,7 +60,7 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
     try:
         SchemaValidator(schema)
     except SchemaError:
-        raise UnsupportedSchema(f"feature {name} has a bound or a pattern that cannot be") from None
+        raise UnsupportedSchema(f"feature {name} has an impossible bound or pattern") from None
     return core_schema.nullable_schema(schema) if is_nullable(spec) else schema
 
 
@@ -127,7 +127,7 @@ def _default_length(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_default_lengths(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with the length that a text may have where it names none, as callers are shown it."""
+    """The schema as callers are shown it: texts without a `maxLength` have the default one."""
     properties = {name: {**spec, **_default_length(spec)} for name, spec in document["properties"].items()}
     return {**document, "properties": properties}
 
@@ -137,7 +137,7 @@ def _given(spec: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
 
 
 def kind_of(name: str, spec: Mapping[str, Any]) -> str:
-    """The feature's one type beside null. Raises `UnsupportedSchema`."""
+    """The feature's only type except null. Raises `UnsupportedSchema`."""
     given = spec.get("type")
     kinds = [kind for kind in (given if isinstance(given, list) else [given]) if kind != "null"]
     if len(kinds) != 1 or kinds[0] not in KINDS:
@@ -195,7 +195,7 @@ def _example_number(spec: Mapping[str, Any]) -> float:
 
 
 def _range(spec: Mapping[str, Any]) -> tuple[float, float | None]:
-    """From where to where values are: as observed within the bounds, or the bounds alone."""
+    """The range of values: the observed one within the bounds, or the bounds alone."""
     least, most = _bound(spec, "exclusiveMinimum", "minimum"), _bound(spec, "exclusiveMaximum", "maximum")
     low, high = spec.get("x-observed") or (least, most)
     low = least if low is None or (least is not None and low < least) else low
@@ -219,7 +219,7 @@ def is_valid(name: str, spec: Mapping[str, Any], value: Any) -> bool:
 
 
 def without_personal_notes(document: dict[str, Any]) -> dict[str, Any]:
-    """The schema without the observed values of sensitive features: a smallest and a largest value are a person's."""
+    """The schema without the observed values of sensitive features: the smallest and the largest are somebody's."""
     observed = {"x-observed", "x-categories"}
     properties = {
         name: {word: value for word, value in spec.items() if word not in observed or spec.get("pii", "no") == "no"}

@@ -37,7 +37,7 @@ SEARCHED_SHARE = 0.25
 
 
 class TakenOut(Exception):
-    """The version's calls hung again and again: it is not asked until it has had time to recover."""
+    """The version's calls hung again and again: it computes nothing until it has had time to recover."""
 
 
 class Hung(Exception):
@@ -47,14 +47,14 @@ class Hung(Exception):
 class Turn(asyncio.Future[Predictions]):
     """A caller's rows in a lane, and the future of their predictions.
 
-    Awaiting it raises `NotComputable`, `ModelRaised`, `Hung` or `TakenOut`. `has_begun` says whether the rows are or
-    were computed, and do not only wait. The rows of a turn that is cancelled are not computed, if they were not yet.
+    Awaiting it raises `NotComputable`, `ModelRaised`, `Hung` or `TakenOut`. `has_begun` says whether the rows'
+    computation has begun. The rows of a turn that is cancelled before that are not computed.
     """
 
     def __init__(self, rows: Sequence[Row], raised: ModelRaised | None = None) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self.rows = rows
-        #: How the rows failed when they were computed; what is left to do is to find the one at fault.
+        #: How the rows failed, if they were computed and only the one at fault is still to be found.
         self.raised = raised
         self.has_begun = raised is not None
 
@@ -65,7 +65,7 @@ class Turn(asyncio.Future[Predictions]):
             self.set_result(answer)
         else:
             self.set_exception(answer)
-            # Looked at here, so that asyncio does not complain of a caller who gave up in the same moment.
+            # Looked at here, so that asyncio does not complain if the caller gave up in the same moment.
             self.exception()
 
     def refuse(self) -> None:
@@ -82,7 +82,7 @@ class _Run:
         self.started_at = started_at
         self.is_replaced = False
         self.is_hung = False
-        #: Rings when it has become long, and then when it hangs.
+        #: Rings when the call has become long, and again when it hangs.
         self.alarm: asyncio.TimerHandle | None = None
 
 
@@ -106,13 +106,13 @@ class Lane:
 
     @property
     def is_out(self) -> bool:
-        """Whether the version has been taken out: its calls hang, and there is no slot left or no trust."""
+        """Whether the version is taken out: its calls hang, and no slot is left or too many hung in a row."""
         return all(run.is_hung for run in self._runs) and (
             len(self._runs) >= SLOTS or (self._hangs_in_a_row >= HANGS_IN_A_ROW and time.monotonic() < self._out_until)
         )
 
     def ask(self, rows: Sequence[Row], raised: ModelRaised | None = None) -> Turn:
-        """Has the rows computed, as the model answers these alone; rows that `raised` are searched for the fault.
+        """Queues the rows to be computed; of rows that `raised`, the one at fault is searched instead.
 
         Raises `TakenOut`.
         """
@@ -133,7 +133,7 @@ class Lane:
             run.alarm = loop.call_later(min(LONG_SECONDS, self._patience_seconds), self._grow_long, run)
             self._pool.submit(partial(self._work, run, loop))
         if self._waiting and self._alarm is None and len(self._runs) < SLOTS:
-            # Whoever waits for a call waits a moment only; a lone caller costs no alarm.
+            # Callers wait for a running call for a moment only; a lone caller costs no alarm.
             self._alarm = loop.call_later(GATHER_SECONDS, self._look_again)
 
     def _look_again(self) -> None:
@@ -149,7 +149,7 @@ class Lane:
         return all(run.is_hung or now - run.started_at >= moment for run in self._runs)
 
     def _take(self) -> list[Turn]:
-        """Those who wait, as far as their rows fit into one call, without those who have given up.
+        """The turns that wait and fit into one call, without those that were given up.
 
         A search for a row at fault is a call by itself.
         """
@@ -202,7 +202,7 @@ class Lane:
         run.alarm = asyncio.get_running_loop().call_later(max(0.0, left), self._give_up, run)
 
     def _give_up(self, run: _Run) -> None:
-        """A call has taken longer than any request may: nobody waits for it any more, and it cannot be stopped."""
+        """Ends the turns of a call that took longer than any request may: it cannot be stopped."""
         run.is_hung = True
         run.is_replaced = run.is_replaced or self._pool.replace_one(is_hung=True)
         self._hangs_in_a_row += 1

@@ -14,7 +14,7 @@ from inference.onnx_runtime import InferenceSession, SessionOptions
 from inference.outputs import NotComputable, NotServable
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-#: Far from what float32 holds, so that scaling within a graph does not come near it either.
+#: Far below what float32 holds, so that scaling within a graph does not come near that either.
 LARGEST_GUARDED = 1e15
 _TYPES: dict[str, Any] = {
     "tensor(double)": np.float64,
@@ -27,20 +27,20 @@ _EXACT_INTEGERS = 2.0**53
 
 
 class BeyondGraph(Exception):
-    """A row has a number so large that the graph's own roundings may pass what float32 holds."""
+    """A row has a number so large that the graph's own roundings may exceed float32."""
 
 
 class GraphAnswer(NamedTuple):
-    """A graph's answer for rows: labels or numbers, and what its labels were chosen by, of shape (rows, scores)."""
+    """A graph's answer for rows: labels or numbers, and the scores that chose the labels, of shape (rows, scores)."""
 
     labels: list[Any]
     scores: NDArray[Any] | None
 
 
 class Graph:
-    """`names` are the features in the order in which a graph with a single input takes them.
+    """A graph that answers rows. `names` are the features in the order in which a single input takes them.
 
-    With `is_guarded` rows beyond `LARGEST_GUARDED` are not its own: it rounds to float32 within, and could not say
+    With `is_guarded` it does not answer rows beyond `LARGEST_GUARDED`: it rounds to float32 within, and could not say
     that a number does not fit.
     """
 
@@ -54,7 +54,7 @@ class Graph:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def predict(self, rows: Sequence[Row]) -> GraphAnswer:
-        """Raises `BeyondGraph`, `NotComputable` for rows beyond its numbers, `NotServable` for another answer."""
+        """Raises `BeyondGraph`, `NotComputable` for rows beyond its numbers, `NotServable` for a misshapen answer."""
         given = self._feed(rows)
         if self._is_guarded and not all(map(_is_within, given.values())):
             raise BeyondGraph
@@ -62,12 +62,12 @@ class Graph:
         for output in outputs:
             if not isinstance(output, np.ndarray) or output.size == 0 or output.size % len(rows):
                 raise NotServable("it does not answer once for each row")
-            # A sum is finite only if all that is summed is; on one row that is the quickest way to know.
+            # A sum is finite only if all its terms are; for one row that is the quickest test.
             if output.dtype.kind == "f" and not math.isfinite(output.sum()):
                 flat = np.isfinite(output.reshape(len(rows), -1))
                 if not flat.all():
                     raise NotComputable(np.flatnonzero(~flat.all(axis=1)).tolist())
-        # A label for each row comes as (rows,), (rows, 1) or (1, rows), as the converter of its kind has it.
+        # One label for each row comes as (rows,), (rows, 1) or (1, rows), depending on the converter.
         labels = outputs[0].ravel() if outputs[0].size == len(rows) else outputs[0].reshape(len(rows), -1)
         scores = outputs[1].reshape(len(rows), -1) if len(outputs) > 1 else None
         return GraphAnswer(labels.tolist(), scores)
@@ -77,12 +77,12 @@ def _is_within(values: NDArray[Any]) -> bool:
     """Whether no number is beyond `LARGEST_GUARDED`; missing ones and texts are not."""
     if values.dtype.kind != "f":
         return True
-    # Nothing that gives the interpreter lock away, as a product does: getting it back costs more than all this.
+    # A product would release the interpreter lock, and taking it again costs more than all this.
     return not (np.abs(values) > LARGEST_GUARDED).any()
 
 
 def _feeder(inputs: Sequence[Any], names: Sequence[str]) -> Callable[[Sequence[Row]], dict[str, Any]]:
-    """Makes a graph's inputs of rows: one tensor of shape (rows, features), or a column for each feature."""
+    """A function that makes a graph's inputs: one tensor of shape (rows, features), or a column for each feature."""
     if len(inputs) == 1 and not (len(names) == 1 and inputs[0].name == names[0]):
         return _matrix_feeder(inputs[0].name, _TYPES[inputs[0].type], names)
     types = {each.name: _TYPES[each.type] for each in inputs}
@@ -136,7 +136,7 @@ def feature_names(model: bytes) -> list[str] | int:
     """The names of the features that a graph takes one by one, or how many it takes at once. Raises `NotServable`."""
     inputs = InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
     if any(each.type not in _TYPES for each in inputs):
-        raise NotServable("it takes something else than numbers, truth values and texts")
+        raise NotServable("it takes inputs other than numbers, truth values and texts")
     if len(inputs) > 1:
         return [each.name for each in inputs]
     shape = inputs[0].shape

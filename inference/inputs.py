@@ -1,6 +1,6 @@
-"""Rows as an estimator takes them: a matrix of numbers, a data frame of typed columns, or a list of texts.
+"""Rows in the forms that estimators take: a matrix of numbers, a data frame of typed columns, or a list of texts.
 
-Registration tries each of them that an estimator could want.
+Registration tries each form that an estimator could want.
 """
 
 from __future__ import annotations
@@ -37,15 +37,14 @@ def matrix_of(names: Sequence[str]) -> Callable[[Sequence[Row]], NDArray[np.floa
 
 
 def _frame_of(properties: Mapping[str, Mapping[str, Any]]) -> Inputs:
-    # Half a second and 30 MB that only models which were trained on data frames should cost.
-    import pandas as pd  # noqa: PLC0415  as the comment says
+    import pandas as pd  # noqa: PLC0415  half a second and 30 MB, for models that were trained on data frames only
 
     columns = {name: _column_of(name, spec, pd) for name, spec in properties.items()}
     return lambda rows: pd.DataFrame({name: column([row[name] for row in rows]) for name, column in columns.items()})
 
 
 def _column_of(name: str, spec: Mapping[str, Any], pd: Any) -> Callable[[list[Any]], Any]:
-    """A column in the type that reading the training data as CSV would have given it; missing values are NaN."""
+    """A function that makes a column of the type that pandas gives it from CSV; missing values are NaN."""
     kind = kind_of(name, spec)
     if spec.get("x-dtype") == "category":
         categories = spec["enum"]

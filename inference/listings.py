@@ -1,4 +1,4 @@
-"""Registered models, versions and aliases, as the database has them."""
+"""Registered models, versions and aliases, as they are listed in the database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SHARE_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class VersionListing:
-    """A version as it is registered; `mac` vouches for all that is loaded of it.
+    """A version as it is registered; `mac` vouches for everything that is loaded of it.
 
-    `compilation` is the report as it is stored, which the MAC is of; `report` is the same for reading.
+    `compilation` is the report as it is stored, which the MAC covers; `report` is the same, parsed.
     """
 
     id: str
@@ -39,7 +39,7 @@ class VersionListing:
         return CompilationReport.from_stored(self.compilation)
 
     def facts(self) -> bytes:
-        """The bytes that the MAC is of: whoever writes to the database can have no other file opened."""
+        """The bytes that the MAC covers: whoever writes to the database cannot have another file opened."""
         return version_facts(self)
 
 
@@ -102,7 +102,7 @@ class AliasListing:
 
 
 def _standing(model_id: str, alias: str, key_id: str) -> int:
-    """Where a key stands among all keys, evenly, and for each alias elsewhere."""
+    """A key's rank among all keys: evenly spread, and different for each alias."""
     digest = hashlib.blake2b(f"{model_id}/{alias}/{key_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % _SHARE_STEPS
 
@@ -120,5 +120,5 @@ class ModelListing:
     aliases: Mapping[str, AliasListing]
 
     def is_for(self, tenant_id: str | None) -> bool:
-        """Whether that tenant, or for None anybody, may use it."""
+        """Whether that tenant may use it; for None, whether everybody may."""
         return self.is_public or tenant_id in self.granted_to

@@ -1,4 +1,4 @@
-"""A registered version made ready to answer: verified, opened, asked about a row, and measured."""
+"""Makes a registered version ready to answer: verifies it, opens it, asks it a row, and measures it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class ServedVersion:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a version could not be loaded: in our words, or by the kind of error, since a model's words may hold rows."""
+    """Why a version could not be loaded: in our words, or by the error's type, since a model's words may hold rows."""
     return str(error) if isinstance(error, AlteredArtifact | RefusedFile) else type(error).__name__
 
 
 def _quieten() -> None:
-    """Silences what libraries say of a model at each call, such as a matrix where it was trained on a frame.
+    """Silences libraries' warnings at each call, such as for a matrix where the model was trained on a frame.
 
-    The test at registration has settled it, and their words may hold rows.
+    Registration has tested such models, and warnings may hold rows.
     """
     for library in ("sklearn", "pandas", "numpy", "xgboost", "lightgbm"):
         warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
@@ -65,8 +65,8 @@ class Loader:
     gathers: bool = True
 
     def load(self, model: ModelListing, version: VersionListing) -> ServedVersion:
-        """The version, ready. Raises `AlteredArtifact`, `RefusedFile`, or what a model raises at its first row."""
-        # Nothing is opened before all that says how to open it is known to be as it was registered.
+        """The version, ready. Raises `AlteredArtifact`, `RefusedFile`, or what the model raises at its first row."""
+        # Nothing is opened before the MAC shows that everything about it is as it was registered.
         if not hmac.compare_digest(self.mac(version.facts()), version.mac):
             raise AlteredArtifact(f"version {version.name} is not as it was registered under this SECRET")
         content = self.store.get(version.artifact_sha256)

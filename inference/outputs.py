@@ -1,4 +1,4 @@
-"""An estimator's answers as JSON can say them: labels in their own type, and a probability for each class."""
+"""An estimator's answers in forms that JSON has: labels in their own type, and a probability for each class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 ClassNames = Sequence[str] | Sequence[Sequence[str]]
 
 #: These take their label from the greatest of their own probabilities, or of scores that those rise with (read in the
-#: source of scikit-learn 1.9 and LightGBM 4.7): where one is the greatest, one call serves both.
+#: source of scikit-learn 1.9 and LightGBM 4.7): unless two classes tie, one call gives both.
 _LABEL_IS_ARGMAX = frozenset(
     {
         "BaggingClassifier",
@@ -35,7 +35,7 @@ class Predictions(NamedTuple):
 
 
 class NotComputable(Exception):
-    """Rows (by their indices) whose values, or what comes of them, are beyond the numbers that the model counts in."""
+    """Rows (by index) with values or results that are beyond the numbers that the model counts in."""
 
     def __init__(self, rows: Sequence[int]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class NotComputable(Exception):
 
 
 class NotServable(Exception):
-    """The estimator's answer has no form in JSON, or is not one for each row; says what it is."""
+    """The estimator's answer has no form in JSON, or is not one for each row; the words say what it is."""
 
 
 class ModelRaised(Exception):
@@ -60,7 +60,7 @@ class ModelRaised(Exception):
 
 
 def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None) -> Predictions:
-    """The estimator's predictions for `rows` rows. Raises `NotComputable`, `NotServable`, or what it raises itself."""
+    """The estimator's predictions for `rows` rows. Raises `NotComputable`, `NotServable`, or what that raises."""
     if names is not None and _label_is_argmax(estimator):
         found = _by_probabilities(estimator, given, rows)
         if found is not None:
@@ -77,7 +77,7 @@ def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None
 
 
 def _by_probabilities(estimator: Any, given: Any, rows: int) -> Predictions | None:
-    """Labels and probabilities of one call; None where two classes are as probable, and only `predict` can tell."""
+    """Labels and probabilities from one call; None if two classes tie, which only `predict` can decide."""
     probabilities = np.asarray(estimator.predict_proba(given), float)
     if probabilities.ndim != 2:
         return None
@@ -104,7 +104,7 @@ def _probabilities(given: Any, rows: int) -> list[Any]:
 
 
 def class_names_of(estimator: Any, given: Any) -> ClassNames | None:
-    """The names of its classes, from one call; None for what has no probabilities. Raises `NotServable`."""
+    """The names of its classes, from one call; None if it has no probabilities. Raises `NotServable`."""
     if not hasattr(estimator, "predict_proba"):
         return None
     probabilities = estimator.predict_proba(given)
@@ -119,7 +119,7 @@ def class_names_of(estimator: Any, given: Any) -> ClassNames | None:
 
 
 def _names(classes: Any, width: int) -> list[str]:
-    """As text; a classifier of several labels at once, or a mixture, numbers what it has no names for."""
+    """The classes as text; classes without names (of mixtures, of several labels at once) are numbered."""
     if isinstance(classes, list) or classes is None or len(classes) != width:
         return [str(number) for number in range(width)]
     return [name_of(each) for each in _plain(np.asarray(classes))]
@@ -157,7 +157,7 @@ def _require_rows(values: NDArray[Any], rows: int) -> None:
 
 
 def _require_finite(values: NDArray[Any]) -> None:
-    """An overflow is no prediction, and JSON has no word for it."""
+    """Raises `NotComputable` for rows that overflowed: that is no prediction, and JSON cannot write it."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         flat = values.reshape(len(values), -1)
         raise NotComputable(np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist())

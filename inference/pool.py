@@ -15,7 +15,7 @@ Work = Callable[[], None]
 
 
 class Pool:
-    """So many computations at once, and as many again of those that take long: others do not wait for them.
+    """Runs `threads` computations at once, and as many more that take long: the others do not wait for those.
 
     The threads are daemons: a computation that never ends must not keep the process from ending.
     """
@@ -40,7 +40,7 @@ class Pool:
                 self._start()
 
     def replace_one(self, *, is_hung: bool = False) -> bool:
-        """Starts a thread instead of one that takes long; for one that hangs always, otherwise while there are few."""
+        """Starts a thread beside one that takes long: always if that hangs, and otherwise while there are few."""
         with self._lock:
             if self._replaced >= self._threads and not is_hung:
                 return False
@@ -49,13 +49,13 @@ class Pool:
         return True
 
     def take_back_one(self) -> None:
-        """What was replaced has ended: there is a thread too many."""
+        """Ends a thread: a computation whose thread was replaced has ended, and one is too many."""
         with self._lock:
             self._replaced -= 1
             self._queue.put(None)
 
     def libraries_changed(self) -> None:
-        """A model was loaded: what came with it is limited to one thread as well."""
+        """Limits libraries that came with a model to one thread as well, before the next computation."""
         self._generation += 1
 
     def close(self) -> None:

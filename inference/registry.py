@@ -1,8 +1,8 @@
-"""Models by name, version and alias: which of them are loaded, for whom they are, and which version answers.
+"""Models by name, version and alias: which of them are loaded, who may use them, and which version answers.
 
-Versions that aliases name are loaded beforehand, others when somebody asks for them; those that nobody has asked for
-longest are unloaded once all together pass a bound, and come back when they are asked for. An alias moves when what it
-names is loaded and has answered a row; where that fails, it stays where it is.
+Versions that aliases name are loaded beforehand, others when somebody asks for them. When all together pass a bound,
+those that nobody has asked for longest are unloaded, and loaded again when somebody asks. An alias moves when the
+version that it names is loaded and has answered a row; if that fails, it stays where it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Models = Mapping[str, ModelListing]
 
 
 class ModelNotFound(Exception):
-    """The model or version does not exist or is not for this caller: the two are not told apart."""
+    """The model or version does not exist, or this caller may not use it: the two are not told apart."""
 
 
 class ModelNotAvailable(Exception):
@@ -39,7 +39,7 @@ class Registry:
     """The models that are served now. Each change is built beside the present state and swapped in whole.
 
     `restrict` and `load` are called by one thread each, and never wait for one another; the rest on the event loop.
-    `max_bytes` bounds what the files of loaded versions have together.
+    `max_bytes` bounds the size of all loaded versions' files together.
     """
 
     def __init__(self, loader: Loader, *, max_bytes: int) -> None:
@@ -48,7 +48,7 @@ class Registry:
         self._lock = Lock()
         self._models: Models = {}
         self._now: dict[str, ModelListing] | None = None
-        #: Whether an alias names less than it should: what it was moved to could not be loaded yet.
+        #: Whether an alias lags behind: the version that it was moved to could not be loaded yet.
         self.is_behind = False
         #: By the version's id: what is loaded, when it was last asked for, and when it could not be loaded.
         self._loaded: dict[str, ServedVersion] = {}
@@ -65,7 +65,7 @@ class Registry:
         self.is_behind = any(models[listing.name].aliases != listing.aliases for listing in listings)
         living = {version.id for model in models.values() for version in model.versions.values()}
         with self._lock:
-            # Loading takes as long as it takes: who may use what may have been restricted meanwhile.
+            # Loading may take long: access to models may have been restricted meanwhile.
             self._models = models if self._now is None else _restricted(models, self._now)
             for gone in self._loaded.keys() - living:
                 del self._loaded[gone]
@@ -74,7 +74,7 @@ class Registry:
         gc.freeze()
 
     def restrict(self, listings: Sequence[ModelListing]) -> None:
-        """Has each model be for the tenants that may use it now; at once, and without loading anything."""
+        """Restricts each model to the tenants that may use it now; at once, and without loading anything."""
         with self._lock:
             self._now = {listing.id: listing for listing in listings}
             self._models = _restricted(self._models, self._now)
@@ -101,13 +101,13 @@ class Registry:
         return served
 
     def visible(self, tenant_id: str | None) -> list[ModelListing]:
-        """The models that tenant, or for None anybody, may use."""
+        """The models that the tenant may use; for None, those that everybody may."""
         return [model for model in self._models.values() if model.is_for(tenant_id)]
 
     def state(self, default: str) -> str:
-        """`ok`; `degraded` where a version could not be loaded or hangs; `unavailable` where the default model's does.
+        """`ok`; `degraded` if a version could not be loaded or hangs; `unavailable` if that is the default model's.
 
-        One model that fails is no reason to take the others' callers away.
+        One model that fails is no reason to turn the other models' callers away.
         """
         out = {version_id for version_id, served in list(self._loaded.items()) if served.runner.lane.is_out}
         failing = out | self._failed_at.keys()
@@ -127,7 +127,7 @@ class Registry:
         self._loader.pool.close()
 
     def _prepared(self, listing: ModelListing, before: ModelListing | None) -> ModelListing:
-        """The model with its aliases where they can be: moved if what they name is loaded, or else as they were."""
+        """The model with its aliases: moved if the version that they name is loaded, or else as they were."""
         aliases = {
             name: self._settled(listing, alias, before.aliases.get(name) if before is not None else None)
             for name, alias in listing.aliases.items()
@@ -139,7 +139,7 @@ class Registry:
         if not failed:
             return alias
         if alias.version not in failed:
-            # The canary alone is missing: its share is answered as everybody's.
+            # Only the canary is missing: the version answers its share as well.
             return AliasListing(alias.version)
         is_there = before is not None and set(before.targets) <= model.versions.keys()
         return before if before is not None and is_there else alias
@@ -165,9 +165,9 @@ class Registry:
             loading = self._loading[version.id] = loop.run_in_executor(self._thread, self._loader.load, model, version)
             loading.add_done_callback(lambda done: self._loaded_late(model, version, done))
         try:
-            # Whoever gives up does not take the others' version away.
+            # A caller who gives up must not cancel the loading for the others.
             return await asyncio.shield(loading)
-        except Exception:  # noqa: BLE001  noted where it was loaded
+        except Exception:  # noqa: BLE001  `_loaded_late` logs it
             raise ModelNotAvailable from None
 
     def _loaded_late(self, model: ModelListing, version: VersionListing, done: asyncio.Future[ServedVersion]) -> None:

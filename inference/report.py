@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    # They bring numpy, for which commands that only list models need not wait.
+    # They import numpy, and commands that only list models need not wait for it.
     from inference.inputs import Kind
     from inference.outputs import ClassNames
 
@@ -73,7 +73,7 @@ class CompilationReport:
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> CompilationReport:
-        """Raises `KeyError` for what is no report of any release."""
+        """The report in a stored object. Raises `KeyError` if no release wrote it."""
         return cls(
             engine=stored["engine"],
             **{name: stored.get(name, default) for name, default in _DEFAULTS.items()},
@@ -82,7 +82,7 @@ class CompilationReport:
         )
 
     def to_stored(self) -> dict[str, Any]:
-        """The members as JSON has them, in the order in which they are stored."""
+        """The members for JSON, in the order in which they are stored."""
         found: dict[str, Any] = {name: getattr(self, name) for name in _ALWAYS}
         if self.reason is not None:
             found["reason"] = self.reason
@@ -94,7 +94,7 @@ class CompilationReport:
 
 
 _ALWAYS = ("format", "input", "classes", "batches", "sample_rows", "engine")
-#: What a member is where an early release did not write it.
+#: The values of members that an early release did not write.
 _DEFAULTS: Mapping[str, Any] = {
     "format": "joblib",
     "input": "matrix",

@@ -1,4 +1,4 @@
-"""A version's rows are computed on the event loop where that takes microseconds, and in the pool otherwise."""
+"""Computes a version's rows on the event loop if that takes microseconds, and in the pool otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inference.gathering import Lane, Turn
 from inference.inputs import Row
 from inference.outputs import ModelRaised, Predictions
 
-#: A call whose measured cost is less is computed at once: handing it to a thread would cost about as much.
+#: A call that was measured to cost less is computed at once: handing it to a thread would cost about as much.
 INLINE_SECONDS = 200e-6
 _TIMES = 7
 _MANY = 64
@@ -23,7 +23,7 @@ class Runner:
     def __init__(self, engine: Engine, lane: Lane, example: Row) -> None:
         self.engine = engine
         self.lane = lane
-        #: So many rows are computed on the event loop.
+        #: At most so many rows are computed on the event loop.
         self.inline_rows = inline_rows(engine, example) if engine.may_hold_the_loop else 0
 
     def answer(self, rows: Sequence[Row]) -> Predictions | Turn:
@@ -56,7 +56,7 @@ def inline_rows(engine: Engine, example: Row) -> int:
 
 
 def _seconds(engine: Engine, rows: list[Row]) -> float:
-    """The least of several measurements: what the machine does besides counts for nothing."""
+    """The least of several measurements: the machine's other work can only add to it."""
     best = float("inf")
     for _ in range(_TIMES):
         started = time.perf_counter()

@@ -1,7 +1,7 @@
 """The features a model takes, as a JSON Schema document, and the validators made from it.
 
-Rows are validated strictly: a number is not `"5.1"` and not `true`, an integer is a fine float, nothing is missing and
-nothing is unknown. A wire format hands in JSON text, parsed documents or columns.
+Rows are validated strictly: a number is not `"5.1"` and not `true`, an integer is taken for a float, no member is
+missing and none is unknown. A wire format hands in JSON text, parsed documents or columns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from values.json_pointer import Violation
 from values.strict_json import parse_json
 
 MAX_ERRORS = 100
-#: A body may have so many values, and four times what the most rows need, before it is refused unread.
+#: A body may have so many values, and four times as many as the largest batch needs, before it is refused unparsed.
 MIN_VALUES = 10_000
 #: Rows at fault are validated so many features at a time: naming every fault of 10,000 features costs milliseconds.
 GROUP_FEATURES = 64
@@ -28,7 +28,7 @@ At = Callable[[int], str]
 
 
 class InvalidRows(Exception):
-    """The body is well-formed and its rows are not the model's; says where and why."""
+    """The body is well-formed, and its rows do not fit the model's schema; `errors` say where and why."""
 
     def __init__(self, errors: Sequence[Violation]) -> None:
         super().__init__()
@@ -43,14 +43,14 @@ class RowSchema:
         self.max_rows = max_rows
         self.names: tuple[str, ...] = tuple(document["properties"])
         self.pii = {name: feature.get("pii", "no") for name, feature in document["properties"].items()}
-        #: The features whose values can be text, which has to be searched before it is stored.
+        #: The features whose values can be text.
         self.texts = tuple(name for name, feature in document["properties"].items() if is_text(feature))
-        #: Those of them that personal data is looked for in; an instant in the schema's format is none.
+        #: Those of them that are searched for personal data before they are stored: an instant by its format is not.
         self.searched = tuple(name for name in self.texts if "format" not in document["properties"][name])
         self._known = frozenset(self.names)
         fields = row_fields(document["properties"])
         row = _row_schema(fields)
-        # Where a row is wrong, all are looked at again one by one; here the first is enough.
+        # If a row is wrong, `checked` looks at all of them one by one; here the first fault is enough.
         rows = core_schema.list_schema(row, min_length=1, max_length=max_rows, fail_fast=True)
         self._row = SchemaValidator(row)
         self._rows = SchemaValidator(rows)
@@ -65,7 +65,7 @@ class RowSchema:
         return bool(self.texts)
 
     def row_of(self, text: bytes) -> Row | None:
-        """The row that a JSON text says, or None where it has to be looked at again, with `parsed` and `checked`."""
+        """The row in a JSON text; None if `parsed` and `checked` have to look at it again."""
         row: Row | None = self._validated(self._row, text, 1)
         return row if row is not None and self._is_each_member_once(text, [row]) else None
 
@@ -75,7 +75,7 @@ class RowSchema:
         return rows if rows is not None and self._is_each_member_once(text, rows) else None
 
     def parsed(self, text: bytes) -> Any:
-        """The document that a JSON text says, by the letter. Raises `BrokenJson` or `InvalidRows`."""
+        """The document in a JSON text, parsed strictly. Raises `BrokenJson` or `InvalidRows`."""
         if self._has_too_many_values(text):
             raise InvalidRows([Violation("", "too_many", "has far more values than the model has features")])
         return parse_json(text)
@@ -110,14 +110,14 @@ class RowSchema:
         return next(self._violations(row, "", {}), None) is None
 
     def example(self) -> dict[str, Any]:
-        """A synthetic row from the middle of what is known of each feature."""
+        """A synthetic row, from the middle of each feature's known range."""
         return example_row(self.document)
 
     def _validated(self, validator: SchemaValidator, text: bytes, rows: int) -> Any:
-        """What the validator makes of the text, or None where that has to be looked at again.
+        """The validator's result for the text; None if the text has to be looked at again.
 
-        The only quotation marks of a good text are two for each member and two for each text in which none is escaped.
-        A text with more of them has unknown members, or one twice, of which the validator would silently keep the
+        A good text has two quotation marks for each member, and two for each value that is a text without escapes. A
+        text with more of them has unknown members, or one member twice, of which the validator would silently keep the
         last.
         """
         most = rows * (len(self.names) + len(self.texts))
@@ -135,7 +135,7 @@ class RowSchema:
         return text.count(b'"') == 2 * quoted
 
     def _has_too_many_values(self, text: bytes) -> bool:
-        """A parser holds the interpreter for as long as it works: half a million values are 50 ms for everybody."""
+        """A parser holds the interpreter while it works: half a million values would stop everybody for 50 ms."""
         return text.count(b",") > MIN_VALUES + 4 * self.max_rows * (len(self.names) + 1)
 
     def _named(self, documents: Sequence[Any], bad: Sequence[int], at: At) -> Iterator[Violation]:
@@ -147,7 +147,7 @@ class RowSchema:
             yield from found
 
     def _violations(self, document: Any, at: str, row: dict[str, Any]) -> Iterator[Violation]:
-        """Finds what is wrong with a row as far as it is asked, and fills `row` with the values that are right."""
+        """The violations of a row, found as they are asked for; fills `row` with the values that are right."""
         if not isinstance(document, dict):
             yield Violation(at, "type", "must be an object")
             return

@@ -1,4 +1,4 @@
-"""A validator's complaints in our own words, without the values that it complains of."""
+"""A validator's errors in our own words, without the values in them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _RULES = {
 
 
 def violation_of(detail: ErrorDetails, at: str) -> Violation:
-    """Where in the row at `at`, which rule, and in words."""
+    """The violation that an error stands for, in the row at `at`."""
     context = detail.get("ctx", {})
-    # An integer that no float can hold is told from what is no number at all; the value itself goes no further.
+    # An integer that no float can hold is another error than no number at all; the value itself goes no further.
     is_huge = detail["type"] == "float_type" and type(detail["input"]) is int
     rule, message = _RULES.get("finite_number" if is_huge else detail["type"], ("invalid", "is not valid"))
     words = message.format(**{name: _plain(context.get(name)) for name in _CONTEXT})

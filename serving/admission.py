@@ -1,6 +1,6 @@
-"""The life of a request from its charge to its end, whatever asked for it: `async with admitted(...)`.
+"""The life of a request, from its charge to its end, for every transport: `async with admitted(...)`.
 
-Here alone it is decided what a request is charged, when its time is up, what is given back, and which refusals and
+Only this file decides what a request is charged, when its time is up, what is given back, and which refusals and
 failures are recorded. A transport decodes and encodes around it.
 """
 
@@ -28,11 +28,11 @@ from values.addresses import truncated
 
 
 class Need(NamedTuple):
-    """What a route asks of a caller.
+    """A route's demands on its caller.
 
-    `allowed` names the scopes and roles of which one is enough; none named lets in anybody who is known. A prediction
-    is charged as one request, and so is whatever a person asks for. A key's other requests cost no quota: they have an
-    `allowance`, and with `takes_place` count among the tenant's requests under way.
+    One of the scopes and roles in `allowed` is enough; an empty `allowed` lets in every known caller. A prediction is
+    charged as one request, and so is every request of a person. A key's other requests cost no quota: they spend an
+    `allowance`, and with `takes_place` they count among the tenant's requests under way.
     """
 
     allowed: tuple[Scope | Role, ...] = ()
@@ -47,7 +47,7 @@ PREDICTION = Need((Scope.PREDICT,), is_prediction=True)
 
 
 class Stage(Enum):
-    """For whom a request waits: the service, its sender, or the computation of its own rows."""
+    """The party that a request waits for: the service, its sender, or the computation of its own rows."""
 
     SERVICE = "service"
     SENDER = "sender"
@@ -55,7 +55,7 @@ class Stage(Enum):
 
 
 class Admissions:
-    """Admits requests. `timeout_seconds` is how long a prediction may take."""
+    """Admits requests. A prediction may take `timeout_seconds`."""
 
     def __init__(self, quotas: Quotas, log: LogWriter, credentials: Credentials, *, timeout_seconds: float) -> None:
         self.quotas = quotas
@@ -71,9 +71,9 @@ class Admissions:
 class Admission:
     """One admitted request.
 
-    Entering charges it before anything else is looked at, so that a flood of refused requests runs out like any other.
-    Raises `QuotaExceeded`, `TooManyAtOnce`, `NotAllowed` or `PasswordChangeRequired`. Leaving ends its place; on an
-    error it gives back what the service itself failed to answer, and has a prediction's refusal or failure recorded.
+    Entering charges the request before anything else is looked at: a flood of refused requests spends its limits too.
+    Raises `QuotaExceeded`, `TooManyAtOnce`, `NotAllowed` or `PasswordChangeRequired`. Leaving frees the place. After an
+    error, leaving gives the charge back if the service itself failed, and records a prediction's refusal or failure.
     """
 
     __slots__ = (
@@ -96,7 +96,7 @@ class Admission:
         self._charge: Charge | None = None
         self._timeout: asyncio.Timeout | None = None
         self._sender_seconds = 0.0
-        #: Whether its record was handed to the log, which from then on answers for what is written of it.
+        #: Whether the log has been handed the record: from then on the log decides what is written of it.
         self._is_in_log = False
         self.call = call
         self.principal = principal
@@ -137,17 +137,17 @@ class Admission:
             self._charge.spend("rows", count)
 
     async def read(self, body: Callable[[], Awaitable[T]]) -> T:
-        """What the sender sends. Who has waited for it is looked at again before anything is done with it."""
+        """Receives what the sender sends. `look_again` must follow before anything is done with it."""
         started = time.monotonic()
         self.stage = Stage.SENDER
-        # Where the deadline passes meanwhile, it is the sender's.
+        # A deadline that passes meanwhile is the sender's fault.
         received = await body()
         self._sender_seconds += time.monotonic() - started
         self.stage = Stage.SERVICE
         return received
 
     async def look_again(self) -> None:
-        """Looks at the caller again, after whatever was waited for.
+        """Checks the caller's authority again, after a wait.
 
         Raises `NotAuthenticated`, `DirectoryUnavailable`, `NotAllowed` or `PasswordChangeRequired`.
         """
@@ -157,7 +157,7 @@ class Admission:
             self._check_allowed()
 
     def record(self, outcome: str, status: int) -> Record:
-        """A record of this request, as far as it is known. The caller is a partner's program."""
+        """A record of all that is known of this request so far. The caller must be a partner's program."""
         call, version, principal = self.call, self.version, self.principal
         if not isinstance(principal, Partner):
             raise TypeError("predictions are for partners' programs")
@@ -209,7 +209,7 @@ class Admission:
             raise NotAllowed(tuple(f"the {'role' if isinstance(each, Role) else 'scope'} {each}" for each in allowed))
 
     def _late(self) -> BodyTooSlow | DeadlineExceeded:
-        """Whose time ran out: the sender's, that of the computation of the caller's rows, or the service's own."""
+        """The fact for a passed deadline, by who used the time up: the sender, the caller's rows or the service."""
         if self.stage is Stage.SENDER:
             return BodyTooSlow()
         is_senders = self._sender_seconds > self._admissions.timeout_seconds / 2
@@ -230,7 +230,7 @@ class Admission:
         return is_the_services_fault(fact) or (is_a_fault_of_ours and self.stage is not Stage.COMPUTATION)
 
     def _note(self, fact: BaseException) -> None:
-        """Has a partner's refused or failed prediction written to the log, without waiting for it."""
+        """Hands a partner's refused or failed prediction to the log, without waiting for it."""
         if self._is_in_log or not self._need.is_prediction or not isinstance(self.principal, Partner):
             return
         problem = problem_of(fact) or problems.INTERNAL

@@ -1,4 +1,4 @@
-"""One request, as far as the inside of the program knows it."""
+"""One request, as the rooms below the transports know it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """When and from where somebody asked, and who. A transport makes it, and fills it in on the way down."""
+    """A request's instant, address and caller. A transport makes it, and fills it in on the way down."""
 
     __slots__ = (
         "address",

@@ -1,4 +1,4 @@
-"""Which models a caller may use, and what is said of them."""
+"""The models that a caller may use, and their descriptions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Catalogue:
         self._described: dict[str, tuple[ModelListing, bytes]] = {}
 
     def usable(self, principal: Principal | None) -> list[ModelListing]:
-        """The models that the caller, or for None anybody, may use; a person uses none, and sees the public ones."""
+        """The models that a key's caller may use; people, and None for anybody, see the public ones."""
         partner = principal if isinstance(principal, Partner) else None
         models = self._registry.visible(partner.tenant_id if partner else None)
         return [model for model in models if partner is None or partner.may_use(model.name)]
@@ -49,7 +49,7 @@ def summary_of(model: ModelListing) -> dict[str, Any]:
 
 
 def production_of(model: ModelListing) -> VersionListing | None:
-    """The version that answers where none is asked for."""
+    """The version that answers callers who ask for none."""
     alias = model.aliases.get(PRODUCTION)
     return None if alias is None else model.versions.get(alias.version)
 

@@ -1,4 +1,4 @@
-"""Facts that keep a prediction from being answered and that no lower room knows."""
+"""Facts that stop a request and that no lower room can know."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from serving.problems import Problem
 
 
 class TransportRefusal(Exception):
-    """The base of facts that only a transport can know, such as a body that is too large; each says its problem."""
+    """The base of facts that only a transport can know, such as a body that is too large; each names its problem."""
 
     problem: ClassVar[Problem]
 
 
 class NotAllowed(Exception):
-    """A known caller without any of the scopes and roles that are asked for, which are named."""
+    """The caller is known, and has none of the scopes and roles in `needed`."""
 
     def __init__(self, needed: tuple[str, ...]) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class ModelFailed(Exception):
 
 
 class ClientGone(Exception):
-    """The caller hung up before the answer was there; nobody will read it."""
+    """The caller hung up before the answer was ready."""
 
 
 class BodyTooSlow(Exception):

@@ -1,4 +1,4 @@
-"""Models that raise on callers' rows, in the log output: once a minute for each version, with a count."""
+"""Logs models that raise on callers' rows: once a minute for each version, with a count."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ logger = logging.getLogger("adyton.serving")
 
 
 class FailingModels:
-    """Counts failures by version. Their callers' rows reach no line: a failure is named by its type."""
+    """Counts failures by version. No line holds a caller's rows: it names a failure by its type."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: By the version's id: when it was last said, and how many failures came since.
+        #: By the version's id: when its line was last written, and how many failures came since.
         self._said: dict[str, tuple[float, int]] = {}
 
     def note(self, served: ServedVersion, kind: str) -> None:
-        """Counts one failure, and says so unless that was said within the last minute."""
+        """Counts one failure, and logs it unless this version was logged within the last minute."""
         now, version_id = self._clock(), served.listing.id
         said_at, unsaid = self._said.get(version_id, (-PERIOD_SECONDS, 0))
         if now - said_at < PERIOD_SECONDS:

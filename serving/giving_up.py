@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def unless_gone(hung_up: Awaitable[None], work: Awaitable[T]) -> T:
-    """The result of the work. Raises `ClientGone` if the caller hangs up before, and gives the work up with them."""
+    """The result of the work. If the caller hangs up first, cancels the work and raises `ClientGone`."""
     working, listening = asyncio.ensure_future(work), asyncio.ensure_future(hung_up)
     try:
         await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)

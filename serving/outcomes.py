@@ -1,4 +1,4 @@
-"""From facts to problems: how a refusal is named in the log and to the caller, and whose fault it is."""
+"""The problem of each fact: a refusal's name in the log and to the caller, and whose fault it is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from serving.facts import (
 from serving.problems import Problem
 from values.strict_json import BrokenJson
 
-#: From a fact to its problem; a subclass may stand for itself.
+#: The problem of each fact; a subclass has its base's problem, unless it stands here itself.
 TABLE: dict[type[Exception], Problem] = {
     BrokenJson: problems.BROKEN_JSON,
     AmbiguousCredential: problems.MALFORMED_REQUEST,
@@ -52,19 +52,19 @@ TABLE: dict[type[Exception], Problem] = {
     DeadlineExceeded: problems.DEADLINE,
 }
 
-#: Facts that are the service's own failing, whoever asked and whatever for.
+#: Failures of the service itself, whoever asked and whatever for.
 _OF_THE_SERVICE = (LogUnavailable, DirectoryUnavailable, DatabaseUnavailable, ModelNotAvailable)
 
 
 def problem_of(error: BaseException) -> Problem | None:
-    """The problem that a fact is; None for what this room does not know."""
+    """The problem of a fact; None if this room does not know the fact."""
     if isinstance(error, TransportRefusal):
         return error.problem
     return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), None)
 
 
 def is_the_services_fault(error: BaseException) -> bool:
-    """Whether the service failed, and not the caller or the caller's rows: what was charged is given back then."""
+    """Whether the service failed, and not the caller or the caller's rows: then the charge is given back."""
     if isinstance(error, DeadlineExceeded):
         return not error.is_callers
     return isinstance(error, _OF_THE_SERVICE)

@@ -31,9 +31,9 @@ from serving.wire.format import Item, WireFormat, items_of
 from values.json_pointer import Violation
 from values.turns import Turns
 
-#: Validating so many bytes takes longer than the event loop may be held; a thread shares the time with it.
+#: A longer body is validated in a thread: it would hold the event loop for too long.
 INLINE_BODY_BYTES = 32 << 10
-#: The same for making the record of so many values, and for searching texts of so many bytes.
+#: The same for the record of more values than this, and for the search of more bytes of text than this.
 INLINE_VALUES = 4_000
 INLINE_TEXT_BYTES = 2 << 10
 #: Long bodies and texts at once: for one tenant, and for all. Each holds the interpreter for milliseconds at a time.
@@ -45,10 +45,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a transport asks for: the model, a version or an alias, and how it reads and writes.
+    """A transport's question: the model, a version or an alias, and how the transport reads and writes.
 
-    `read_body` gives the body's bytes. `hung_up` returns when the caller is gone; it is asked only while a computation
-    takes its time.
+    `read_body` returns the body's bytes. `hung_up` returns when the caller is gone; it is awaited only while rows are
+    computed off the event loop.
     """
 
     model: str
@@ -116,8 +116,8 @@ class Predictor:
             if isinstance(answer, Turn):
                 return await _awaited(admission, answer, question)
         except NotComputable as error:
-            places = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
-            raise InvalidRows([Violation(at, "range", "is too large for the model") for at in places]) from None
+            pointers = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
+            raise InvalidRows([Violation(at, "range", "is too large for the model") for at in pointers]) from None
         except ModelRaised as error:
             self._failing.note(served, error.kind)
             raise ModelFailed(None if error.row is None else question.wire.at(error.row)) from None
@@ -166,7 +166,7 @@ class Predictor:
 
 
 async def _awaited(admission: Admission, turn: Turn, question: Question) -> Predictions:
-    """The turn's predictions. A deadline that passes while the turn still waits for its call is the service's."""
+    """The turn's predictions. A deadline that passes before its call begins is the service's fault."""
     try:
         return await unless_gone(question.hung_up(), turn)
     except asyncio.CancelledError:
@@ -183,6 +183,6 @@ def _partner(admission: Admission) -> Partner:
 
 
 def row_fingerprint(key: bytes, model: str, row: Row) -> str:
-    """HMAC-SHA-256 under the tenant's key of a model's name and a row; says whether this row was ever predicted."""
-    # `hmac.digest` would give the interpreter lock away, and getting it back costs more than the digest.
+    """HMAC-SHA-256 under the tenant's key of a model's name and a row; shows whether this row was ever predicted."""
+    # `hmac.digest` would release the interpreter lock, and taking it again costs more than the digest.
     return hmac.new(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()

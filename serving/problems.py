@@ -59,7 +59,7 @@ PASSWORD_CHANGE_REQUIRED = Problem(
 NOT_FOUND = Problem(
     "not-found",
     404,
-    "There is no such thing",
+    "It does not exist",
     "Nothing of that name exists, or nothing that you may see. `GET /v1/models` lists the models you may "
     "use; `/docs` lists the routes.",
 )
@@ -80,12 +80,12 @@ CONFLICT = Problem(
     409,
     "The state does not allow the change",
     "The name is taken, or the thing is not in a state for this change, or somebody changed it since you looked. "
-    "Look at it again, and decide anew.",
+    "Look at it again, and decide again.",
 )
 PRECONDITION_FAILED = Problem(
     "precondition-failed",
     412,
-    "It is not as `If-Match` says",
+    "It has changed since the version in `If-Match`",
     "Somebody changed it since you looked. Look at it again, and send the `ETag` that you got then.",
 )
 TOO_LARGE = Problem(
@@ -104,15 +104,15 @@ INVALID_ROWS = Problem(
     "invalid-rows",
     422,
     "The rows are not what the model takes",
-    "Each entry of `errors` names a place in the body (a JSON Pointer) and the rule that it breaks. `GET "
+    "Each entry of `errors` points into the body (a JSON Pointer) and names the rule that is broken there. `GET "
     "/v1/models/{model}` shows the JSON Schema of a row.",
 )
 INVALID_BODY = Problem(
     "invalid-body",
     422,
     "The body is not what the route takes",
-    "Each entry of `errors` names a place in the body (a JSON Pointer) and the rule that it breaks; or the detail says "
-    "what is wrong. `/docs` shows each route's body.",
+    "Each entry of `errors` points into the body (a JSON Pointer) and names the rule that is broken there; or the "
+    "detail says what is wrong. `/docs` shows each route's body.",
 )
 INVALID_PARAMETER = Problem(
     "invalid-parameter",
@@ -124,14 +124,14 @@ EXCEEDS_QUOTA = Problem(
     "exceeds-quota",
     422,
     "More rows than your limits could ever allow",
-    "No waiting would help: split the batch into smaller ones. `GET /v1/usage` shows your limits.",
+    "Waiting does not help: split the batch into smaller ones. `GET /v1/usage` shows your limits.",
 )
 QUOTA_EXCEEDED = Problem(
     "quota-exceeded",
     429,
     "A limit is spent",
-    "Wait as many seconds as `Retry-After` says. `RateLimit` shows what is left on every answer, and `GET"
-    " /v1/usage` each of your limits.",
+    "Wait as many seconds as `Retry-After` says. On every answer `RateLimit` shows what is left; `GET /v1/usage` shows "
+    "each of your limits.",
 )
 TOO_MANY_AT_ONCE = Problem(
     "too-many-at-once",
@@ -168,8 +168,8 @@ TOO_MANY_CONNECTIONS = Problem(
     "too-many-connections",
     503,
     "There are too many connections",
-    "Your address, or everybody together, has as many connections as are taken, and each is at work. Try again in a "
-    "moment, over the connections that you have.",
+    "Your address, or all addresses together, have as many connections as this server allows, and each is busy. Try "
+    "again in a moment, or use the connections that you have.",
 )
 LOG_UNAVAILABLE = Problem(
     "log-unavailable",
@@ -181,13 +181,13 @@ SEARCH_TOO_LONG = Problem(
     "search-too-long",
     503,
     "The search took too long",
-    "The search of the prediction log, its turn included, did not end in time. Narrow it, best by `from` and `to`; or "
-    "ask again when fewer searches of yours are under way.",
+    "The search of the prediction log did not end in time; the wait for its turn counts too. Narrow it, best by `from` "
+    "and `to`, or ask again when fewer searches of yours are under way.",
 )
 DIRECTORY_UNAVAILABLE = Problem(
     "directory-unavailable",
     503,
-    "It cannot be known who is calling",
+    "The caller cannot be looked up",
     "The database has not answered for a second. Try again later.",
 )
 DATABASE_UNAVAILABLE = Problem(
@@ -200,14 +200,14 @@ MODEL_NOT_AVAILABLE = Problem(
     "model-not-available",
     503,
     "The model is not available",
-    "The model could not be loaded. Nothing was charged; tell the operator the `request_id`.",
+    "The model could not be loaded, or its calls hang. Nothing was charged; tell the operator the `request_id`.",
 )
 MODEL_FAILED = Problem(
     "model-failed",
     500,
     "The model failed on these rows",
-    "The model raised an error instead of a prediction. `errors` names the row, where it could be found: send the "
-    "others without it. The request was charged and recorded; the same rows would fail again.",
+    "The model raised an error instead of a prediction. `errors` points to the row if it could be found: send "
+    "the others without it. The request was charged and recorded; the same rows would fail again.",
 )
 DEADLINE = Problem(
     "deadline",

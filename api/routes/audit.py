@@ -15,7 +15,7 @@ from api.http.refusals import RecordNotFound
 from api.http.security import call_of, parts_of
 from api.lists import check_query
 from audit.filters import Wanted, read_filters
-from audit.search import one_record, place_of, search_page
+from audit.search import one_record, position_of, search_page
 from auth.principal import Principal, Role, Scope
 from db.database import Database
 from db.prediction_log import Position
@@ -63,7 +63,7 @@ async def search_predictions(
     after: str | None = None,
 ) -> Response:
     """The records that you may see, newest first, in pages: `next` is the `after` of the following page."""
-    place = None if after is None else place_of(after)
+    place = None if after is None else position_of(after)
     await skip_body(request)
     return JsonBytes(await unless_gone(hung_up(request), _page(request, caller, wanted, limit, place)))
 

@@ -1,1 +1,1 @@
-"""The kinds of text that nobody may read in the log: for each a search that gives the places of those that it finds."""
+"""Finders, one file for each kind of text that must not be stored: they yield the spans of what they find."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
-#: The countries' lengths, as the registry has them.
+#: The lengths of each country's accounts, from the registry.
 _REGISTRY = """
 15: NO  16: BE  18: DK FI FK FO GL NL SD  19: MK SI  20: AT BA EE KZ LT LU MN XK  21: CH HR LI LV
 22: BG BH CR DE GB GE IE ME RS VA  23: AE GI IL IQ OM SO TL  24: AD CZ ES MD PK RO SA SE SK TN VG  25: LY PT ST
@@ -51,7 +51,7 @@ def _end(text: str, start: int, length: int) -> int | None:
     account = text[start : start + 2 * length].translate(_WITHOUT_SEPARATORS)[:length]
     if len(account) < length or not account.isascii() or not account.isalnum() or not is_account(account):
         return None
-    # One by one: only what has the right check digits comes here.
+    # Character by character: only texts with the right check digits come here.
     at, left, gap = start, length, 0
     while left and gap <= _MAX_GAP:
         is_separator = text[at] in _SEPARATORS
@@ -60,5 +60,5 @@ def _end(text: str, start: int, length: int) -> int | None:
 
 
 def is_account(account: str) -> bool:
-    """The account moved round and letters as 10 to 35 leave 1 when divided by 97."""
+    """Whether the check digits are right: the first four characters last, letters as 10 to 35, the rest of 97 is 1."""
     return int("".join(map(_NUMBERS.__getitem__, account[4:] + account[:4]))) % 97 == 1

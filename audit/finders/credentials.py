@@ -9,18 +9,18 @@ Span = tuple[int, int]
 
 _SECRET = re.compile(
     r"ady_[0-9A-Za-z]{20,}"
-    # A JWT begins with `{"` in base64url. Its head alone can be long; that it is one shows soon.
+    # A JWT begins with `{"` in base64url. Its head alone can be long; its first characters are enough to tell.
     r"|(?<![\w-])eyJ(?:[\w-]{1,24}\.[\w-]|[\w-]{25})[\w.-]*"
-    # Whatever `Authorization` brings is one; elsewhere a plain word behind "bearer" or "basic" is none.
+    # Whatever `Authorization` brings is a secret; elsewhere a plain word behind "bearer" or "basic" is not.
     r"|(?i:authorization)[\"']{0,2}\s{0,4}[:=]\s{0,4}[\"']?(?P<brought>[A-Za-z]{1,20}\s{1,8}[\w.~+/=-]+)"
     r"|(?<!\w)(?i:bearer|basic)\s{1,8}(?=[\w~+/-]{0,99}?(?:[0-9._~=]\w|[a-z][A-Z]|=)|[\w.~+/=-]{16})[\w.~+/=-]+"
     # A password in a URL (RFC 3986, userinfo).
     r"|(?<=://)[^/\s:@]{0,64}:[^@\s/]{1,128}@"
 )
-#: One that is longer than what is looked at goes on as long as these do.
+#: A secret that is longer than a view goes on as long as these characters do.
 _REST = re.compile(r"[\w.~+/=-]*")
 
-#: Without one of these a text has none; to look for them is far cheaper than to match.
+#: A text without any of these holds no secret; looking for them is far cheaper than matching.
 _SIGNS = ("ady_", "eyj", "bearer", "basic", "authorization", "://")
 _AT_SIGNS = ("@", "%40", "at]", "at)", "at ]", "at )")
 

@@ -1,4 +1,4 @@
-"""Numbers that are surely nobody's: they are left out before personal ones are looked for."""
+"""Numbers that are surely not personal: they are blanked before personal ones are looked for."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _HARMLESS = re.compile(
 
 
 def blank(text: str, spans: list[tuple[int, int]]) -> str:
-    """The text with those stretches as characters that belong to no number and no word."""
+    """The text with those spans blanked: NUL belongs to no number and no word."""
     for start, end in spans:
         text = text[:start] + "\0" * (end - start) + text[end:]
     return text
 
 
 def without_harmless(text: str) -> str:
-    """The text without dates and times, addresses of machines, UUIDs, decimals, ISBNs and postal codes, as long."""
+    """The text with dates, times, addresses of machines, UUIDs, decimals, ISBNs and postal codes blanked."""
     return _HARMLESS.sub(lambda match: "\0" * len(match[0]), text)

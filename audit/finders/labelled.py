@@ -1,4 +1,4 @@
-"""Numbers that a word before them names: telephones and ids which nothing else tells from any other number."""
+"""Numbers that a word before them names: telephones and ids that nothing else tells from any other number."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from audit.finders.telephones import UNIT
 
 Span = tuple[int, int]
 
-#: A number to be named: groups that have a digit each.
+#: A number that a word may name: groups with at least one digit each.
 _NUMBER = re.compile(r"(?ai)(?<![0-9a-z])[a-z]{0,6}[0-9][0-9a-z]{0,24}(?:[ ./-][a-z]{0,2}[0-9][0-9a-z]{0,12}){0,7}")
 _TELEPHONE = re.compile(r"[0-9][0-9 ./-]*[0-9]")
-#: Another number, also one that was found already (blanked), or the end of a sentence.
+#: A name does not reach across these: another number, one that was found and blanked, the end of a sentence.
 _BREAK = re.compile(r"[0-9,;\n?!\0]")
 _WORD = re.compile(r"[^\W\d_]+")
 _REACH, _MIN_CHARACTERS = 40, 6
@@ -20,6 +20,10 @@ _REACH, _MIN_CHARACTERS = 40, 6
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+def _phrases(text: str) -> frozenset[str]:
+    return frozenset(text.split(", "))
 
 
 _TELEPHONES = _words(
@@ -41,13 +45,11 @@ _IDS = _words(
     " aadhaar aadhar pan nric hkid rrn cnic mykad nin bvn"
 )
 #: Names of two words, each of which alone means something else.
-_PAIRS = frozenset(
-    {("my", "number"), ("steuer", "id"), ("personal", "number"), ("social", "security"), ("national", "insurance"),
-     ("national", "id"), ("national", "identity"), ("identity", "card"), ("id", "card"), ("tax", "id"),
-     ("tax", "number"),
-     ("numéro", "fiscal"), ("numero", "fiscal"), ("driving", "licence"), ("driver", "license"), ("s", "license"),
-     ("s", "licence"), ("drivers", "license"), ("sécurité", "sociale")}
-)  # fmt: skip
+_PAIRS = _phrases(
+    "my number, steuer id, personal number, social security, national insurance, national id, national identity"
+    ", identity card, id card, tax id, tax number, numéro fiscal, numero fiscal, driving licence, driver license"
+    ", s license, s licence, drivers license, sécurité sociale"
+)
 #: Words that may stand between the name and the number.
 _FILLERS = _words(
     "no nr num number numbers nummer numéro numero número id code card is was my mine the at on me of under ist est es"
@@ -77,11 +79,11 @@ def _end(match: re.Match[str], name: str) -> int | None:
 
 
 def _name(before: str) -> str | None:
-    """What the words directly before a number call it, if anything."""
+    """The kind that the words directly before a number give it: `id`, `telephone` or None."""
     words = _WORD.findall(_BREAK.split(before)[-1].lower())
     while words:
         word = words.pop()
-        if (words[-1:] and (words[-1], word) in _PAIRS) or word in _IDS:
+        if " ".join((*words[-1:], word)) in _PAIRS or word in _IDS:
             return "id"
         if word in _TELEPHONES:
             return "telephone"

@@ -9,7 +9,7 @@ from audit.finders.check_digits import is_day, values, weighted
 
 Span = tuple[int, int]
 
-#: Each begins at a word's edge, where a glance ahead tells most other words and numbers from these.
+#: Each begins at a word's edge. A look ahead from there rules out most other words and numbers.
 _LETTERED = re.compile(
     r"(?a)(?<![0-9A-Za-z])(?:"
     r"(?=[0-9]{5}|[0-9]{1,2}\.[0-9]{3}\.|[12] [0-9]{2} [0-9]{2} )(?:"
@@ -92,15 +92,26 @@ def _is_rut(text: str) -> bool:
     return "0K987654321"[total % 11] == text[-1]
 
 
-def _is_such(_: str) -> bool:
+def _has_no_check_digit(_: str) -> bool:
     return True
 
 
 _CHECKS: dict[str, Callable[[str], bool]] = {
-    "nino": _is_such, "dni": _is_dni, "nie": _is_nie, "fiscale": _is_fiscale, "pan": _is_such, "hetu": _is_hetu,
-    "curp": _is_dated, "rfc": _is_dated, "nric": _is_nric, "hkid": _is_such, "taiwan": _is_of_taiwan,
-    "china": _is_of_china, "nir": _is_nir, "rut": _is_rut,
-}  # fmt: skip
+    "nino": _has_no_check_digit,
+    "dni": _is_dni,
+    "nie": _is_nie,
+    "fiscale": _is_fiscale,
+    "pan": _has_no_check_digit,
+    "hetu": _is_hetu,
+    "curp": _is_dated,
+    "rfc": _is_dated,
+    "nric": _is_nric,
+    "hkid": _has_no_check_digit,
+    "taiwan": _is_of_taiwan,
+    "china": _is_of_china,
+    "nir": _is_nir,
+    "rut": _is_rut,
+}
 _SEPARATORS = str.maketrans("", "", " .")
 
 

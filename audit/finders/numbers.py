@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from audit.finders.check_digits import DIGITS_ONLY, Check, passes_luhn, values
+from audit.finders.check_digits import passes_luhn, values
+from audit.finders.digit_ids import DIGITS_ONLY, Check
 
 Span = tuple[int, int]
 
-#: Nine digits are the least that is looked for; how far apart they may be is looked at where they are.
+#: At least nine digits; `runs` splits them where they stand too far apart.
 _RUN = re.compile(r"[0-9][0-9 ./\n_-]{7,}[0-9]")
 _GROUP = re.compile(r"[0-9]+")
 _MAX_GAP = 3
@@ -32,14 +33,14 @@ _ISSUERS = (
 
 
 def _by_prefix() -> dict[str, tuple[int, ...]]:
-    """By the first four digits the lengths that a card's number may have, the longest first."""
+    """For each first four digits the lengths that a card's number may have, the longest first."""
     lengths: dict[str, set[int]] = {}
     for prefixes, allowed in _ISSUERS:
         for word in prefixes.split():
             first, _, last = word.partition("-")
             width = 10 ** (4 - len(first))
-            for place in range(int(first) * width, (int(last or first) + 1) * width):
-                lengths.setdefault(f"{place:04}", set()).update(allowed)
+            for number in range(int(first) * width, (int(last or first) + 1) * width):
+                lengths.setdefault(f"{number:04}", set()).update(allowed)
     return {prefix: tuple(sorted(each, reverse=True)) for prefix, each in lengths.items()}
 
 
@@ -47,7 +48,7 @@ _LENGTHS = _by_prefix()
 
 
 class Run(NamedTuple):
-    """Groups of digits that stand together: where each is in the text, all their digits, and where it is in those."""
+    """Groups of digits that stand together: each group's span in the text, all digits, each group's offset in those."""
 
     groups: list[Span]
     digits: str
@@ -55,7 +56,7 @@ class Run(NamedTuple):
 
 
 def runs(text: str, start: int, end: int) -> Iterator[Run]:
-    """The runs that begin before `end`; of one that began before `start` the groups from there on."""
+    """The runs that begin before `end`; of a run that began before `start`, only the groups from there on."""
     if text[start - 1 : start].isdigit() and (begun := _GROUP.match(text, start)):
         start = begun.end()
     for match in _RUN.finditer(text, start):
@@ -95,12 +96,12 @@ def bare(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _card(run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...], *, is_in_row: bool) -> int | None:
-    """The group behind the card that begins with the first."""
+    """The index of the group behind a card that begins with group `first`; None if none begins there."""
     offset, own = run.offsets[first], run.offsets[first + 1] - run.offsets[first]
     if own < 3 and first and run.offsets[first - 1] == offset - own:
-        # Card numbers in single digits are no part of a longer row of them.
+        # A card number in single digits is not part of a longer row of digits.
         return None
-    # What stands in one group is the card, though it has the right check digit with the next group as well.
+    # A group that is a card by itself is the card, even if the next group with it passes as well.
     for length in (own, *lengths) if own in lengths else lengths:
         behind = ends.get(offset + length)
         if behind and _is_grouped(run, first, behind) and passes_luhn(values(run.digits[offset : offset + length])):
@@ -109,7 +110,7 @@ def _card(run: Run, first: int, ends: dict[int, int], lengths: tuple[int, ...], 
 
 
 def _is_within_many(run: Run, first: int, behind: int) -> bool:
-    """Whether it is in the middle of a long row of groups of one size, of which a tenth of all windows pass."""
+    """Whether it is in the middle of a long row of groups of one size: there a tenth of all windows pass."""
     if behind == len(run.groups) or behind - first == 1:
         return False
     sizes = [after - before for before, after in pairwise(run.offsets)]
@@ -117,17 +118,17 @@ def _is_within_many(run: Run, first: int, behind: int) -> bool:
 
 
 def _is_grouped(run: Run, first: int, behind: int) -> bool:
-    """Whether the groups are such as people make of a card: single digits, or none of less than three but the last."""
+    """Whether people group a card so: single digits, or at least three digits in each group but the last."""
     if behind - first == 1:
         return True
     offsets = run.offsets
     if offsets[behind] - offsets[first] == behind - first:
         return behind == len(run.groups) or offsets[behind + 1] - offsets[behind] > 1
-    return all(offsets[place + 1] - offsets[place] >= 3 for place in range(first, behind - 1))
+    return all(offsets[index + 1] - offsets[index] >= 3 for index in range(first, behind - 1))
 
 
 def _is_continued(text: str, run: Run, first: int, behind: int) -> tuple[bool, bool]:
-    """Whether before and behind some groups there are more, separated as the first two of those are."""
+    """Whether more groups stand before and behind these, with the separator of the first two."""
     begin, end = run.groups[first][0], run.groups[behind - 1][1]
     separator = text[run.groups[first][1] : run.groups[min(first + 1, len(run.groups) - 1)][0]]
     size = len(separator)
@@ -136,7 +137,7 @@ def _is_continued(text: str, run: Run, first: int, behind: int) -> tuple[bool, b
     return is_before, is_behind
 
 
-#: What ids of the sizes so far can be, and where the size of the next group leads.
+#: The checks of ids with the group sizes so far, and by the size of the next group the level that follows.
 _Level = tuple[tuple[Check, ...], dict[int, "_Level"]]
 
 
@@ -154,7 +155,7 @@ _TREE = _tree()
 
 
 def _national_id(text: str, run: Run, first: int, level: _Level) -> int | None:
-    """The group behind the id that begins with the first, whose size has led to that level of the shapes."""
+    """The index of the group behind an id that begins with group `first`, whose size has led to `level`; else None."""
     groups, behind = run.groups, first + 1
     while True:
         checks, longer = level
@@ -171,7 +172,7 @@ def _national_id(text: str, run: Run, first: int, level: _Level) -> int | None:
 
 
 def _stands_alone(text: str, run: Run, first: int, behind: int) -> bool:
-    """Whether neither letters touch it nor more groups follow in the way in which its own are separated."""
+    """Whether no letters touch it, and no more groups follow with the separator of its own."""
     around = (
         text[run.groups[first][0] - 1 : run.groups[first][0]],
         text[run.groups[behind - 1][1] : run.groups[behind - 1][1] + 1],

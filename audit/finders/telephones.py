@@ -54,7 +54,7 @@ _LENGTHS = """
 12-12: 878
 """
 _MAX_DIGITS = 15
-#: As many digits behind a plus are a telephone number though no country has such: people mistype their own.
+#: A plus and at least so many digits are a telephone number even if no country has such: people mistype their own.
 _MIN_MISTYPED = 9
 _NATIONAL_DIGITS = range(9, 13)
 
@@ -137,7 +137,7 @@ def _end(match: re.Match[str]) -> int | None:
 
 
 def national(text: str, start: int, end: int) -> Iterator[Span]:
-    """Numbers as people write them to neighbours, that begin in `text[start:end]`."""
+    """Numbers in the forms that people use within their country, that begin in `text[start:end]`."""
     for match in _NATIONAL.finditer(text, start):
         if match.start() >= end:
             return
@@ -156,7 +156,7 @@ def _end_of_national(match: re.Match[str]) -> int | None:
 
 
 def _is_one_of_many(match: re.Match[str]) -> bool:
-    """Whether it is part of a row of numbers, or a row of round ones; one that leads with 0 is neither."""
+    """Whether it is part of a row of numbers, or a row of round ones; one that begins with 0 is neither."""
     if match[0].lstrip("(")[0] == "0" or " " not in match[0]:
         return False
     before, behind = (

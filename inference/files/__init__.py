@@ -1,1 +1,1 @@
-"""Model files: kept by their digests, and opened by what they are."""
+"""Model files: stored under their digests, and opened by their formats."""

@@ -34,7 +34,7 @@ class ArtifactStore:
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """The bytes of that digest. Raises `AlteredArtifact` unless it fits."""
+        """The bytes with that digest. Raises `AlteredArtifact` unless the file has it."""
         try:
             content = self._path(sha256).read_bytes()
         except OSError:
@@ -44,7 +44,7 @@ class ArtifactStore:
         return content
 
     def _holds(self, path: Path, sha256: str) -> bool:
-        """Whether it is there already; a file that was altered is put right."""
+        """Whether the file is there with its digest; `put` replaces one that was altered."""
         return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
     def _path(self, sha256: str) -> Path:

@@ -1,5 +1,6 @@
-"""XGBoost's and LightGBM's own model files, as estimators: their files do not name the classes, so that labels are
-0 to n-1.
+"""XGBoost's and LightGBM's own model files, as estimators.
+
+The files do not name the classes: labels are 0 to n-1.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class NativeModel:
 
 
 class NativeClassifier(NativeModel):
-    """One whose numbers are probabilities, of the second of two classes or of each of several."""
+    """A booster whose numbers are probabilities: of the second of two classes, or of each of several."""
 
     def __init__(self, raw: Any, features: int, names: list[str] | None, classes: int) -> None:
         super().__init__(raw, features, names)

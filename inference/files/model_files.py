@@ -1,4 +1,4 @@
-"""Model files of the five kinds that are taken, and the estimators in them.
+"""Model files of the five formats that are taken, and the estimators in them.
 
 A file is what its content says, whatever it is called. Only joblib runs code when it is opened, and is taken from the
 operator's own disk alone; skops builds what the operator trusts and nothing else; the others are data.
@@ -21,7 +21,7 @@ from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
 Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-#: What a skops file may hold once it is unpacked, and how many times what it holds as packed.
+#: A skops file may be so large unpacked, and so many times its packed size.
 MAX_UNPACKED_BYTES = 2 << 30
 MAX_UNPACKED_RATIO = 200
 MAX_MEMBERS = 100_000
@@ -72,8 +72,8 @@ def open_model(content: bytes, kind: str, trusted: Sequence[str] = ()) -> Any:
 
 def _open_joblib(content: bytes) -> Any:
     # Importing scikit-learn takes a second that only what opens a model should pay.
-    import joblib  # noqa: PLC0415  as the comment says
-    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415  as above
+    import joblib  # noqa: PLC0415  see above
+    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415  see above
 
     if not _PICKLE.match(content) and not content.startswith(_COMPRESSED):
         raise RefusedFile("the file is not one that joblib or pickle wrote")
@@ -111,7 +111,7 @@ def _open_skops(content: bytes, trusted: Sequence[str]) -> Any:
 
 
 def _check_archive(content: bytes) -> None:
-    """A few kilobytes can unpack to whatever fills the memory."""
+    """Raises `RefusedFile` for an archive that would fill the memory: a few kilobytes can."""
     try:
         members = zipfile.ZipFile(io.BytesIO(content)).infolist()
     except Exception:  # noqa: BLE001  zipfile raises more than BadZipFile on odd bytes

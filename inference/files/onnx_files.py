@@ -1,8 +1,8 @@
-"""ONNX files from outside: the operators that they may hold, and the classes that are read off them.
+"""ONNX files from outside: the operators that they may hold, and the classes that they name.
 
 An ONNX graph is data, but not harmless: it can point at other files, loop, or make tensors as large as it likes out of
 a few bytes. What classical models need is a short list of operators; anything else is refused. Shapes come from the
-rows and the constants alone, so that what was computed once at registration bounds what is computed later.
+rows and the constants alone, so that the computation at registration bounds every later one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OPERATORS = frozenset(
     ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round SVMClassifier SVMRegressor Scaler Selu Shape Sigmoid
     Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh TopK Transpose TreeEnsemble
     TreeEnsembleClassifier TreeEnsembleRegressor Unsqueeze Where Xor ZipMap
-    """.split()  # noqa: SIM905  a list of so many is read as words
+    """.split()  # noqa: SIM905  so many names are easier to read as one text
 )
 
 
@@ -35,7 +35,7 @@ class UnsafeOnnx(Exception):
 
 
 class OnnxModel:
-    """A graph that was checked, with plain tensors as outputs; `classes` are what its probabilities are of."""
+    """A graph that was checked, with plain tensors as outputs; `classes` are those that it has probabilities for."""
 
     def __init__(self, content: bytes, classes: list[Any] | None) -> None:
         self.content = content
@@ -51,8 +51,8 @@ def checked_onnx(content: bytes) -> OnnxModel:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
-        # What points at other files is refused before the checker would follow it.
-        _refuse_what_is_unsafe(model)
+        # A graph that points at other files is refused before the checker follows it there.
+        _refuse_unsafe(model)
         onnx.checker.check_model(model)
     except UnsafeOnnx:
         raise
@@ -63,8 +63,8 @@ def checked_onnx(content: bytes) -> OnnxModel:
     return OnnxModel(model.SerializeToString(), classes)
 
 
-def _refuse_what_is_unsafe(model: Any) -> None:
-    import onnx  # noqa: PLC0415  as above
+def _refuse_unsafe(model: Any) -> None:
+    import onnx  # noqa: PLC0415  only what opens such a file should pay for it
 
     if not model.graph.node or not model.graph.output:
         raise UnsafeOnnx("the file is not a sound ONNX graph: it computes nothing")
@@ -95,7 +95,7 @@ def _tensors(graph: Any) -> Iterator[Any]:
 
 def _classes(model: Any) -> list[Any] | None:
     """The class labels, as the converters leave them: in an attribute, or in a constant that labels are taken from."""
-    from onnx import numpy_helper  # noqa: PLC0415  as above
+    from onnx import numpy_helper  # noqa: PLC0415  only what opens such a file should pay for it
 
     for node in reversed(model.graph.node):
         for attribute in node.attribute:
@@ -110,7 +110,7 @@ def _classes(model: Any) -> list[Any] | None:
 
 
 def _drop_zipmaps(model: Any) -> None:
-    """A ZipMap makes a dictionary of every row's probabilities, in Python; without it they are a tensor."""
+    """Takes ZipMaps out: they make a dictionary of every row's probabilities, in Python, instead of a tensor."""
     zipmaps = [node for node in model.graph.node if node.op_type == "ZipMap"]
     for node in zipmaps:
         model.graph.node.remove(node)

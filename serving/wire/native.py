@@ -77,7 +77,7 @@ class _RowsInList(_ManyRows):
 
 
 def _within(body: bytes) -> bytes | None:
-    """The value of `rows` where it is the object's first and only member; JSON decides whether it is one value."""
+    """The text behind `rows` if that is the first and only member; the JSON parser decides whether it is one value."""
     opening, closing = _OPENING.match(body), _CLOSING.search(body, max(0, len(body) - _TAIL_BYTES))
     return body[opening.end() : closing.start()] if opening and closing else None
 

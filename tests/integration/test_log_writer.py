@@ -9,7 +9,7 @@ import time
 import pytest
 from sqlalchemy import select, text
 
-from audit.chain import LogPlace
+from audit.chain import LogPosition
 from audit.record import ANSWERED, Record
 from audit.verification import faults
 from audit.waiting import LogUnavailable
@@ -100,7 +100,7 @@ async def test_whoever_appends_a_record_is_told_where_it_went(any_site, writer):
         await asyncio.gather(*(append() for _ in range(20)))
     await asyncio.to_thread(writer.close, 10)
     with any_site.database.reading(EVERY_TENANT) as session:
-        stored = {each.request_id: LogPlace(each.chain_id, each.batch_number, each.leaf_index)
+        stored = {each.request_id: LogPosition(each.chain_id, each.batch_number, each.leaf_index)
                   for each in session.scalars(select(PredictionRecord)) if each.outcome == ANSWERED}  # fmt: skip
     assert len(places) == 60
     assert places == stored
@@ -144,7 +144,7 @@ async def test_a_record_that_cannot_be_written_keeps_nobody_out(any_site, writer
     good, odd = record(), record()
     odd.client_request_id = "\ud800"
     results = await asyncio.gather(writer.append(good), writer.append(odd), return_exceptions=True)
-    assert [type(result) for result in results] == [LogPlace, LogUnavailable]
+    assert [type(result) for result in results] == [LogPosition, LogUnavailable]
     twice = record("refused:test")
     twice.at_ms, twice.request_id = good.at_ms, good.request_id
     writer.note(twice)

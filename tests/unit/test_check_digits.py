@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import luhn, verhoeff
 
-from audit.finders import accounts, check_digits, national_ids, telephones
+from audit.finders import accounts, check_digits, digit_ids, national_ids, telephones
 from audit.redaction import scrub
 
 #: By kind: python-stdnum's module, how many digits, and how its date is written and where, for random ones to be valid.
@@ -46,7 +46,7 @@ def random_digits(chance, size, form, place):
 def test_no_id_that_stdnum_knows_is_unknown_to_us(name):
     """Of random numbers with a date in its place; at least some are valid."""
     module, size, form, place = DIGITS[name]
-    theirs, ours, chance = importlib.import_module(f"stdnum.{module}"), getattr(check_digits, name), random.Random(9)
+    theirs, ours, chance = importlib.import_module(f"stdnum.{module}"), getattr(digit_ids, name), random.Random(9)
     tried = [random_digits(chance, size, form, place) for _ in range(1500)]
     # The last digit in each of its ways, so that a tenth and not a hundredth is valid.
     tried += [digits[:-1] + last for digits in tried[:150] for last in "0123456789"]
@@ -78,7 +78,7 @@ def test_luhns_digit_is_as_stdnum_has_it(digits):
 def test_verhoeffs_digit_is_as_stdnum_has_it(digits):
     """Of Aadhaar's length, which begins with 2 to 9."""
     whole = "2" + digits
-    assert check_digits.DIGITS_ONLY[4, 4, 4][0](check_digits.values(whole), whole) == verhoeff.is_valid(whole)
+    assert digit_ids.DIGITS_ONLY[4, 4, 4][0](check_digits.values(whole), whole) == verhoeff.is_valid(whole)
 
 
 def test_an_account_has_the_length_of_its_country():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from audit.filters import InvalidFilter, read_filters
-from audit.search import cursor_of, place_of
+from audit.search import cursor_of, position_of
 from auth.api_keys import mint
 from serving.problems import PROBLEMS
 from tests.support.log import FILTERS
@@ -92,8 +92,8 @@ def test_a_cursor_has_one_spelling_and_is_a_place_in_the_log():
     """Whatever else is sent as one is refused."""
     place = (datetime(2026, 3, 1, 10, 15, 0, 123000, tzinfo=UTC), uuid7())
     cursor = cursor_of(place)
-    assert place_of(cursor) == place
+    assert position_of(cursor) == place
     for other in (cursor + "=", cursor[:-1], "x", "", "\u00e9", cursor_of((place[0], "4111111111111111")), cursor * 3,
                   cursor_of((place[0].replace(tzinfo=None), place[1])), TOKEN):  # fmt: skip
         with pytest.raises(InvalidFilter):
-            place_of(other)
+            position_of(other)
