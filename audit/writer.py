@@ -11,7 +11,9 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
 from audit.chain import LogPosition
 from audit.committer import Committer
@@ -27,7 +29,11 @@ MAX_WAITING = 20_000
 RETRY_SECONDS = 0.25
 IDLE_SECONDS = 0.5
 TOUCH_SECONDS = 20.0
+#: Whoever reads the log waits no longer for the refusals of this moment.
+FLUSH_SECONDS = 5.0
 CHECKPOINT_SECONDS = 0.5
+
+T = TypeVar("T")
 
 logger = logging.getLogger("adyton.audit")
 
@@ -41,7 +47,9 @@ class LogWriter:
         self._waiting = WaitingRecords()
         self._refusals = Refusals()
         self._probes: list[Future[bool]] = []
+        self._flushes: list[Future[None]] = []
         self._is_closing = False
+        self._has_closed = threading.Event()
         self._is_available = False
         self._touched_at = 0.0
         self._threads = [
@@ -82,12 +90,13 @@ class LogWriter:
         """Writes the refusals noted so far; returns when that is done, or the log is not available."""
         if not self._is_available or self._is_closing:
             return
-        loop = asyncio.get_running_loop()
-        entries = [Entry(record, loop.create_future()) for record in self._refusals.take(up_to=None)]
-        for entry in entries:
-            self._waiting.add(entry)
+        self._waiting.add_all(self._refusals.take(up_to=None))
+        # The writer may be about to write what it took a moment ago: its next round comes after that.
+        done: Future[None] = Future()
+        self._flushes.append(done)
+        self._waiting.wake()
         # If the log fails meanwhile, they are written when it is back; nobody waits for them.
-        await asyncio.gather(*(entry.future for entry in entries if entry.future), return_exceptions=True)
+        await asyncio.wait([asyncio.wrap_future(done)], timeout=FLUSH_SECONDS)
 
     async def probe(self) -> bool:
         """Whether the log can be written now, found out by writing."""
@@ -103,6 +112,7 @@ class LogWriter:
         """Writes what is waiting and stops; gives up after `timeout_seconds` if the database does not answer."""
         self._waiting.add_all(self._refusals.take(up_to=None))
         self._is_closing = True
+        self._has_closed.set()
         self._waiting.wake()
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
@@ -117,6 +127,7 @@ class LogWriter:
     def _run(self) -> None:
         while not (self._is_closing and not self._waiting):
             self._waiting.wait(IDLE_SECONDS)
+            flushes, self._flushes = self._flushes, []
             self._waiting.add_all(self._refusals.take(up_to=now_ms() // 1000))
             if self._is_available or self._recover():
                 while self._waiting and self._is_available:
@@ -129,6 +140,7 @@ class LogWriter:
                 time.sleep(RETRY_SECONDS)
                 self._waiting.wake()
             self._answer_probes()
+            _answer(flushes, None)
 
     def _write(self, group: list[Entry]) -> None:
         entries, sealed = self._seal(group)
@@ -190,16 +202,20 @@ class LogWriter:
 
     def _answer_probes(self) -> None:
         probes, self._probes = self._probes, []
-        for probe in probes:
-            if probe.set_running_or_notify_cancel():
-                probe.set_result(self._is_available)
+        _answer(probes, self._is_available)
 
     def _checkpoint(self) -> None:
         """Beside the writer, so that no commit waits for it."""
-        while not self._is_closing:
-            time.sleep(CHECKPOINT_SECONDS)
+        while not self._has_closed.wait(CHECKPOINT_SECONDS):
             try:
                 self._store.checkpoint()
             except DatabaseUnavailable:
                 # The writer finds out for itself, and says so.
                 continue
+
+
+def _answer(futures: Sequence[Future[T]], result: T) -> None:
+    """Tells those who still wait."""
+    for future in futures:
+        if future.set_running_or_notify_cancel():
+            future.set_result(result)

@@ -25,6 +25,8 @@ SAMPLE_ROWS = 2_000
 RANDOM_ROWS = 2_000
 PAIRS = 500
 THRESHOLDS = 1_000
+#: A model of very many features is asked fewer rows, so that all together have no more values than these.
+MAX_VALUES = 2_000_000
 STEPS = 64
 TIES_OF = 8
 SEED = 20260101
@@ -94,21 +96,31 @@ def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
 
 def random_rows(properties: Properties, sample: Sequence[Row], random: np.random.Generator) -> list[Row]:
     """Rows that the schema allows, in and around the observed values, with unknown categories and nulls among them."""
+    count = _at_most(RANDOM_ROWS, len(properties))
     columns = {
-        name: _random_values(name, spec, [row[name] for row in sample], random) for name, spec in properties.items()
+        name: _random_values(name, spec, [row[name] for row in sample], random, count)
+        for name, spec in properties.items()
     }
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _random_values(name: str, spec: Mapping[str, Any], seen: list[Any], random: np.random.Generator) -> list[Any]:
+def _at_most(rows: int, features: int) -> int:
+    """So many rows, or as many as `MAX_VALUES` leaves room for."""
+    return min(rows, max(1, MAX_VALUES // features))
+
+
+def _random_values(
+    name: str, spec: Mapping[str, Any], seen: list[Any], random: np.random.Generator, count: int
+) -> list[Any]:
     kind = kind_of(name, spec)
     values: list[Any]
     if "enum" in spec or is_text(spec) or kind == "boolean":
         choices = _choices(spec, seen, kind)
-        values = [choices[index] for index in random.integers(0, len(choices), RANDOM_ROWS)]
+        values = [choices[index] for index in random.integers(0, len(choices), count)]
     else:
-        values = _numbers(spec, seen, random, whole=kind == "integer")
-    values = [value if is_valid(name, spec, value) else example_of(name, spec) for value in values]
+        values = _numbers(spec, seen, random, count, whole=kind == "integer")
+    is_one, example = is_valid(name, spec), example_of(name, spec)
+    values = [value if is_one(value) else example for value in values]
     if is_nullable(spec):
         values = [None if random.random() < _NULL_SHARE else value for value in values]
     return values
@@ -121,18 +133,20 @@ def _choices(spec: Mapping[str, Any], seen: list[Any], kind: str) -> list[Any]:
     return list(listed) if "enum" in spec else [*listed, "", "unheard of", "ÄÖ ß 中文"]
 
 
-def _numbers(spec: Mapping[str, Any], seen: list[Any], random: np.random.Generator, *, whole: bool) -> list[Any]:
+def _numbers(
+    spec: Mapping[str, Any], seen: list[Any], random: np.random.Generator, count: int, *, whole: bool
+) -> list[Any]:
     known = [value for value in seen if value is not None] or spec.get("x-observed")
     if known:
         low, high = min(known), max(known)
         around = (high - low) * 0.25 or abs(low) * 0.25 or 1.0
-        drawn = random.uniform(low - around, high + around, RANDOM_ROWS)
+        drawn = random.uniform(low - around, high + around, count)
     else:
         low = spec.get("minimum", spec.get("exclusiveMinimum"))
         high = spec.get("maximum", spec.get("exclusiveMaximum"))
         ranges: Sequence[Any] = [(low, high)] if low is not None and high is not None else _DEFAULT_RANGES
-        drawn = np.concatenate([random.uniform(least, most, RANDOM_ROWS) for least, most in ranges])
-        drawn = random.choice(drawn, RANDOM_ROWS)
+        drawn = np.concatenate([random.uniform(least, most, count) for least, most in ranges])
+        drawn = random.choice(drawn, count)
     return [int(value) for value in np.rint(drawn)] if whole else [float(value) for value in drawn]
 
 
@@ -146,8 +160,9 @@ def boundary_rows(
     """
     if not numbers or len(rows) < 2:
         return []
-    here = [rows[index] for index in random.integers(0, len(rows), 4 * PAIRS)]
-    there = [rows[index] for index in random.integers(0, len(rows), 4 * PAIRS)]
+    tried = _at_most(4 * PAIRS, len(rows[0]))
+    here = [rows[index] for index in random.integers(0, len(rows), tried)]
+    there = [rows[index] for index in random.integers(0, len(rows), tried)]
     if single:
         moved = [numbers[index] for index in random.integers(0, len(numbers), len(here))]
         there = [{**row, name: other[name]} for row, other, name in zip(here, there, moved, strict=True)]
@@ -199,7 +214,7 @@ def threshold_rows(estimator: Any, names: Sequence[str], rows: Sequence[Row], ra
     if not splits:
         return []
     placed: list[Row] = []
-    for index in random.permutation(len(splits))[:THRESHOLDS]:
+    for index in random.permutation(len(splits))[: _at_most(THRESHOLDS, len(names))]:
         feature, threshold = splits[index]
         row = rows[int(random.integers(0, len(rows)))]
         narrow = np.float32(threshold)

@@ -209,13 +209,18 @@ def _bound(spec: Mapping[str, Any], *words: str) -> float | None:
     return next((float(spec[word]) for word in words if word in spec), None)
 
 
-def is_valid(name: str, spec: Mapping[str, Any], value: Any) -> bool:
-    """Whether a row may have that value."""
-    try:
-        SchemaValidator(_feature_schema(name, spec)).validate_python(value)
-    except ValidationError:
-        return False
-    return True
+def is_valid(name: str, spec: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """Tells of a value whether a row may have it. The validator is made once."""
+    validator = SchemaValidator(_feature_schema(name, spec))
+
+    def is_one(value: Any) -> bool:
+        try:
+            validator.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    return is_one
 
 
 def without_personal_notes(document: dict[str, Any]) -> dict[str, Any]:
