@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 from inference.features import example_row, is_text, row_fields
 from inference.inputs import Row
 from inference.violations import violation_of
-from values.json_pointer import Violation
+from values.json_pointer import Violation, pointer
 from values.strict_json import parse_json
 
 MAX_ERRORS = 100
@@ -49,13 +49,13 @@ class RowSchema:
         self.searched = tuple(name for name in self.texts if "format" not in document["properties"][name])
         self._known = frozenset(self.names)
         fields = row_fields(document["properties"])
-        row = _row_schema(fields)
+        row = _row_schema(fields, is_whole=True)
         # If a row is wrong, `checked` looks at all of them one by one; here the first fault is enough.
         rows = core_schema.list_schema(row, min_length=1, max_length=max_rows, fail_fast=True)
         self._row = SchemaValidator(row)
         self._rows = SchemaValidator(rows)
         self._groups = [
-            (names, SchemaValidator(_row_schema({name: fields[name] for name in names})))
+            (names, SchemaValidator(_row_schema({name: fields[name] for name in names}, is_whole=False)))
             for names in _grouped(self.names)
         ]
 
@@ -154,6 +154,10 @@ class RowSchema:
         if len(document) > len(self.names) or not document.keys() <= self._known:
             yield Violation(at, "unknown", "has a member that the model does not know")
         for names, validator in self._groups:
+            # Names are compared before values are looked at: a row that lacks one costs next to nothing.
+            yield from (
+                Violation(at + pointer((name,)), "required", "is required") for name in names if name not in document
+            )
             present = {name: document[name] for name in names if name in document}
             try:
                 row |= validator.validate_python(present)
@@ -161,8 +165,8 @@ class RowSchema:
                 yield from (violation_of(detail, at) for detail in error.errors(include_url=False))
 
 
-def _row_schema(fields: dict[str, core_schema.TypedDictField]) -> CoreSchema:
-    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True, total=True)
+def _row_schema(fields: dict[str, core_schema.TypedDictField], *, is_whole: bool) -> CoreSchema:
+    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True, total=is_whole)
 
 
 def _grouped(names: Sequence[str]) -> Iterator[Sequence[str]]:
