@@ -1,4 +1,4 @@
-"""`adyton up`: makes everything that a first hour needs and that is missing, for the server to start."""
+"""`adyton up`: makes the missing parts of everything that a first hour needs, before the server starts."""
 
 from __future__ import annotations
 
