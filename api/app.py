@@ -51,7 +51,7 @@ class Application(FastAPI):
         self.state.connections = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Does the work of two layers of FastAPI and Starlette, and saves both."""
+        """Does what two layers of FastAPI and Starlette would do, without their cost."""
         scope["app"] = self
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()

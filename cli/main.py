@@ -28,6 +28,7 @@ from db.events import living_keys_made_by
 from db.reach import EVERY_TENANT
 from db.users import living_users_made_by
 from migrations import SchemaOutOfDate
+from program.log_output import configure_logs
 from program.settings import InvalidSettings, Settings, read_settings
 
 app = typer.Typer(
@@ -78,7 +79,7 @@ def serve(
 ) -> None:
     """Production: makes nothing, and refuses insecure settings and the accounts that `up` made."""
     if workers > 1:
-        raise Refused("more than one worker would each count limits for itself: run one")
+        raise Refused("several workers would each count limits for themselves: run one")
     settings = read_settings()
     settings.require_own_secret()
     _refuse_demo_accounts(settings)
@@ -90,7 +91,6 @@ def _run(
 ) -> None:
     from api.app import create_app  # noqa: PLC0415  other commands need not wait a second for FastAPI
     from api.http.server import serve as run_server  # noqa: PLC0415  the same
-    from program.log_output import configure_logs  # noqa: PLC0415  only servers redact their log output
 
     configure_logs(log_format, settings.log_level)
     run_server(create_app(settings), settings, host=host, port=port, on_started=greet)

@@ -16,6 +16,7 @@ from cli.output import Json, show
 from db.catalogue import read_catalogue
 from db.reach import EVERY_TENANT
 from inference.listings import PRODUCTION
+from values.strict_json import BrokenJson, parse_json
 
 app = typer.Typer(help="Models, their versions, which of them answers, and who may use them.", no_args_is_help=True)
 
@@ -154,7 +155,7 @@ def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 @app.command()
 def bundled(as_json: Json = False) -> None:
     """Registers the bundled models iris, wine and diabetes, public, where they are missing, and repairs lost ones."""
-    from admin.models.bundled import register_bundled  # noqa: PLC0415  other commands need not wait for numpy and joblib
+    from admin.models.bundled import register_bundled  # noqa: PLC0415  other commands need not wait for numpy
 
     context = Context()
     settled = register_bundled(context.database, context.store, context.keyring, actor=context.actor)
@@ -169,8 +170,6 @@ def _read(path: Path) -> bytes:
 
 
 def _read_schema(path: Path | None) -> Any:
-    from values.strict_json import BrokenJson, parse_json  # noqa: PLC0415
-
     if path is None:
         return None
     try:

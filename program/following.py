@@ -82,7 +82,7 @@ class Follower:
             is_quiet = True
             self._number = max([self._number, *(change.number for change in changes)])
             if self._loop is not None and not self._loop.is_closed():
-                # The directory lives on the loop, so it remembers no caller between reading a change and forgetting.
+                # On the loop, where the directory lives: it can remember no caller while it forgets.
                 self._loop.call_soon_threadsafe(self._directory.follow, changes, read_at)
 
     def _read(self) -> tuple[float, list[Change]]:

@@ -30,7 +30,7 @@ def check_origin(text: str) -> None:
     if text != text.lower():
         raise ValueError("has capitals: browsers send an origin in lower case")
     if scheme in _WITHOUT_PAGES:
-        raise ValueError("has a scheme that no page is served by")
+        raise ValueError("has a scheme that serves no page")
     _check_host_and_port(scheme, rest)
 
 

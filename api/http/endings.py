@@ -134,7 +134,7 @@ class EndingProtocol(HttpToolsProtocol):
                 # It waits for the others, and is the newest of those that do.
                 self.pipeline.popleft()
             elif self.cycle.response_started:
-                # Its answer has begun, as a 413's has: there is nothing more to say.
+                # Its answer has begun, as a 413's has: no refusal can follow.
                 self.transport.close()
                 return True
             else:

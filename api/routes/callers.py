@@ -34,7 +34,7 @@ async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
 
 @router.get("/v1/usage", summary="What you have used of your limits")
 async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
-    """Each policy that limits the caller: quota, window, what is used and left, and when more is. Not charged."""
+    """Shows each policy that limits the caller: quota, window, use, what is left, and when more comes. Not charged."""
     return {
         "policies": [
             {

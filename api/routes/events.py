@@ -1,4 +1,4 @@
-"""Events, for admins and auditors: every change and every reading of the log. A tenant's people see their own."""
+"""Events, for admins and auditors: every change and every reading of the log. A tenant's people see its own."""
 
 from __future__ import annotations
 
