@@ -1,4 +1,4 @@
-# What a newcomer types. Everything works on a machine with Python 3.11 or newer, make and git.
+# The commands for a newcomer. Each works on a machine with Python 3.11 or newer, make and git.
 PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ LONG := $(addprefix tests/acceptance/test_,audit.py command_line.py durability.p
 
 .PHONY: help install serve test soak lint bench load lock
 
-help:            ## Say what each word does
+help:            ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 install: .venv/runtime  ## Make .venv with the locked dependencies, hashes checked
@@ -15,26 +15,26 @@ install: .venv/runtime  ## Make .venv with the locked dependencies, hashes check
 serve: .venv/runtime  ## Start the quickstart on PORT (8000), with all its state in ./var
 	@$(BIN)/adyton up --port $(PORT)
 
-test: .venv/dev  ## Run everything that is checked in minutes
+test: .venv/dev  ## Run every test that takes minutes at most
 	$(BIN)/python -m pytest -m "not alone" --numprocesses logical --dist worksteal
 	$(BIN)/python -m pytest -m alone
 
 soak: .venv/dev  ## Run the long trials: hundreds of kills, ten minutes of load
 	$(BIN)/python -m pytest --soak tests/soak $(LONG)
 
-lint: .venv/dev  ## Check style, types and the rooms' rules
+lint: .venv/dev  ## Check style, types and which room imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev  ## Measure Adyton beside what one would write instead
+bench: .venv/dev  ## Measure Adyton beside a plain FastAPI route
 	$(BIN)/python -m benchmarks.predictions
 
-load: .venv/dev  ## Load a server of its own under its limits with Locust, and judge what was admitted
+load: .venv/dev  ## Start a server, load it up to its limits with Locust, and judge what it admitted
 	$(BIN)/python -m locustfiles.run
 
-lock:            ## Resolve the dependencies anew (needs uv)
+lock:            ## Resolve the dependencies again (needs uv)
 	uv pip compile -q pyproject.toml --group build --universal --generate-hashes --no-header --no-annotate -p 3.11 -o requirements.lock
 	uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -p 3.11 -o requirements-dev.lock
 

@@ -1,4 +1,4 @@
-"""Dependencies of routes: the caller, admitted for what the route needs of one."""
+"""Dependencies of routes: each finds out who is calling, and admits the caller to the route."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def admitted(request: Request, principal: Principal, need: Need) -> Admission:
     return parts_of(request).admissions.admitted(call, principal, need)
 
 
-def caller(*allowed: Scope | Role, allowance: Allowance = STATUS, takes_place: bool = False) -> Any:
-    """A dependency on a known caller with one of these scopes or roles; on anybody known if none is named.
+def known_caller(*allowed: Scope | Role, allowance: Allowance = STATUS, takes_place: bool = False) -> Any:
+    """A dependency on a known caller with one of these scopes or roles; if none is named, every known caller will do.
 
-    The caller is admitted for as long as the route works: see `Need` for what that is charged.
+    The caller stays admitted while the route works; `Need` says what that costs the caller.
     """
     need = Need(allowed, allowance=allowance, takes_place=takes_place)
 
-    async def known_caller(
+    async def admit(
         request: Request, principal: Annotated[Principal, Security(current_principal)]
     ) -> AsyncIterator[Principal]:
         async with admitted(request, principal, need):
             require_json(request)
             yield principal
 
-    # Not the request's scope: it would end only once the answer is sent.
-    return Depends(known_caller, scope="function")
+    # With the scope `request`, the admission would end only after the answer was sent.
+    return Depends(admit, scope="function")
 
 
 def admission(need: Need) -> Any:
@@ -61,14 +61,14 @@ def admission(need: Need) -> Any:
     return Depends(admit, scope="function")
 
 
-def person(*roles: Role, of_a_tenant_too: bool = False) -> Any:
-    """A dependency on a person with one of these roles for all tenants, or, where it says so, for one of them.
+def known_person(*roles: Role, of_a_tenant_too: bool = False) -> Any:
+    """A dependency on a person with one of these roles for all tenants; with `of_a_tenant_too`, also for one tenant.
 
-    To these routes a key is no credential at all. A tenant's people see only their tenant: see `Person.reach`.
+    These routes take no key as a credential. A tenant's people see only their own tenant (see `Person.reach`).
     """
     need = Need(roles)
 
-    async def known_person(
+    async def admit(
         request: Request, principal: Annotated[Principal, Security(current_principal)]
     ) -> AsyncIterator[Person]:
         if not isinstance(principal, Person):
@@ -81,10 +81,10 @@ def person(*roles: Role, of_a_tenant_too: bool = False) -> Any:
                 raise NoSuchName
             yield principal
 
-    return Depends(known_person, scope="function")
+    return Depends(admit, scope="function")
 
 
 async def visitor(request: Request) -> Principal | None:
-    """The caller where a credential was presented, or None; a bad one is refused all the same."""
+    """The caller if the request has a credential, else None. A bad credential is refused here too."""
     keys, bearers = await KEY_HEADER(request), await BEARER_HEADER(request)
     return await current_principal(request, keys, bearers) if keys or bearers else None

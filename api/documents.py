@@ -52,7 +52,7 @@ BATCH_ANSWER = _answer(
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    """Public models for anybody; with a credential, those that the caller may use."""
+    """Describes the public models; to a known caller, the models that it may use."""
     principal = await visitor(request)
     if principal is None:
         return await _document_for(request, None)
@@ -62,22 +62,22 @@ async def openapi(request: Request) -> Response:
 
 async def _document_for(request: Request, principal: Principal | None) -> Response:
     parts = parts_of(request)
-    # In a thread: making a document that was not made before takes its time.
+    # In a thread: making a document for the first time takes long.
     models = parts.catalogue.usable(principal)
     document = await run_in_threadpool(_remembered, request.app, models, parts.settings)
     return Response(document, media_type="application/json")
 
 
 def _remembered(app: FastAPI, models: Sequence[ModelListing], settings: Settings) -> bytes:
-    """The document's bytes, made once for each set of models that somebody may use."""
+    """The document's bytes, made once for each set of models that callers may use."""
     served = {model.name: version for model in models if (version := production_of(model)) is not None}
-    place = tuple(sorted((name, version.id) for name, version in served.items()))
+    served_ids = tuple(sorted((name, version.id) for name, version in served.items()))
     documents: dict[Any, bytes] = app.state.documents
-    if place not in documents:
+    if served_ids not in documents:
         if len(documents) >= MAX_REMEMBERED:
             documents.clear()
-        documents[place] = orjson.dumps(_document(app, served, settings))
-    return documents[place]
+        documents[served_ids] = orjson.dumps(_document(app, served, settings))
+    return documents[served_ids]
 
 
 def _document(app: FastAPI, served: dict[str, VersionListing], settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a refusal looks like over HTTP: a problem document (RFC 9457), made of a fact."""
+"""Refusals over HTTP: turns each fact into a problem document (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from values.strict_json import BrokenJson
 QUOTA_EXCEEDED_TYPE = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 RETRY_SECONDS = 1
 
-#: Facts of changes and of FastAPI; those of predictions, which are recorded, stand in serving/outcomes.py.
+#: The facts that changes and FastAPI raise. Those that predictions raise, and record, are in serving/outcomes.py.
 TABLE: dict[type[Exception], Problem] = {
     NotFound: problems.NOT_FOUND,
     NameTaken: problems.CONFLICT,
@@ -53,7 +53,7 @@ TABLE: dict[type[Exception], Problem] = {
 _STATUSES = {404: problems.NOT_FOUND, 405: problems.METHOD_NOT_ALLOWED}
 
 Members = dict[str, Any]
-#: What this very refusal adds to its problem: the words of `detail`, and further members.
+#: Makes the `detail` of one refusal, and the members that this refusal adds to its problem document.
 _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
     BrokenJson: lambda e: (e.reason, {}),
     AmbiguousCredential: lambda _: ("more than one credential was sent: send one", {}),
@@ -81,7 +81,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
 
 
 def answer_problem(request: Request, error: Exception) -> Response:
-    """The response to a fact; counts failures by address."""
+    """The response to a fact. Counts a failure at the caller's address."""
     try:
         _count_failure(request, error)
     except TooManyFailures as throttled:
@@ -98,7 +98,7 @@ def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem that a fact is; `INTERNAL` for what nobody expected."""
+    """The problem that describes a fact; `INTERNAL` for an unexpected exception."""
     if isinstance(error, HTTPException):
         unknown = problems.MALFORMED_REQUEST if error.status_code < 500 else problems.INTERNAL
         return _STATUSES.get(error.status_code, unknown)
@@ -144,7 +144,7 @@ def _failed_row(at: str | None) -> tuple[str, Members]:
 
 
 def _parameters(error: RequestValidationError) -> str:
-    """The names of the parameters that are wrong: ours, as the route declares them."""
+    """Names the wrong parameters. The names are those that the route declares, never the caller's."""
     return "wrong: " + ", ".join(sorted({str(each["loc"][-1]) for each in error.errors()}))
 
 

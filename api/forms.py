@@ -1,4 +1,4 @@
-"""Members of a body that several routes read alike."""
+"""Reads members of bodies that several routes have in common."""
 
 from __future__ import annotations
 

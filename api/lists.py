@@ -13,7 +13,7 @@ from db.paging import Cut, Page
 from values import base64url
 
 MAX_CHARACTERS = 200
-MAX_PLACE_BYTES = 300
+MAX_POSITION_BYTES = 300
 
 
 def check_query(request: Request) -> None:
@@ -35,10 +35,10 @@ async def _cut(
     after: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
 ) -> Cut:
     check_query(request)
-    return Cut(limit, None if after is None else place_of(after))
+    return Cut(limit, None if after is None else position_of(after))
 
 
-#: The page that is asked for.
+#: The page that the caller asks for.
 Wanted = Annotated[Cut, Depends(_cut)]
 
 
@@ -47,20 +47,20 @@ def listed(page: Page, shown: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"items": shown, "next": page.next and cursor_of(page.next)}
 
 
-def cursor_of(place: str) -> str:
-    """Returns the cursor that stands for a place in a list."""
-    return base64url.encoded(place.encode())
+def cursor_of(position: str) -> str:
+    """Returns the cursor that stands for a position in a list."""
+    return base64url.encoded(position.encode())
 
 
-def place_of(cursor: str) -> str:
-    """Returns the place that a cursor stands for. Raises `InvalidParameter`."""
+def position_of(cursor: str) -> str:
+    """Returns the position that a cursor stands for. Raises `InvalidParameter`."""
     try:
-        place = base64url.decoded(cursor).decode()
+        position = base64url.decoded(cursor).decode()
     except ValueError:
         raise InvalidParameter("after", "must be a `next` of an earlier page") from None
-    if "\0" in place or len(place) > MAX_PLACE_BYTES:
+    if "\0" in position or len(position) > MAX_POSITION_BYTES:
         raise InvalidParameter("after", "must be a `next` of an earlier page")
-    return place
+    return position
 
 
 def _names(dependant: Any) -> set[str]:

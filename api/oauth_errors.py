@@ -1,6 +1,6 @@
 """Refusals of the token routes in the form that OAuth 2.0 clients read (RFC 6749, section 5.2; RFC 7009, 2.2.1).
 
-Such a client takes any JSON object without a member `error` for a token, whatever its status is.
+Such a client takes any JSON object without a member `error` for a token, whatever the status is.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from serving.facts import TransportRefusal
 from serving.problems import Problem
 
 PATHS = frozenset({"/auth/token", "/auth/revoke"})
-#: A method that these paths do not have is answered as everywhere.
+#: On these statuses, the token routes answer like all other routes.
 _OF_EVERY_ROUTE = {404, 405}
 _CHALLENGE = 'Basic realm="adyton"'
-#: Of these facts the reader is told no more than here: which of two things is wrong is not said.
+#: These facts get fixed words, which do not say which of the two values is wrong.
 _OF_FACTS: dict[type[Exception], tuple[str, int, str]] = {
-    NotAuthenticated: ("invalid_client", 401, "this is no key, with its id, that may be used here and now"),
-    SignInRefused: ("invalid_grant", 400, "this is no name and password of somebody who may sign in"),
+    NotAuthenticated: (
+        "invalid_client",
+        401,
+        "client_id and client_secret are not those of a key that may be used here and now",
+    ),
+    SignInRefused: ("invalid_grant", 400, "username and password are not those of a person who may sign in"),
 }
-#: `temporarily_unavailable` is another endpoint's (RFC 6749, section 4.1.2.1); this one has no name for a limit.
+#: RFC 6749 has no name for a limit at this endpoint; `temporarily_unavailable` is from another (section 4.1.2.1).
 _OF_STATUSES = {403: "unauthorized_client", 429: "temporarily_unavailable", 503: "temporarily_unavailable"}
-#: What an `error_description` may not hold.
+#: Characters that an `error_description` must not hold.
 _UNWRITABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
 class TokenRequestRefused(TransportRefusal):
-    """A request for a token that cannot be one, by its OAuth 2.0 name (RFC 6749, section 5.2) and in words."""
+    """A malformed request for a token: the error's OAuth 2.0 name (RFC 6749, section 5.2), and words for it."""
 
     problem = problems.MALFORMED_REQUEST
 
@@ -44,14 +48,14 @@ class TokenRequestRefused(TransportRefusal):
 
 
 def speaks_oauth(request: Request, problem: Problem) -> bool:
-    """Whether this refusal is for an OAuth 2.0 client to read."""
+    """Whether an OAuth 2.0 client will read this refusal."""
     return request.scope["path"] in PATHS and problem.status not in _OF_EVERY_ROUTE
 
 
 def oauth_refusal(
     error: Exception, problem: Problem, detail: str, members: dict[str, Any], headers: dict[str, str]
 ) -> Response:
-    """The response to a fact that a token route met; `members` and `headers` are those that its problem would have."""
+    """The response to a fact on a token route; `members` and `headers` come from the problem that it stands for."""
     name, status, words = _described(error, problem, detail)
     if status == 401:
         headers["WWW-Authenticate"] = _CHALLENGE

@@ -1,4 +1,4 @@
-"""The pages for people: `/docs`, `/redoc` and what each problem means; all from our own files."""
+"""Pages for people: `/docs`, `/redoc` and an explanation of each problem. They load our own files only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def describe_problem(request: Request, name: str) -> HTMLResponse:
 
 
 def _viewer(request: Request, library: str, script: str, style: str | None = None) -> HTMLResponse:
-    """A page whose references are relative, from either of its spellings: a proxy may have put a prefix before it."""
+    """A page with relative references: a proxy may put a prefix before its path, and the path may end in a slash."""
     static = "../static" if request.scope.get("raw_path", b"").endswith(b"/") else "static"
     head = f'<link rel="stylesheet" href="{static}/{style}">' if style else ""
     scripts = [f'<script src="{static}/{name}"></script>' for name in ("safe_document.js", library, script)]

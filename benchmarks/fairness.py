@@ -2,8 +2,8 @@
 
     python -m benchmarks.fairness [--seconds 6] [--only WORDS]
 
-The noisy tenant has the plan `default` (600 requests and 60,000 rows a minute, 64 at once) and eight connections; the
-other asks for single rows of `iris` on two. What counts is the other's p95, beside its own without the noise.
+The noisy tenant has the plan `default` (600 requests and 60,000 rows a minute, 64 at once) and eight connections. The
+quiet one asks for single rows of `iris` on two. Its p95 beside the noise is compared with its p95 alone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.support.site import IRIS, Site
 
 NOISY_CONNECTIONS = 8
 QUIET_CONNECTIONS = 2
-#: A p95 may be so long whatever it is alone.
+#: Up to here a p95 beside the noise is fair, however short it is alone.
 FLOOR_MS = 30.0
 
 
 def request_bytes(noise: Noise, key: str) -> bytes:
-    """The noise as it goes over the wire."""
+    """The bytes of one noisy request."""
     headers = noise.headers | ({"X-API-Key": key} if noise.is_known else {})
     lines = [f"{noise.method} {noise.url} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(noise.content)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -35,7 +35,7 @@ def request_bytes(noise: Noise, key: str) -> bytes:
 
 
 def be_noisy(port: int, request: bytes, seconds: float) -> None:
-    """For a process of its own."""
+    """Sends the noise for so long; runs in a process of its own."""
     load.run(port, repeat(request), connections=NOISY_CONNECTIONS, seconds=seconds)
 
 
@@ -55,12 +55,12 @@ def measure(server: Server, noise: Noise, noisy_key: str, quiet_key: str, second
 
 
 def is_fair(found: dict[str, float]) -> bool:
-    """Whether the quiet caller had little to notice."""
+    """Whether the quiet caller noticed little."""
     return found["beside"] <= max(2 * found["alone"], FLOOR_MS) and not found["refused"]
 
 
 def run(site: Site, server: Server, seconds: float, only: str = "") -> dict[str, dict[str, float]]:
-    """Each way of being noisy by its name, as `measure` found it."""
+    """Measures each way of being noisy; returns the results of `measure` by its name."""
     quiet_key, found = site.key(), {}
     for number, noise in enumerate(noises(site.key())):
         if only in noise.name:

@@ -1,4 +1,4 @@
-"""A closed-loop HTTP/1.1 client: so many connections, each sending its next request when the last is answered."""
+"""A closed-loop HTTP/1.1 client: each connection sends its next request when the last one is answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvloop
 
 @dataclass
 class Result:
-    """Latencies in seconds of every answer, and how many there were of each status."""
+    """Each answer's latency in seconds, and how many answers had each status."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -25,12 +25,12 @@ class Result:
         return len(self.latencies) / self.seconds
 
     def quantile(self, share: float) -> float:
-        """Milliseconds below which that share of the answers came."""
+        """The latency in milliseconds that this share of the answers stayed below."""
         return sorted(self.latencies)[min(len(self.latencies) - 1, int(share * len(self.latencies)))] * 1e3
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request after another until there are no more, or the deadline."""
+    """Sends one request after another until none is left, or until the deadline."""
 
     def __init__(self, requests: Iterator[bytes], result: Result, deadline: float) -> None:
         self._requests, self._result, self._deadline = requests, result, deadline
@@ -83,7 +83,7 @@ def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def run(port: int, requests: Iterator[bytes], *, connections: int, seconds: float = 1e9) -> Result:
-    """Loads the server on that port until the requests are over or the time is, and says what came back."""
+    """Loads the server on that port until the requests or the seconds run out; returns what came back."""
     return uvloop.run(_run(port, requests, connections, seconds))
 
 

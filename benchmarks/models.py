@@ -1,8 +1,8 @@
-"""Models: compiled beside a plain route that runs scikit-learn itself; gathered beside the same calls not gathered.
+"""Models: compiled beside a plain route that runs scikit-learn itself; with gathered calls beside the same without.
 
     python -m benchmarks.models [--seconds 4] [--rounds 5]
 
-All servers run at once and are loaded in turn, each on the same one core, the client on the other; medians.
+All servers run at once, each on the same core, and are loaded in turn; the client runs on the other core. Medians.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user would write instead: the same model behind a plain FastAPI route, with nothing else."""
+"""The alternative that a user would write: the same models behind plain FastAPI routes, with nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from examination.bundled import train
 app = FastAPI()
 trained = {bundled.name: bundled for bundled in train()}
 models: dict[str, Any] = {name: bundled.estimator for name, bundled in trained.items()}
-WINE = {f"f{place}": name for place, name in enumerate(trained["wine"].features)}
+WINE = {f"f{number}": name for number, name in enumerate(trained["wine"].features)}
 
 
 class IrisRow(BaseModel):
@@ -28,8 +28,8 @@ class Answer(BaseModel):
     probabilities: dict[str, float]
 
 
-# Names with a slash are no Python names: the same features, numbered.
-WineRow = create_model("WineRow", **dict.fromkeys(WINE, (float, ...)))  # type: ignore[call-overload]
+# The features are numbered, since names with a slash cannot be fields.
+WineRow = create_model("WineRow", **dict.fromkeys(WINE, (float, ...)))  # type: ignore[call-overload]  # mypy cannot check a dict's fields
 
 
 class WineAnswer(BaseModel):
@@ -38,13 +38,13 @@ class WineAnswer(BaseModel):
 
 
 @app.post("/wine")
-async def predict_wine(row: WineRow) -> WineAnswer:  # type: ignore[valid-type]
-    """A forest of a hundred trees, inline."""
+async def predict_wine(row: WineRow) -> WineAnswer:  # type: ignore[valid-type]  # a type made at run time
+    """Predicts with a forest of a hundred trees, inline."""
     return _wines([row])[0]
 
 
 @app.post("/wine/batch")
-async def predict_wines(rows: list[WineRow]) -> list[WineAnswer]:  # type: ignore[valid-type]
+async def predict_wines(rows: list[WineRow]) -> list[WineAnswer]:  # type: ignore[valid-type]  # the same
     """The same for many rows."""
     return _wines(rows)
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.predictions [--seconds 5] [--rounds 5]
 
-Both servers run at once and are loaded in turn, each on the same one core, the client on the other; medians.
+Both servers run at once on the same core, and are loaded in turn; the client runs on the other core. Medians.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The search of texts for what must not be stored: processor time per KiB and per slice, and beside models of numbers.
+"""The search of texts for personal data and secrets: processor time per KiB and per slice, and for rows of numbers.
 
     python -m benchmarks.redaction [--kib 256] [--rounds 5]
 
-The texts are searched as in production, slice by slice; the best of the rounds, for the machine's noise only adds. The
-last two lines are what redaction adds to a prediction of the bundled `iris` model, which has no texts.
+The texts are searched as in production, slice by slice. The best of the rounds counts, since a machine's noise only
+adds time. The last two lines show the time that redaction adds to a prediction of the bundled `iris` model, which has
+no texts.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def main() -> None:
         text = (unit * (options.kib * 1024 // len(unit) + 1))[: options.kib * 1024]
         rounds = [slices(text) for _ in range(options.rounds)]
         each = min(map(sum, rounds)) / options.kib * 1e6
-        # A slice's time is the best of its rounds; the longest of those is what a thread holds the interpreter for.
+        # A slice's time is the best of its rounds. A thread holds the interpreter for the longest of these times.
         longest = max(map(min, zip(*rounds, strict=True))) * 1e3
         print(f"| {name} | {each:.0f} | {longest:.2f} |")
     redactor = Redactor(dict.fromkeys(ROW, "no"), texts=[])

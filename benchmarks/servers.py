@@ -1,4 +1,4 @@
-"""The two servers that are compared, each alone on one core while it is measured."""
+"""The servers that are compared, on one core; one at a time is loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SERVER_CORE, CLIENT_CORE = 0, 1
-SECRET = "benchmarks: not a secret of anybody's, but 32 bytes long"
+UNREACHED = "1000000000/minute"
+SECRET = "benchmarks: an unused secret, but at least 32 bytes long"
 
 
 class Server:
@@ -25,11 +26,11 @@ class Server:
         self.process, self.port, self.key = process, port, key
 
     def memory_bytes(self) -> int:
-        """Memory of the process that is resident."""
+        """The process's resident memory."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def cpu_seconds(self) -> float:
-        """Time that the process has spent on the processor, in user and kernel mode."""
+        """The processor time of the process, in user and kernel mode."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -44,10 +45,17 @@ def plain(port: int) -> Iterator[Server]:
 
 @contextmanager
 def adyton(
-    port: int, directory: Path, database_url: str | None = None, *, registers: Sequence[Sequence[str]] = (),
+    port: int,
+    directory: Path,
+    database_url: str | None = None,
+    *,
+    registers: Sequence[Sequence[str]] = (),
     **settings: str,
-) -> Iterator[Server]:  # fmt: skip
-    """Adyton as in production, with limits that are counted and never reached; `registers` are models beside."""
+) -> Iterator[Server]:
+    """Adyton as in production, with limits that are counted and never reached.
+
+    `registers` holds the arguments of `adyton models register` for each further model.
+    """
     environment = dict(os.environ) | {"ADYTON_SECRET": SECRET, "ADYTON_LOG_LEVEL": "warning"} | settings
     if database_url:
         environment["ADYTON_DATABASE_URL"] = database_url
@@ -60,8 +68,8 @@ def adyton(
 def _prepare(directory: Path, environment: dict[str, str], registers: Sequence[Sequence[str]]) -> str:
     def cli(*arguments: str) -> dict[str, str]:
         command = [sys.executable, "-m", "cli", *arguments, "--json"]
-        run = subprocess.run(command, cwd=directory, env=environment | {"PYTHONPATH": str(ROOT)}, check=True,
-                             capture_output=True)  # fmt: skip
+        variables = environment | {"PYTHONPATH": str(ROOT)}
+        run = subprocess.run(command, cwd=directory, env=variables, check=True, capture_output=True)
         answer: dict[str, str] = json.loads(run.stdout)
         return answer
 
@@ -69,19 +77,9 @@ def _prepare(directory: Path, environment: dict[str, str], registers: Sequence[S
     cli("models", "bundled")
     for arguments in registers:
         cli("models", "register", *arguments, "--public")
-    cli(
-        "plans",
-        "set",
-        "measured",
-        "--limit",
-        "1000000000/minute",
-        "--rows",
-        "1000000000/minute",
-        "--concurrency",
-        "1000",
-    )
+    cli("plans", "set", "measured", "--limit", UNREACHED, "--rows", UNREACHED, "--concurrency", "1000")
     cli("tenants", "create", "measured", "--plan", "measured")
-    return cli("keys", "create", "--tenant", "measured", "--limit", "1000000000/minute")["key"]
+    return cli("keys", "create", "--tenant", "measured", "--limit", UNREACHED)["key"]
 
 
 @contextmanager

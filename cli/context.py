@@ -1,4 +1,4 @@
-"""The parts that commands work on: the settings, the database, the keyring, the model files."""
+"""The parts that commands use: settings, database, keyring, model files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Context:
     @cached_property
     def loader(self) -> Loader:
         """Loads a version as a server would."""
-        from program.assembly import loader_of  # noqa: PLC0415  scikit-learn and ONNX take a second
+        from program.assembly import loader_of  # noqa: PLC0415  scikit-learn and ONNX take a second to import
 
         return loader_of(self.settings, self.keyring, self.store)
 

@@ -34,7 +34,7 @@ def current(as_json: Json = False) -> None:
 
 @app.command()
 def check(as_json: Json = False) -> None:
-    """Refuses unless the database is at this program's revision, and on PostgreSQL keeps tenants apart by itself."""
+    """Checks that the database is at this program's revision, and that PostgreSQL itself keeps tenants apart."""
     database = Database(read_settings().database_url)
     migrations.check(database)
     faults = migrations.isolation_faults(database)
@@ -44,7 +44,7 @@ def check(as_json: Json = False) -> None:
 
 
 def upgrade_database(settings: Settings) -> None:
-    """Migrates as the owner; the program's role is the one in ADYTON_DATABASE_URL, if that is another."""
+    """Migrates as the owner, and gives rights to the program's role: the one in ADYTON_DATABASE_URL, if it differs."""
     database = Database(settings.database_url)
     owner = Database(settings.database_owner_url or settings.database_url)
     role = database.url.username if database.url.username != owner.url.username else None

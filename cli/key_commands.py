@@ -96,7 +96,7 @@ def set_(
 @app.command()
 def rotate(
     key_id: Annotated[str, typer.Argument(metavar="ID")],
-    overlap: Annotated[str, typer.Option(help="How long the secret before it goes on working.")] = "24h",
+    overlap: Annotated[str, typer.Option(help="How long the older secrets go on working.")] = "24h",
     as_json: Json = False,
 ) -> None:
     """Gives a key a new secret and shows it, this once."""

@@ -1,4 +1,4 @@
-"""The command line: commands, and how they end."""
+"""The command line: its commands, and how each ends."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ from db.events import living_keys_made_by
 from db.reach import EVERY_TENANT
 from db.users import living_users_made_by
 from migrations import SchemaOutOfDate
+from program.log_output import configure_logs
 from program.settings import InvalidSettings, Settings, read_settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="A secured, multi-tenant prediction API with rate limiting.")  # fmt: skip
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A secured, multi-tenant prediction API with rate limiting.",
+)
 app.add_typer(database_commands.app, name="db")
 app.add_typer(plan_commands.app, name="plans")
 app.add_typer(tenant_commands.app, name="tenants")
@@ -47,8 +52,8 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on
 
 @app.command()
 def up(host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """The quickstart: makes what a first hour needs, under ./var, and serves it."""
-    from api.http.server import is_free  # noqa: PLC0415  the web is a second's import that other commands need not wait for
+    """The quickstart: makes everything that a first hour needs, under ./var, and serves it."""
+    from api.http.server import is_free  # noqa: PLC0415  other commands need not wait a second for FastAPI
 
     settings, made = quickstart.prepare()
     if not is_free(host, port):
@@ -74,7 +79,7 @@ def serve(
 ) -> None:
     """Production: makes nothing, and refuses insecure settings and the accounts that `up` made."""
     if workers > 1:
-        raise Refused("more than one worker would each count limits for itself: run one")
+        raise Refused("several workers would each count limits for themselves: run one")
     settings = read_settings()
     settings.require_own_secret()
     _refuse_demo_accounts(settings)
@@ -84,9 +89,8 @@ def serve(
 def _run(
     settings: Settings, host: str, port: int, greet: Callable[[], None], *, log_format: Literal["json", "console"]
 ) -> None:
-    from api.app import create_app  # noqa: PLC0415  as above
-    from api.http.server import serve as run_server  # noqa: PLC0415
-    from program.log_output import configure_logs  # noqa: PLC0415
+    from api.app import create_app  # noqa: PLC0415  other commands need not wait a second for FastAPI
+    from api.http.server import serve as run_server  # noqa: PLC0415  the same
 
     configure_logs(log_format, settings.log_level)
     run_server(create_app(settings), settings, host=host, port=port, on_started=greet)
@@ -104,7 +108,7 @@ def _refuse_demo_accounts(settings: Settings) -> None:
 
 def run() -> None:
     """Ends with 0 when done, 1 with one line when refused, 2 on wrong usage."""
-    # The database and the model files are nobody else's to read.
+    # No other account may read the database and the model files.
     os.umask(0o077)
     try:
         app()

@@ -16,15 +16,16 @@ from cli.output import Json, show
 from db.catalogue import read_catalogue
 from db.reach import EVERY_TENANT
 from inference.listings import PRODUCTION
+from values.strict_json import BrokenJson, parse_json
 
 app = typer.Typer(help="Models, their versions, which of them answers, and who may use them.", no_args_is_help=True)
 
 TenantName = Annotated[str, typer.Option("--tenant", help="The tenant that gets or loses the right.")]
-AliasName = Annotated[str, typer.Option("--alias", help="The moving name.")]
+AliasName = Annotated[str, typer.Option("--alias", help="The alias, a name that moves from version to version.")]
 
 
 class EngineChoice(StrEnum):
-    """The engine that serves: `auto` compiles a model if tests show that it answers the same."""
+    """The engine that serves: `auto` compiles a model if tests show that the compiled one answers the same."""
 
     AUTO = "auto"
     SKLEARN = "sklearn"
@@ -34,7 +35,7 @@ class EngineChoice(StrEnum):
 def register(
     name: str,
     file: Annotated[Path, typer.Argument(help="joblib, skops, ONNX, XGBoost (.json, .ubj) or LightGBM (.txt).")],
-    version: Annotated[str | None, typer.Option(help="Its name; the next number if not given.")] = None,
+    version: Annotated[str | None, typer.Option(help="The version's name; the next number if not given.")] = None,
     sample: Annotated[Path | None, typer.Option(help="Training-like rows as CSV or Parquet.")] = None,
     target: Annotated[str | None, typer.Option(help="The sample's column that is no feature.")] = None,
     schema: Annotated[Path | None, typer.Option(help="JSON Schema with bounds, pii and descriptions.")] = None,
@@ -85,8 +86,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Lets an alias name a version, or tries the version on a share of the keys."""
-    from admin.models.listings import trial_by  # noqa: PLC0415  as above
-    from admin.models.promotion import promote_version  # noqa: PLC0415
+    from admin.models.listings import trial_by  # noqa: PLC0415  other commands need not wait for numpy
+    from admin.models.promotion import promote_version  # noqa: PLC0415  the same
 
     context = Context()
     shown = promote_version(
@@ -103,8 +104,8 @@ def promote(
 
 @app.command()
 def rollback(name: str, alias: AliasName = PRODUCTION, as_json: Json = False) -> None:
-    """Takes the last promotion back: ends a canary, or names the version from before."""
-    from admin.models.promotion import rollback_alias  # noqa: PLC0415  as above
+    """Takes the last promotion back: ends a canary, or lets the alias name the version before."""
+    from admin.models.promotion import rollback_alias  # noqa: PLC0415  other commands need not wait for numpy
 
     context = Context()
     show(rollback_alias(context.database, actor=context.actor, name=name, alias=alias), as_json=as_json)
@@ -113,7 +114,7 @@ def rollback(name: str, alias: AliasName = PRODUCTION, as_json: Json = False) ->
 @app.command()
 def retire(name: str, version: str, as_json: Json = False) -> None:
     """Takes a version that no alias names out of use for good; its records stay."""
-    from admin.models.promotion import retire_version  # noqa: PLC0415  as above
+    from admin.models.promotion import retire_version  # noqa: PLC0415  other commands need not wait for numpy
 
     context = Context()
     show(retire_version(context.database, actor=context.actor, name=name, version=version), as_json=as_json)
@@ -146,7 +147,7 @@ def grant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 
 @app.command()
 def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
-    """Takes that right back."""
+    """Takes a tenant's right to use a model back."""
     context = Context()
     show(ungrant_model(context.database, actor=context.actor, name=name, tenant=tenant), as_json=as_json)
 
@@ -154,7 +155,7 @@ def ungrant(name: str, tenant: TenantName, as_json: Json = False) -> None:
 @app.command()
 def bundled(as_json: Json = False) -> None:
     """Registers the bundled models iris, wine and diabetes, public, where they are missing, and repairs lost ones."""
-    from admin.models.bundled import register_bundled  # noqa: PLC0415  as above
+    from admin.models.bundled import register_bundled  # noqa: PLC0415  other commands need not wait for numpy
 
     context = Context()
     settled = register_bundled(context.database, context.store, context.keyring, actor=context.actor)
@@ -169,8 +170,6 @@ def _read(path: Path) -> bytes:
 
 
 def _read_schema(path: Path | None) -> Any:
-    from values.strict_json import BrokenJson, parse_json  # noqa: PLC0415
-
     if path is None:
         return None
     try:

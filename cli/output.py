@@ -1,4 +1,4 @@
-"""What a command prints: one JSON document, or tables for people."""
+"""Prints a command's result: as one JSON document, or as tables for people."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ app = typer.Typer(help="The peppers that keys are digested with.", no_args_is_he
 
 @app.command()
 def rotate(as_json: Json = False) -> None:
-    """Adds a pepper: new digests are made with it, and an old one when its key is next used."""
+    """Adds a pepper: new digests are made with it, and old ones made again when their keys are next used."""
     context = Context()
     show({"number": rotate_pepper(context.database, context.keyring, actor=context.actor)}, as_json=as_json)
 

@@ -29,7 +29,7 @@ def set_(
     concurrency: Annotated[int | None, typer.Option(help="Requests under way at once, for each tenant.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a plan or changes it; given limits replace their kind, and `none` clears it."""
+    """Makes a plan or changes it; given limits replace all limits of their kind, and `none` clears them."""
     context = Context()
     limits = Limits(several(limit), several(rows))
     shown = set_plan(context.database, actor=context.actor, name=name, limits=limits, concurrency=concurrency)

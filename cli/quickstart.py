@@ -1,4 +1,4 @@
-"""`adyton up`: makes everything that a first hour needs and that is missing, for the server to start."""
+"""`adyton up`: makes the missing parts of everything that a first hour needs, before the server starts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEY = "ADYTON_DEMO_KEY"
 
 def prepare() -> tuple[Settings, dict[str, str]]:
     """Makes the missing parts; returns the settings to serve with, and the new secrets by name."""
-    from admin.models.bundled import register_bundled  # noqa: PLC0415  other commands need not wait for numpy and joblib
+    from admin.models.bundled import register_bundled  # noqa: PLC0415  other commands need not wait for numpy
 
     env_file = Path(".env")
     settings = read_settings(env_file=env_file if env_file.is_file() else None)

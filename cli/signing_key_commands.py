@@ -17,11 +17,11 @@ app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
 @app.command()
 def rotate(
     overlap: Annotated[
-        str, typer.Option(help="How long the keys before it are accepted; 0s ends every token at once.")
+        str, typer.Option(help="How long the older keys are accepted; 0s ends every token at once.")
     ] = f"{int(OVERLAP.total_seconds())}s",
     as_json: Json = False,
 ) -> None:
-    """Makes a new key; those before it leave when the last tokens that they signed have ended."""
+    """Makes a new key; older keys go when the last tokens that they signed have ended."""
     context = Context()
     kid = rotate_signing_key(context.database, context.keyring, actor=context.actor, overlap=duration(overlap))
     show({"kid": kid, "overlap": overlap}, as_json=as_json)
@@ -29,6 +29,6 @@ def rotate(
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Lists every key there ever was."""
+    """Lists all keys, past ones too."""
     context = Context()
     show(list_signing_keys(context.database, context.keyring), as_json=as_json)

@@ -72,7 +72,7 @@ def set_(
     rows: Rows = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a tenant's plan or its own limits; given limits replace their kind, and `none` clears it."""
+    """Changes a tenant's plan or its own limits; given limits replace all of their kind, and `none` clears them."""
     context = Context()
     limits = Limits(several(limit), several(rows))
     shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
@@ -99,7 +99,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ends a tenant for good: keys, people, fingerprint key, the values in its records; their seals still verify."""
+    """Ends a tenant for good: keys, people, fingerprint key, and values in its records. Their seals still verify."""
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase {name}? Nothing brings it back", abort=True)
     context = Context()

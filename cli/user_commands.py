@@ -26,11 +26,11 @@ FromStdin = Annotated[
 def create(
     email: str,
     role: Annotated[str, typer.Option(help="admin or auditor.")],
-    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="The only tenant that the role is for; all if not given.")] = None,
     password_stdin: FromStdin = False,
     as_json: Json = False,
 ) -> None:
-    """Makes a person, who must change the password at the first sign-in; a made password is shown this once."""
+    """Makes a person, who must change the password at the first sign-in. A password that is made is shown this once."""
     context = Context()
     password = _read_password() if password_stdin else None
     made = create_user(context.database, actor=context.actor, email=email, role=role, tenant=tenant, password=password)

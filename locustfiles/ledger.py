@@ -1,4 +1,4 @@
-"""What was admitted, and whether it kept within the limits that were agreed on."""
+"""Counts which requests were admitted, and judges whether they kept within the agreed limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Limit(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """An answered request: seconds on the client's clock when it was sent and when its answer was there."""
+    """An answered request: seconds on the client's clock when it was sent and when its answer arrived."""
 
     sent: float
     received: float
@@ -38,22 +38,22 @@ class Ledger:
             self._admitted[key].append(admitted)
 
     def verdict(self, limits: list[Limit]) -> Iterator[str]:
-        """One sentence for each thing that must not be; nothing if all is well."""
+        """One sentence for each fault; none if all is well."""
         for key, statuses in self._statuses.items():
             if set(statuses) - {200, 429}:
-                yield f"{key}: answered {dict(statuses)}, and only 200 and 429 are right"
+                yield f"{key}: answered {dict(statuses)}, where only 200 and 429 are right"
         for limit in limits:
             most = self.most_in_a_window(limit)
             if most > limit.amount:
                 yield f"{limit.name}: {most} {limit.unit} within {limit.window_seconds} s, of {limit.amount} allowed"
             if not any(self._statuses[key][429] for key in limit.keys):
-                yield f"{limit.name}: was never reached, so that nothing is shown"
+                yield f"{limit.name}: was never reached, so that the run proves nothing"
 
     def most_in_a_window(self, limit: Limit) -> int:
-        """The most that was certainly admitted within one window.
+        """The most requests or rows that were certainly admitted within one window.
 
-        A request was admitted at some moment between its sending and its answer. Only what was sent and answered
-        within a window is counted for it, so that no clock's difference makes an honest server look guilty.
+        The server admits a request at some moment between its sending and its answer. A window counts only requests
+        that were sent and answered within it, so that different clocks do not make an honest server look guilty.
         """
         costs = [
             (each.sent, each.received, each.rows if limit.unit == "rows" else 1)

@@ -2,9 +2,8 @@
 
     locust -f locustfiles/locustfile.py --headless --agreement FILE --host http://127.0.0.1:8000 ...
 
-`--agreement` names a JSON file with the keys to use and the limits that they were promised (`locustfiles/run.py`
-makes one). The run ends in a judgement: exit code 1 if more was admitted than agreed on, or anything but 200 and 429
-was answered.
+`--agreement` names a JSON file with the keys to use and their agreed limits (`locustfiles/run.py` makes one). The run
+ends with a judgement: exit code 1 if the server admitted more than agreed, or answered anything but 200 and 429.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ def _judge(environment: Any, **_: Any) -> None:
     faults = list(ledger.verdict(limits))
     for fault in faults:
         logger.error(fault)
-    # 429 is what is expected here: Locust's own count of failures does not decide.
+    # Some 429 are expected here, so Locust's own count of failures does not decide.
     environment.process_exit_code = 1 if faults else 0
 
 
 class Partner(FastHttpUser):
-    """Asks without pause with one of the keys of its kind, and notes what it was answered."""
+    """Asks without pause with one of the keys of its kind, and notes each answer."""
 
     abstract = True
     wait_time = constant(0.01)
@@ -65,7 +64,7 @@ class Partner(FastHttpUser):
         self.label, self.raw_key = keys[self.turn % len(keys)]
 
     def ask(self, path: str, body: Any, rows: int) -> None:
-        """One request. An admitted or a refused one is a success here; anything else a failure."""
+        """Sends one request. Here 200 and 429 are successes, and everything else is a failure."""
         sent = time.monotonic()
         with self.client.post(
             path, json=body, headers={"X-API-Key": self.raw_key}, name=f"{path} {self.label}", catch_response=True
@@ -102,6 +101,6 @@ class FirstTenantPartner(SinglePartner):
 
 
 class SecondTenantPartner(SinglePartner):
-    """The same of another tenant, with another limit."""
+    """One of two keys that share another tenant's limit."""
 
     kind = "second"

@@ -1,8 +1,8 @@
-"""`make load`: a server of its own, keys with limits that are agreed on, Locust headless, and a judgement.
+"""`make load`: starts a server, agrees on limits for keys, runs Locust without a window, and judges the run.
 
     python -m locustfiles.run [--seconds 35] [--users 40]
 
-Everything is under ./var/load, the report in ./var/load/report.html. The exit code is the judgement's.
+All files are under ./var/load; the report is ./var/load/report.html. The exit code is the judgement's.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PLACE = Path("var/load")
+DIRECTORY = Path("var/load")
 WINDOW_SECONDS = 10
 
 
 class Site:
-    """A place for one run's database, models and report."""
+    """The directory of one run's database, models and report."""
 
     def __init__(self, directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
@@ -34,7 +34,7 @@ class Site:
         self.environment = dict(os.environ) | {
             "ADYTON_DATABASE_URL": f"sqlite:///{self.directory}/adyton.db",
             "ADYTON_MODELS_DIR": str(self.directory / "models"),
-            "ADYTON_SECRET": "load tests: a secret of nobody's, long enough",
+            "ADYTON_SECRET": "load tests: an unused secret, long enough",
             "ADYTON_LOG_LEVEL": "warning",
             "PYTHONPATH": str(ROOT),
         }
@@ -47,7 +47,7 @@ class Site:
         return answer
 
     def agree(self) -> None:
-        """Makes tenants and keys, and writes down what they were promised."""
+        """Makes tenants and keys, and writes the agreed limits down."""
         self.cli("db", "upgrade")
         self.cli("models", "bundled")
         self.cli(
@@ -74,17 +74,16 @@ class Site:
 
 
 def load(site: Site, *, seconds: int, users: int) -> int:
-    """Serves the site, loads it for so long, and returns the judgement: 0 if all is well."""
+    """Serves the site, loads it for so many seconds, and returns the judgement: 0 if all is well."""
     port = _free_port()
     command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
     server = subprocess.Popen(command, cwd=site.directory, env=site.environment)
     try:
         _wait(port)
-        locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles/locustfile.py"),
-                  "--headless", "--only-summary", "--host", f"http://127.0.0.1:{port}", "--users", str(users),
-                  "--spawn-rate", str(users),
-                  "--run-time", f"{seconds}s", "--html", str(site.directory / "report.html"),
-                  "--agreement", str(site.agreement)]  # fmt: skip
+        locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles/locustfile.py")]
+        locust += ["--headless", "--only-summary", "--host", f"http://127.0.0.1:{port}"]
+        locust += ["--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s"]
+        locust += ["--html", str(site.directory / "report.html"), "--agreement", str(site.agreement)]
         return subprocess.run(locust, env=site.environment, check=False).returncode
     finally:
         server.terminate()
@@ -114,15 +113,15 @@ def _wait(port: int) -> None:
 
 
 def main() -> int:
-    """Runs it, and says where the report is."""
+    """Runs the load test, and prints where the report is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=35)
     parser.add_argument("--users", type=int, default=40)
     options = parser.parse_args()
-    site = Site(PLACE)
+    site = Site(DIRECTORY)
     site.agree()
     code = load(site, seconds=options.seconds, users=options.users)
-    print(f"{'GREEN' if code == 0 else 'RED'}: the report is {PLACE}/report.html")
+    print(f"{'GREEN' if code == 0 else 'RED'}: the report is {DIRECTORY}/report.html")
     return code
 
 

@@ -1,1 +1,1 @@
-"""What a process is made of: settings, parts, assembly, log output, upkeep; no web framework."""
+"""The parts of a process: settings, assembly, log output, upkeep; no web framework."""

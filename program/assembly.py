@@ -35,7 +35,7 @@ from serving.admission import Admissions
 from serving.catalogue import Catalogue
 from serving.predictor import Predictor
 
-#: For the log's last commits, once every request is answered: a database that is frozen must not keep us.
+#: A stopping process waits so long for the log's last commits: a frozen database must not hold it up.
 CLOSE_SECONDS = 10.0
 
 
@@ -53,13 +53,13 @@ def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loa
 
 
 def assemble(settings: Settings) -> Parts:
-    """Each part, made once; nothing runs yet.
+    """Makes each part once, and starts none.
 
     Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`.
     """
     database = Database(settings.database_url)
     migrations.check(database)
-    # What every caller depends on has connections of its own: auditors' searches cannot use them up.
+    # The parts that every caller depends on have connections of their own, which auditors' searches cannot use up.
     vital = Database(settings.database_url)
     keyring = Keyring(vital, settings.secret_bytes(), settings.previous_secret_bytes())
     signing_keys = SigningKeys(vital, keyring)
@@ -69,7 +69,7 @@ def assemble(settings: Settings) -> Parts:
     store = ArtifactStore(settings.models_dir)
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
-    read_anew = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
+    reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = LogWriter(vital)
     quotas, credentials = Quotas(), Credentials(directory)
     return Parts(
@@ -87,7 +87,7 @@ def assemble(settings: Settings) -> Parts:
         quotas=quotas,
         failures=FailureThrottle(),
         log=log,
-        follower=Follower(vital, directory, registry, partial(read_listings, vital), read_anew),
+        follower=Follower(vital, directory, registry, partial(read_listings, vital), reloads),
         housekeeping=Housekeeping(database, directory),
         credentials=credentials,
         admissions=Admissions(quotas, log, credentials, timeout_seconds=settings.request_timeout_seconds),
@@ -100,13 +100,13 @@ def assemble(settings: Settings) -> Parts:
 
 @asynccontextmanager
 async def running(parts: Parts) -> AsyncIterator[None]:
-    """The parts at work, from the first read of the catalogue to the log's last commit."""
+    """Keeps the parts at work, from the first read of the catalogue to the log's last commit."""
     loop = asyncio.get_running_loop()
     parts.follower.start(loop)
     parts.log.start(loop)
     parts.housekeeping.start()
-    # Everything that lives as long as the process is loaded by now: a full collection over scikit-learn's objects
-    # would be a pause of 100 ms.
+    # Everything that lives as long as the process is loaded by now. A full collection over scikit-learn's objects
+    # would stop the process for 100 ms.
     gc.collect()
     gc.freeze()
     try:
@@ -114,7 +114,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     finally:
         parts.follower.close()
         await parts.housekeeping.close()
-        # The last groups wake their futures on this loop, which must go on meanwhile.
+        # In a thread: the log's last groups wake their futures on this loop, which must go on meanwhile.
         await asyncio.to_thread(parts.log.close, CLOSE_SECONDS)
         parts.searches.close()
         parts.registry.close()

@@ -1,4 +1,4 @@
-"""Following the change counter: four times a second, so that nothing outlives its revocation by more than one."""
+"""Follows the change counter four times a second, so that every revocation takes effect within one."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ logger = logging.getLogger("adyton.following")
 
 
 class Follower:
-    """Reads what changed; tells the directory (on the event loop), the registry (in a thread), and what reads anew."""
+    """Reads the changes; tells the directory (on the event loop), the registry (in a thread), and the `reloads`."""
 
     def __init__(
-        self, database: Database, directory: Directory, registry: Registry,
-        read_listings: Callable[[], Sequence[ModelListing]], reloads: Mapping[str, Callable[[], None]],
-    ) -> None:  # fmt: skip
+        self,
+        database: Database,
+        directory: Directory,
+        registry: Registry,
+        read_listings: Callable[[], Sequence[ModelListing]],
+        reloads: Mapping[str, Callable[[], None]],
+    ) -> None:
         self._database = database
         self._read_listings = read_listings
         self._directory = directory
         self._registry = registry
-        #: What is read anew, here in the thread, by the kind of change that asks for it.
+        #: By kind of change: reads its subject again, in the polling thread.
         self._reloads = reloads
         self._number = 0
         self._is_closing = threading.Event()
@@ -45,10 +49,10 @@ class Follower:
         ]
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Reads and loads everything once, here, and goes on in threads. Raises `DatabaseUnavailable`."""
+        """Reads and loads everything once, and then goes on in threads. Raises `DatabaseUnavailable`."""
         self._loop = loop
         with self._database.reading(LOOKUP) as session:
-            # The number first: a change that comes in while models load is one that is read again.
+            # The number first: a change that comes in while models load is then read again.
             self._number = latest(session)
         self._registry.load(self._read_listings())
         read_at, changes = self._read()
@@ -70,25 +74,25 @@ class Follower:
             try:
                 read_at, changes = self._read()
                 self._hand_out(changes)
-            except Exception as error:  # noqa: BLE001  this thread must outlive whatever the database says
+            except Exception as error:  # noqa: BLE001  this thread must outlive every error of the database
                 if is_quiet:
-                    logger.error("%s: %s", CHANGES_CANNOT_BE_FOLLOWED, type(error).__name__)  # noqa: TRY400
+                    logger.error("%s: %s", CHANGES_CANNOT_BE_FOLLOWED, type(error).__name__)  # noqa: TRY400  the type says enough
                 is_quiet = False
                 continue
             is_quiet = True
             self._number = max([self._number, *(change.number for change in changes)])
             if self._loop is not None and not self._loop.is_closed():
-                # The directory lives on the loop: nothing can be remembered between a change and its forgetting.
+                # On the loop, where the directory lives: it can remember no caller while it forgets.
                 self._loop.call_soon_threadsafe(self._directory.follow, changes, read_at)
 
     def _read(self) -> tuple[float, list[Change]]:
-        """The changes after the last that were handed out, and the time just before they were read."""
+        """The changes since the last that were handed out, and the time just before they were read."""
         read_at = time.monotonic()
         with self._database.reading(LOOKUP) as session:
             return read_at, since(session, self._number)
 
     def _hand_out(self, changes: list[Change]) -> None:
-        """Who may use which model is obeyed at once; what has to be loaded is loaded in the other thread."""
+        """Obeys new rights to models at once, and leaves loading to the other thread."""
         for kind in {change.kind for change in changes} & self._reloads.keys():
             self._reloads[kind]()
         if any(change.kind == "models" for change in changes):
@@ -97,14 +101,14 @@ class Follower:
 
     def _load_for_ever(self) -> None:
         while not self._is_closing.is_set():
-            # What could not be loaded may be there by now.
+            # A model that could not be loaded may be there by now.
             self._models_changed.wait(RETRY_SECONDS if self._registry.is_behind else None)
             self._models_changed.clear()
             if self._is_closing.is_set():
                 return
             try:
                 self._registry.load(self._read_listings())
-            except Exception as error:  # noqa: BLE001  what is served stays served, and the change is not forgotten
-                logger.error("models cannot be loaded: %s", type(error).__name__)  # noqa: TRY400
+            except Exception as error:  # noqa: BLE001  served models stay served, and the loop tries again
+                logger.error("models cannot be loaded: %s", type(error).__name__)  # noqa: TRY400  the type says enough
                 time.sleep(POLL_SECONDS)
                 self._models_changed.set()

@@ -1,4 +1,4 @@
-"""Structured log output, one line an event, everything through one redactor."""
+"""Structured log output: one line for each event, and every line through one redactor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audit.redaction import scrub_secrets
 class RedactingFormatter(logging.Formatter):
     """Formats a line and takes every secret out of it.
 
-    Of an exception it says the type and the places in the code, and not its words: those may hold a caller's values.
+    An exception is logged by its type and its lines of code, not by its message, which may hold a caller's values.
     """
 
     def __init__(self, form: Literal["json", "console"]) -> None:
@@ -28,19 +28,19 @@ class RedactingFormatter(logging.Formatter):
         line = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": message}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            line["trace"] = _places(record)
+            line["trace"] = _trace(record)
         if self._form == "json":
             return orjson.dumps(line).decode()
         return " ".join([at[11:], f"{line['level']:7}", message, line.get("error", ""), line.get("trace", "")]).rstrip()
 
 
-def _places(record: logging.LogRecord) -> str:
-    places, trace = [], record.exc_info[2] if record.exc_info else None
+def _trace(record: logging.LogRecord) -> str:
+    frames, trace = [], record.exc_info[2] if record.exc_info else None
     while trace is not None:
         code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno} {code.co_name}")
+        frames.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
-    return " > ".join(places)
+    return " > ".join(frames)
 
 
 def configure_logs(form: Literal["json", "console"], level: str) -> None:

@@ -1,4 +1,4 @@
-"""How much memory is left to this process: of its machine, or of its control group where that allows less."""
+"""The memory that is left to this process: its machine's, or its control group's where that allows less."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def has_memory() -> bool:
-    """Whether there is room to answer; true where neither source is there to say (Linux has both)."""
+    """Whether enough memory is left to answer; True where neither source exists (Linux has both)."""
     return min(_of_machine(), _of_group()) >= RESERVE_BYTES
 
 

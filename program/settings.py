@@ -1,4 +1,4 @@
-"""Every environment variable, typed; the one place that reads them. Described one by one in docs/settings.md."""
+"""Every setting, typed, from environment variables; no other file reads them. docs/settings.md describes each."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from program.origins import check_origin
 MIN_SECRET_BYTES = 32
 _TOO_WEAK = 8
 _ROOT_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
-#: Where `adyton up` keeps the secret that it makes; the other commands find it there, `adyton serve` does not look.
+#: `adyton up` keeps the secret that it makes here. Other commands find it here; `adyton serve` does not look.
 DEFAULT_SECRET_FILE = Path("var/secret")
 
 
 class InvalidSettings(Exception):
-    """The environment is not one to start with; says which setting and why, never its value."""
+    """A setting is missing or wrong. The message names the setting and says why; it never holds the value."""
 
 
 def _split(value: object) -> object:
@@ -128,6 +128,6 @@ def read_settings(*, env_file: Path | None = None) -> Settings:
         return Settings(_env_file=env_file)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        place = "_".join(str(part).upper() for part in first["loc"][:1])
-        name = f"ADYTON_{place}: " if place else ""
+        field = "_".join(str(part).upper() for part in first["loc"][:1])
+        name = f"ADYTON_{field}: " if field else ""
         raise InvalidSettings(name + first["msg"].removeprefix("Value error, ")) from None

@@ -1,6 +1,6 @@
-"""What a running server does on the side, twice a minute.
+"""Upkeep of a running server, twice a minute.
 
-It writes when keys were used, finishes erasures, and forgets changes that everybody has obeyed.
+It writes down when keys were used, finishes erasures, and forgets changes that every process has followed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from db.reach import EVERY_TENANT, NO_TENANT
 from db.tenants import erased_since
 
 PERIOD_SECONDS = 30.0
-#: On SQLite nothing else is written meanwhile, not even the log.
+#: On SQLite, each transaction of so many keys holds up all other writers, even the log.
 KEYS_AT_ONCE = 500
-#: What was under way when a tenant was erased is recorded by then, and began no earlier than that before it.
+#: A request under way when its tenant was erased began at most so long before, and is recorded at most so long after.
 LINGERS = timedelta(hours=1)
 
 logger = logging.getLogger("adyton.housekeeping")
 
 
 class Housekeeping:
-    """One task on the loop; its transactions run in threads, and nobody waits for them."""
+    """One task on the loop. Its transactions run in threads, and no request waits for them."""
 
     def __init__(self, database: Database, directory: Directory) -> None:
         self._database = database
@@ -39,18 +39,18 @@ class Housekeeping:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Ends the task, and writes down what it would have written next."""
+        """Ends the task, after one last round."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.work()
 
     async def work(self) -> None:
-        """One round; what could not be written is not tried again."""
+        """Works one round. If a write fails, it is not tried again."""
         used = self._directory.take_used()
         try:
             await asyncio.to_thread(self._write, used, datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001  this task must outlive whatever the database says
+        except Exception as error:  # noqa: BLE001  this task must outlive every error of the database
             logger.warning("housekeeping failed: %s", type(error).__name__)
 
     async def _run(self) -> None:

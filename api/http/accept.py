@@ -1,4 +1,4 @@
-"""Whether a caller takes what the routes answer: `Accept` (RFC 9110, section 12.5.1)."""
+"""Checks that a caller accepts JSON, which the routes answer with: `Accept` (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastapi import Request
 from serving import problems
 from serving.facts import TransportRefusal
 
-#: No client lists more; of a longer list only the first ones are looked at.
+#: No real client lists more; of a longer list only the first ones count.
 MAX_MEDIA_RANGES = 50
 
 
@@ -18,7 +18,7 @@ class NotAcceptable(TransportRefusal):
 
 
 def require_json(request: Request) -> None:
-    """Raises `NotAcceptable` unless `Accept` leaves room for JSON."""
+    """Raises `NotAcceptable` unless `Accept` allows JSON."""
     accepted = [value for name, value in request.scope["headers"] if name == b"accept"]
     ranges = b",".join(accepted).lower().split(b",", MAX_MEDIA_RANGES)[:MAX_MEDIA_RANGES]
     if accepted and not any(map(_ranges_over_json, ranges)):

@@ -1,4 +1,4 @@
-"""A request's body as bytes: of a type that is served, bounded while it arrives, and in time."""
+"""Reads a request's body as bytes: checks its type, bounds its length while it arrives, and ends in time."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class BodyTooLarge(TransportRefusal):
 
 
 async def in_time(request: Request, reading: Awaitable[T]) -> T:
-    """The result of reading a body, for a route that is no prediction.
+    """Reads a body in time, for every route but predictions; returns the result of `reading`.
 
-    The sender may have taken their time over it: a caller who is known is looked at again. Raises `BodyTooSlow`, what
-    `reading` raises, or what says that the caller does not stand any more.
+    A slow sender may have lost their rights meanwhile, so a known caller is checked again. Raises `BodyTooSlow`, or
+    whatever `reading` or `look_again` raises.
     """
     try:
         async with asyncio.timeout(parts_of(request).settings.request_timeout_seconds):
@@ -45,14 +45,14 @@ async def in_time(request: Request, reading: Awaitable[T]) -> T:
 
 
 async def look_again(request: Request) -> None:
-    """Raises unless the caller, if one is known, still stands: for whoever has waited and is about to act."""
+    """Checks a known caller again, after a wait and before acting. Raises like `Admission.look_again`."""
     admission = call_of(request).admission
     if admission is not None:
         await admission.look_again()
 
 
 async def read_body(request: Request, max_bytes: int, media_type: bytes = JSON) -> bytes:
-    """The whole body. Raises `UnsupportedMediaType`, `BodyTooLarge` (before it is all there) or `ClientGone`."""
+    """The whole body. Raises `UnsupportedMediaType`, `BodyTooLarge` (before all of it has arrived) or `ClientGone`."""
     length = _check_headers(request.scope["headers"], media_type)
     if length is not None and length > max_bytes:
         raise BodyTooLarge
@@ -72,7 +72,7 @@ async def read_body(request: Request, max_bytes: int, media_type: bytes = JSON) 
 
 
 def _check_headers(headers: list[tuple[bytes, bytes]], media_type: bytes) -> int | None:
-    """Raises `UnsupportedMediaType`; returns the declared length, if there is one."""
+    """Raises `UnsupportedMediaType`; returns the declared length, if any."""
     content_type, length = b"", None
     for name, value in headers:
         if name == b"content-type":
@@ -93,7 +93,7 @@ def _is_in_utf8(content_type: bytes, media_type: bytes) -> bool:
 
 
 async def skip_body(request: Request) -> None:
-    """Throws away the body of a request that has no use for one. Raises `ClientGone`."""
+    """Throws away the body of a request that needs none. Raises `ClientGone`."""
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
@@ -103,8 +103,8 @@ async def skip_body(request: Request) -> None:
 
 
 async def hung_up(request: Request) -> None:
-    """Returns when the caller is gone, or sends no more; to be called once the body is there.
+    """Returns when the caller hangs up, or sends no more. Call it only after the whole body was read.
 
-    After the body nothing comes but that.
+    After the body, the server has no other message to give.
     """
     await request.receive()

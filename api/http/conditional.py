@@ -14,7 +14,7 @@ from api.http.refusals import PreconditionFailed
 from db.database import ChangedMeanwhile
 
 #: The member of a body that names the revision which the caller looked at.
-Revision = Annotated[int | None, Field(description="Refused with 409 unless it is at this revision.")]
+Revision = Annotated[int | None, Field(description="Refused with 409 unless the object is at this revision.")]
 
 _TAG = re.compile(rb'"([0-9]{1,18})"')
 
@@ -39,7 +39,7 @@ def at_revision(request: Request, revision: int | None = None) -> Iterator[int |
         raise PreconditionFailed from None
 
 
-def expects_it(request: Request) -> bool:
+def has_if_match(request: Request) -> bool:
     """Whether the request has `If-Match`, which fails on an object that does not exist, even with `*`."""
     return any(name == b"if-match" for name, _ in request.scope["headers"])
 

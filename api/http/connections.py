@@ -1,8 +1,8 @@
-"""How many connections there are, in all and from one address; and room for the next one where there are too many.
+"""Bounds how many connections are open, in all and from one address, and makes room for new ones.
 
-A connection is idle while it has no request under way and no part of one was sent. Idle ones cost their owner nothing,
-and us a file each: where the bound is reached, the oldest of them is closed for the newest. A connection at work is
-never closed; where all are, the newest is refused.
+A connection is idle while no request is under way on it and no part of one has arrived. An idle connection costs its
+client nothing, and us an open file. At a bound, the oldest idle connection is closed for the newest. A connection at
+work is never closed; if all are at work, the newest is refused.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from program.settings import InvalidSettings, Settings
 from values.addresses import network_of, parse_address
 from values.alarms import TOO_MANY_CONNECTIONS
 
-#: By default, one address has at most so many, and at most a quarter of all.
+#: By default, one address has at most so many connections, and at most a quarter of all.
 PER_ADDRESS = 1000
 SHARE = 4
 SAY_SECONDS = 60.0
-#: For so long after the last refusal the process says that it is not ready.
+#: For so long after the last refusal, the process reports that it is not ready.
 FULL_SECONDS = 10.0
 
 logger = logging.getLogger("adyton.api")
@@ -31,17 +31,17 @@ State = Literal["ok", "crowded", "unavailable"]
 
 
 class Connection(Protocol):
-    """What is known here of an open connection."""
+    """An open connection, as far as `Connections` uses it."""
 
     def is_flushed(self) -> bool:
-        """Whether its client has taken all that was written to it."""
+        """Whether the client has taken everything that was written to it."""
 
     def close_idle(self) -> None:
-        """Closes it; to be called only while it is idle."""
+        """Closes the connection; to be called only while it is idle."""
 
 
 class _Address:
-    """The connections of one address: how many, and those of them that are idle, the oldest first."""
+    """The connections of one address: how many there are, and which are idle, the oldest first."""
 
     __slots__ = ("count", "idle")
 
@@ -64,53 +64,54 @@ class Connections:
         self._per_address = per_address
         self._exempt = exempt
         self._clock = clock
-        self._places: dict[Connection, str] = {}
+        #: Each open connection's address, or for IPv6 its /64.
+        self._networks: dict[Connection, str] = {}
         self._addresses: dict[str, _Address] = {}
         self._idle: dict[Connection, None] = {}
         self._closed = self._refused = 0
         self._said_at = self._crowded_at = self._full_at = float("-inf")
 
     def admit(self, connection: Connection, address: str) -> bool:
-        """Counts a new connection, idle as yet; False if there is no room for it, and none could be made."""
-        place = network_of(address)
-        of_address = self._addresses.get(place)
+        """Counts a new connection, which is idle at first; returns False if it has no room and none could be made."""
+        network = network_of(address)
+        of_address = self._addresses.get(network)
         if of_address is not None and of_address.count >= self._per_address and not self._is_exempt(address):
             has_room = self._make_room(of_address.idle)
         else:
-            has_room = len(self._places) < self._most or self._make_room(self._idle)
+            has_room = len(self._networks) < self._most or self._make_room(self._idle)
         if has_room:
-            # Not before: making room may have taken the last one of this address.
-            of_address = self._addresses.setdefault(place, _Address())
+            # Only now: making room may have closed this address's last connection, and its entry is gone.
+            of_address = self._addresses.setdefault(network, _Address())
             of_address.count += 1
             of_address.idle[connection] = self._idle[connection] = None
-            self._places[connection] = place
+            self._networks[connection] = network
         return has_room
 
     def leave(self, connection: Connection) -> None:
         """Forgets a connection that is closed, or was never admitted."""
-        place = self._places.pop(connection, None)
-        if place is not None:
-            of_address = self._addresses[place]
+        network = self._networks.pop(connection, None)
+        if network is not None:
+            of_address = self._addresses[network]
             of_address.count -= 1
             of_address.idle.pop(connection, None)
             self._idle.pop(connection, None)
             if not of_address.count:
-                del self._addresses[place]
+                del self._addresses[network]
 
     def begin(self, connection: Connection) -> None:
-        """A request has begun to arrive."""
+        """Notes that a request has begun to arrive."""
         if connection in self._idle:
             del self._idle[connection]
-            del self._addresses[self._places[connection]].idle[connection]
+            del self._addresses[self._networks[connection]].idle[connection]
 
     def rest(self, connection: Connection) -> None:
-        """Everything that was asked is answered."""
-        place = self._places.get(connection)
-        if place is not None and connection not in self._idle:
-            self._addresses[place].idle[connection] = self._idle[connection] = None
+        """Notes that every request on the connection is answered."""
+        network = self._networks.get(connection)
+        if network is not None and connection not in self._idle:
+            self._addresses[network].idle[connection] = self._idle[connection] = None
 
     def state(self) -> State:
-        """`unavailable` if anybody was refused lately, `crowded` if one address was, or idle ones were closed."""
+        """`unavailable` if the bound on all refused lately; `crowded` if an address's did, or idle ones were closed."""
         now = self._clock()
         if now - self._full_at < FULL_SECONDS:
             return "unavailable"
@@ -121,13 +122,13 @@ class Connections:
         return parsed is not None and any(parsed in network for network in self._exempt)
 
     def _make_room(self, idle: dict[Connection, None]) -> bool:
-        # One that has not taken its answer yet is still being answered.
+        # A client that has not taken its whole answer is still being answered.
         oldest = next((each for each in idle if each.is_flushed()), None)
         now = self._crowded_at = self._clock()
         if oldest is None:
             self._refused += 1
             if idle is self._idle:
-                # Not where one address has too many: that says nothing of the others.
+                # Only for the bound on all: one address with too many connections shuts out no other.
                 self._full_at = now
         else:
             self._closed += 1
@@ -139,9 +140,9 @@ class Connections:
     def _say(self, now: float) -> None:
         if now - self._said_at >= SAY_SECONDS:
             logger.critical(
-                "%s: %d are open; since this was last said, %d idle were closed and %d new refused",
+                "%s: %d are open; since the last such line, %d idle were closed and %d new refused",
                 TOO_MANY_CONNECTIONS,
-                len(self._places),
+                len(self._networks),
                 self._closed,
                 self._refused,
             )
@@ -149,7 +150,7 @@ class Connections:
 
 
 def connections_of(settings: Settings) -> Connections:
-    """As the settings say, and the system allows. Raises `InvalidSettings` for more than there can be files for."""
+    """The bounds that the settings ask for. Raises `InvalidSettings` if the process may not open as many files."""
     possible = most_connections()
     most = settings.max_connections or possible
     if most > possible:

@@ -1,7 +1,7 @@
-"""Browsers on other origins (the Fetch standard's CORS protocol): who may call, and what their scripts may read.
+"""Browsers on other origins (the Fetch standard's CORS protocol): which may call, and what their scripts may read.
 
-In two halves, since every answer needs its fields, also a refusal that the middleware makes; and the answer to a
-preflight needs what the middleware gives to every answer.
+`Origins` stands outside the middleware, since every answer needs its fields, also a refusal that the middleware makes.
+`Preflights` stands inside, since its answers need what the middleware gives to every answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _HEADERS = ("Authorization", "Content-Type", "If-Match", "X-API-Key", "X-Request-ID")
-#: Beside these a script may send what any page may send anywhere.
+#: A script may also send the headers that any page may send anywhere.
 _LOWER_HEADERS = frozenset(name.lower() for name in (*_HEADERS, "Accept", "Accept-Language", "Content-Language"))
 _READABLE = ("Allow", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _MAX_AGE_SECONDS = 600
@@ -28,7 +28,7 @@ class PreflightRefused(Exception):
 
 
 class Origins:
-    """Around everything: an answer to an allowed origin may be read there."""
+    """The outermost layer: lets scripts of allowed origins read the answers."""
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
         self._app = app
@@ -89,6 +89,6 @@ class Preflights:
 
 
 def _only(scope: Scope, name: bytes) -> bytes:
-    """The field's value; nothing if it is missing or there are several."""
+    """The field's value; empty if the field is missing or was sent several times."""
     values = [value for each, value in scope["headers"] if each == name]
     return values[0] if len(values) == 1 else b""

@@ -1,8 +1,8 @@
 """A route that solves its dependencies without FastAPI's per-request machinery, for the path of a prediction.
 
-FastAPI inspects the same declarations anew for every request, which costs more than the prediction. Here the tree
-that it made of them at start-up, the one that OpenAPI shows, is turned into one coroutine. Declarations it does not
-know how to fill are refused at start-up.
+FastAPI inspects the same declarations again for every request, which costs more than the prediction. At start-up it
+makes a tree of them, the one that OpenAPI shows; here that tree becomes one coroutine. Declarations that this file
+cannot fill are refused at start-up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Solver = Callable[[Request], Awaitable[Any]]
 
 
 class DuplicateParameter(TransportRefusal):
-    """A query parameter was given more than once, or there are more of them than any route takes."""
+    """A query parameter was given more than once, or the query has more fields than any route takes."""
 
     problem = problems.MALFORMED_REQUEST
 
@@ -50,7 +50,7 @@ class DirectRoute(APIRoute):
 
 
 class DirectRoutes:
-    """Hands requests for direct routes to them, and all others to the router behind, which would find the same."""
+    """Hands requests to direct routes, and all others to the router behind, which would find the same routes."""
 
     def __init__(self, otherwise: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._otherwise = otherwise
@@ -68,7 +68,7 @@ class DirectRoutes:
 
 
 class JsonBytes(Response):
-    """A 200 whose body is JSON already; without the general response's preparations, which cost 20 µs."""
+    """A 200 with a body that is already JSON. It skips the general response's preparations, which cost 20 µs."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -79,7 +79,7 @@ class JsonBytes(Response):
             (b"content-type", b"application/json"),
         ]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
 
@@ -145,7 +145,7 @@ def _is_generator(call: Any) -> bool:
 
 
 def _is_async(call: Any) -> bool:
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004  `callable` does not say whether it is async
 
 
 def _unsupported(dependant: Dependant) -> bool:
@@ -155,8 +155,12 @@ def _unsupported(dependant: Dependant) -> bool:
         for field in (*dependant.path_params, *dependant.query_params)
     )
     others = (
-        dependant.header_params, dependant.cookie_params, dependant.body_params, dependant.response_param_name,
-        dependant.background_tasks_param_name, dependant.websocket_param_name,
+        dependant.header_params,
+        dependant.cookie_params,
+        dependant.body_params,
+        dependant.response_param_name,
+        dependant.background_tasks_param_name,
+        dependant.websocket_param_name,
         dependant.security_scopes_param_name,
-    )  # fmt: skip
+    )
     return required or converted or any(others)

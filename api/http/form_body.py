@@ -1,4 +1,4 @@
-"""A body that is a form, as OAuth 2.0 wants it (RFC 6749, appendix B): no field twice, and none that is not known."""
+"""Reads a form as OAuth 2.0 wants it (RFC 6749, appendix B): no field twice, and no unknown field."""
 
 from __future__ import annotations
 
@@ -17,23 +17,28 @@ TYPE = b"application/x-www-form-urlencoded"
 
 
 async def read_form(request: Request, known: dict[str, str]) -> dict[str, str]:
-    """The form's fields. Raises `TokenRequestRefused` for what is not one, has one twice, or one that is not known."""
+    """The form's fields. Raises `TokenRequestRefused` if the body is no form, or has an unknown field or one twice."""
     settings = parts_of(request).settings
     reading = read_body(request, min(MAX_BYTES, settings.max_body_bytes), media_type=TYPE)
     body = await in_time(request, reading)
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict",
-                          max_num_fields=MAX_FIELDS)  # fmt: skip
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
     except ValueError:
         raise TokenRequestRefused("invalid_request", "the body is not a form") from None
     fields = dict(pairs)
     if len(fields) < len(pairs) or not fields.keys() <= known.keys():
-        raise TokenRequestRefused("invalid_request", "the form has a field twice, or one that is not known")
+        raise TokenRequestRefused("invalid_request", "the form has an unknown field, or one twice")
     return fields
 
 
 def takes_form(fields: dict[str, str], required: list[str]) -> dict[str, Any]:
-    """What OpenAPI says of a route with such a body: its fields, each with what it is."""
+    """The OpenAPI description of a route with such a body; `fields` maps each name to its description."""
     properties = {name: {"type": "string", "description": words} for name, words in fields.items()}
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {TYPE.decode(): {"schema": schema}}}}

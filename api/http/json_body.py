@@ -1,4 +1,4 @@
-"""A JSON body as an object of a declared form: read after the caller is known, strict, and refused without its values.
+"""Reads a JSON body into a declared form: strictly, after the caller is known, and with no value of it in a refusal.
 
 FastAPI would read and judge a body before any dependency runs, and repeat its values in the refusal.
 """
@@ -21,18 +21,18 @@ from values.json_pointer import Violation, pointer
 from values.strict_json import BrokenJson, parse_json
 
 MAX_ERRORS = 100
-#: As it is written in JSON; after an even number of backslashes, which write each other.
+#: A NUL as JSON writes it. Backslashes before it come in pairs, each pair an escaped backslash.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Form(BaseModel):
-    """What a body may say: nothing unknown, and nothing in another type than its own."""
+    """The members of a body. Unknown members and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, frozen=True)
 
 
 class InvalidBody(TransportRefusal):
-    """The body is JSON and not of the form that is asked for."""
+    """The body is JSON, but not in the form that the route takes."""
 
     problem = problems.INVALID_BODY
 
@@ -42,7 +42,7 @@ class InvalidBody(TransportRefusal):
 
 
 def json_body(form: type[Form]) -> Any:
-    """A dependency on the body; stands after the caller in a route's parameters, so that nobody unknown is read."""
+    """A dependency on the body. Routes declare it after the caller, so that no unknown caller's body is read."""
 
     async def read(request: Request) -> Form:
         settings = parts_of(request).settings
@@ -64,7 +64,7 @@ def validated(form: type[Form], document: Any) -> Form:
 
 
 def _check_texts(document: Any) -> None:
-    """Refuses what no database takes in a text, whichever member it is in."""
+    """Refuses texts that no database takes, in any member."""
     try:
         written = json.dumps(document, ensure_ascii=False)
         written.encode()
@@ -76,13 +76,13 @@ def _check_texts(document: Any) -> None:
 
 
 def takes(form: type[Form]) -> dict[str, Any]:
-    """What OpenAPI says of a route with such a body."""
+    """The OpenAPI description of a route with such a body."""
     schema = form.model_json_schema()
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _body_error(error: Any) -> Violation:
-    # A member we do not know is placed at its object: its name is the caller's.
+    # An unknown member is reported at its object: its name is the caller's.
     known = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
     message = "has a member that is not known" if error["type"] == "extra_forbidden" else error["msg"]
     return Violation(pointer(known), error["type"], message)

@@ -10,19 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def without_body(scope: Scope, send: Send) -> tuple[Scope, Send]:
-    """A HEAD as the GET that it stands for, and a `send` that keeps the body of its answer back."""
+    """Turns a HEAD into a GET: returns its scope, and a `send` that drops the body of the answer."""
 
     async def send_head(message: Message) -> None:
         if message["type"] == "http.response.body":
             message = {"type": message["type"], "body": b"", "more_body": message.get("more_body", False)}
         await send(message)
 
-    # A copy: the server, too, looks into its own to know whether a body is due.
+    # A copy: the server reads the original to know whether to send a body.
     return {**scope, "method": "GET"}, send_head
 
 
 class Allowing:
-    """Completes the refusal of a method: the router names those of one route, and a path may have several."""
+    """Completes the refusal of a method: the router names one route's methods, and a path may have several routes."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app = app

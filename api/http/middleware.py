@@ -1,4 +1,4 @@
-"""What happens to every request before and after its route: pure ASGI, since a base class would cost more than it."""
+"""The steps before and after every route, in pure ASGI: a base class would cost more than the steps."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Exchange:
             await self._app(scope, receive, send_dressed)
         except Exception as error:
             if has_started or problem_of(error) is INTERNAL:
-                # The words of an exception may hold a caller's values: its type and places say where to look.
-                logger.error("request %s failed", call.request_id, exc_info=error)  # noqa: TRY400
+                # The log shows the exception's type and trace, and not its message, which may hold a caller's values.
+                logger.exception("request %s failed", call.request_id)
             if has_started:
                 raise
             await answer_problem(Request(scope), error)(scope, receive, send_dressed)
@@ -77,15 +77,15 @@ class Exchange:
 
 
 def _settle_path(scope: Scope) -> None:
-    """One path for one operation. Raises 404 where a `%2F` became a slash: a guard in front saw another path.
+    """Leaves one path for each operation. Raises 404 where a `%2F` became a slash: a proxy in front saw another path.
 
-    The same for what no path of ours holds: control characters (a route's `$` takes a line's end), whatever is not
-    ASCII, empty segments and dots.
+    It also raises 404 for what no route's path has: control characters (a route's `$` matches before a line's end),
+    characters outside ASCII, empty segments and dots.
     """
     path, raw_path = scope["path"], scope.get("raw_path", b"")
     if not _is_plain(path) or (b"%" in raw_path and raw_path.count(b"/") != path.count("/")):
         raise HTTPException(404)
-    # Both spellings are routes. A redirect would be answered with the client's own Host header in it.
+    # A path may end in a slash. A redirect instead would repeat the client's own Host header.
     if path.endswith("/") and path != "/":
         scope["path"] = path[:-1]
 
@@ -102,7 +102,7 @@ def _address(scope: Scope) -> str:
 
 
 def _client_request_id(headers: Headers) -> str | None:
-    """What the client calls this request, if it is short and printable; ours is another one."""
+    """The client's own id of this request, if it is short and printable; ours is a different one."""
     for name, value in headers:
         if name == b"x-request-id":
             return value.decode("ascii") if _CLIENT_REQUEST_ID.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""A body of files and fields (RFC 7578), read after the caller is known, and bounded while it arrives."""
+"""Reads a form of files and fields (RFC 7578): after the caller is known, and bounded while it arrives."""
 
 from __future__ import annotations
 
@@ -33,22 +33,32 @@ class File(NamedTuple):
 async def read_multipart(
     request: Request, *, files: Mapping[str, str], fields: Mapping[str, str], max_bytes: int
 ) -> tuple[dict[str, File], dict[str, str]]:
-    """The files and the fields of the names that are known, each at most once.
+    """The form's files and fields by name; `files` and `fields` hold the known names.
 
     Raises `UnsupportedMediaType`, `BodyTooLarge`, `MalformedForm`, `BodyTooSlow`, `ClientGone`, or `InvalidValue` for
-    a name that is not known or stands there twice.
+    an unknown name or one that is given twice.
     """
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedMediaType
     parser = MultiPartParser(
-        Headers(raw=request.scope["headers"]), _bounded(request, max_bytes), max_files=len(files),
-        max_fields=len(fields), max_part_size=MAX_FIELD_BYTES,
-    )  # fmt: skip
+        Headers(raw=request.scope["headers"]),
+        _bounded(request, max_bytes),
+        max_files=len(files),
+        max_fields=len(fields),
+        max_part_size=MAX_FIELD_BYTES,
+    )
+    return await in_time(request, _parsed(parser, files, fields))
+
+
+async def _parsed(
+    parser: MultiPartParser, files: Mapping[str, str], fields: Mapping[str, str]
+) -> tuple[dict[str, File], dict[str, str]]:
     try:
-        form = await in_time(request, parser.parse())
+        form = await parser.parse()
     except (MultiPartException, KeyError, UnicodeError, LookupError):
         raise MalformedForm from None
+    # Closed before the caller is looked at again, who may be refused then.
     try:
         return await _sorted(form, files, fields)
     finally:
@@ -88,7 +98,7 @@ async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, No
 
 
 def takes_multipart(files: Mapping[str, str], fields: Mapping[str, str], required: list[str]) -> dict[str, Any]:
-    """What OpenAPI says of a route with such a body: each part with what it is."""
+    """The OpenAPI description of a route with such a body; `files` and `fields` map names to descriptions."""
     properties: dict[str, Any] = {
         name: {"type": "string", "format": "binary", "description": words} for name, words in files.items()
     }

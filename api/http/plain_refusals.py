@@ -1,4 +1,4 @@
-"""Refusals in plain bytes, for connections whose requests nobody has looked at."""
+"""Refusals in plain bytes, for connections whose requests reach no route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The FastAPI security schemes, and `current_principal`, which is what OpenAPI shows and what runs."""
+"""The FastAPI security schemes, and `current_principal`: OpenAPI shows it, and requests run it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _KEY_PREFIX = PREFIX.encode()
 
 
 class KeyHeader(APIKeyHeader):
-    """`X-API-Key: ady_...`, as often as it was sent."""
+    """`X-API-Key: ady_...`: every value that was sent."""
 
     async def __call__(self, request: HTTPConnection) -> Any:
         return [value for name, value in request.scope["headers"] if name == b"x-api-key"]
 
 
 class BearerHeader(HTTPBearer):
-    """`Authorization: Bearer ...`, as often as it was sent."""
+    """`Authorization: Bearer ...`: every value that was sent."""
 
     async def __call__(self, request: HTTPConnection) -> Any:
         return [value for name, value in request.scope["headers"] if name == b"authorization"]
@@ -41,7 +41,7 @@ def parts_of(request: Request) -> Parts:
 
 
 def call_of(request: Request) -> Call:
-    """What the middleware noted of this request."""
+    """The middleware's notes on this request."""
     return cast("Call", request.scope["adyton.call"])
 
 
@@ -65,7 +65,7 @@ async def current_principal(
 
 
 async def holder_of(request: Request, credential: bytes, *, is_key: bool) -> Principal:
-    """The caller whose key or token it is, if it may be used now and from here. Raises as `current_principal` does."""
+    """The holder of a key or token that may be used now and from this address. Raises like `current_principal`."""
     call = call_of(request)
     call.presented = Presented(credential, is_key, call.address)
     return await parts_of(request).credentials.holder(call.presented)

@@ -1,4 +1,4 @@
-"""uvicorn, told everything explicitly: it would read the environment otherwise."""
+"""Runs uvicorn with every option given: it would read missing ones from the environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """Says when it listens, and ends with 0 when it was told to stop."""
+    """Calls back when it listens, and exits with 0 when it was told to stop."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        # uvicorn would raise the signal once more, now that it is done, and die of it.
+        # uvicorn would now raise the signal again, and the process would die of it.
         self._captured_signals.clear()
 
 
@@ -40,7 +40,7 @@ def serve(
 ) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what is under way, for at most `SHUTDOWN_SECONDS`.
 
-    Raises `InvalidSettings` for more connections than there can be files for.
+    Raises `InvalidSettings` for more connections than the process may open files for.
     """
     raise_file_limit()
     connections = app.state.connections = connections_of(settings)
@@ -66,7 +66,7 @@ def serve(
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether nobody listens on that port yet."""
+    """Whether no other process listens on that port."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,1 +1,1 @@
-"""One file per subject."""
+"""The routes, one file per subject."""

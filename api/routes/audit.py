@@ -1,4 +1,4 @@
-"""The prediction log, for auditors, and for those it is about: a tenant's own records."""
+"""Routes to the prediction log: auditors read all of it, a tenant its own records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from admin.readings import note_lookup, note_search
-from api.dependencies import caller
+from api.dependencies import known_caller
 from api.http.body import hung_up, look_again, skip_body
 from api.http.direct_route import JsonBytes
 from api.http.refusals import RecordNotFound
@@ -27,8 +27,8 @@ from values.ids import is_uuid7
 
 router = APIRouter(tags=["audit"])
 
-Searcher = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=SEARCHES, takes_place=True)]
-Reader = Annotated[Principal, caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=READINGS, takes_place=True)]
+Searcher = Annotated[Principal, known_caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=SEARCHES, takes_place=True)]
+Reader = Annotated[Principal, known_caller(Scope.AUDIT_READ_OWN, Role.AUDITOR, allowance=READINGS, takes_place=True)]
 
 _INSTANT = "RFC 3339, a date, or an age such as `2h`"
 
@@ -63,9 +63,9 @@ async def search_predictions(
     after: str | None = None,
 ) -> Response:
     """The records that you may see, newest first, in pages: `next` is the `after` of the following page."""
-    place = None if after is None else position_of(after)
+    start = None if after is None else position_of(after)
     await skip_body(request)
-    return JsonBytes(await unless_gone(hung_up(request), _page(request, caller, wanted, limit, place)))
+    return JsonBytes(await unless_gone(hung_up(request), _page(request, caller, wanted, limit, start)))
 
 
 @router.get("/audit/predictions/{request_id}", summary="One record of the prediction log")
@@ -83,7 +83,7 @@ async def find_prediction(request: Request, request_id: str, caller: Reader) -> 
 async def _page(request: Request, caller: Principal, wanted: Wanted, limit: int, after: Position | None) -> bytes:
     parts = parts_of(request)
     async with parts.searches.turn(caller.subject, caller.reach, _seconds_left(request)) as turn:
-        # Whoever has waited for their turn may have lost their authority meanwhile.
+        # The caller may have lost its rights while it waited for its turn.
         await look_again(request)
         await parts.log.flush()
         return await turn.run(partial(_search, parts.database, caller, wanted, limit, after))
@@ -92,7 +92,7 @@ async def _page(request: Request, caller: Principal, wanted: Wanted, limit: int,
 async def _record(request: Request, caller: Principal, request_id: str) -> bytes | None:
     parts = parts_of(request)
     async with parts.searches.turn(caller.subject, caller.reach, _seconds_left(request)) as turn:
-        # Whoever has waited for their turn may have lost their authority meanwhile.
+        # The caller may have lost its rights while it waited for its turn.
         await look_again(request)
         await parts.log.flush()
         return await turn.run(partial(_find, parts.database, caller, request_id))

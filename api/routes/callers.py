@@ -1,4 +1,4 @@
-"""What a caller may know of itself."""
+"""Routes that tell a caller about itself."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
-from api.dependencies import caller
+from api.dependencies import known_caller
 from api.http.security import parts_of
 from auth.principal import Partner, Person
 
 router = APIRouter(tags=["callers"])
 
-Caller = Annotated[Partner | Person, caller()]
+Caller = Annotated[Partner | Person, known_caller()]
 
 
 @router.get("/v1/me", summary="Who you are")
 async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
-    """Who the caller is, what it may do, which models it may use and until when. Not charged."""
+    """Shows who the caller is, what it may do, which models it may use and until when. Not charged."""
     life = {"not_before": caller.not_before, "expires_at": caller.expires_at}
     if isinstance(caller, Person):
         about = {"email": caller.email, "role": caller.role, "tenant": caller.tenant}
@@ -34,7 +34,7 @@ async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
 
 @router.get("/v1/usage", summary="What you have used of your limits")
 async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
-    """Each policy that binds the caller: quota, window, what is used and left, and when more is. Not charged."""
+    """Shows each policy that limits the caller: quota, window, use, what is left, and when more comes. Not charged."""
     return {
         "policies": [
             {

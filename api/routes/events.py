@@ -1,4 +1,4 @@
-"""Events, for admins and auditors: every change and every reading of the log; a tenant's people see their tenant's."""
+"""Events, for admins and auditors: every change and every reading of the log. A tenant's people see its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 
 from admin.shown import shown_event
-from api.dependencies import person
+from api.dependencies import known_person
 from api.http.refusals import InvalidParameter
 from api.http.security import parts_of
 from api.lists import Wanted, listed
@@ -21,7 +21,7 @@ router = APIRouter(tags=["admin: events"])
 @router.get("/admin/events", summary="List the events")
 def list_events(
     request: Request,
-    caller: Annotated[Person, person(Role.ADMIN, Role.AUDITOR, of_a_tenant_too=True)],
+    caller: Annotated[Person, known_person(Role.ADMIN, Role.AUDITOR, of_a_tenant_too=True)],
     wanted: Wanted,
 ) -> dict[str, Any]:
     """Every change and every reading of the log, newest first; never a secret."""

@@ -1,4 +1,4 @@
-"""Models and the tenants that may use them, for admins of all tenants."""
+"""Routes to models and to the tenants that may use them, for admins of all tenants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from admin.models.access import grant_model, ungrant_model
 from admin.shown import shown_model
-from api.dependencies import person
+from api.dependencies import known_person
 from api.http.security import parts_of
 from api.lists import Wanted, listed
 from auth.principal import Person, Role
@@ -18,7 +18,7 @@ from db.reach import EVERY_TENANT
 
 router = APIRouter(tags=["admin: models"])
 
-Admin = Annotated[Person, person(Role.ADMIN)]
+Admin = Annotated[Person, known_person(Role.ADMIN)]
 
 
 @router.get("/admin/models", summary="List the models")
@@ -39,5 +39,5 @@ def grant(request: Request, name: str, tenant: str, caller: Admin) -> dict[str, 
 
 @router.delete("/admin/models/{name}/grants/{tenant}", summary="Take a grant back")
 def ungrant(request: Request, name: str, tenant: str, caller: Admin) -> dict[str, Any]:
-    """Takes that right back; within a second the model does not exist for the tenant's keys."""
+    """Takes the tenant's right back; within a second the model does not exist for its keys."""
     return ungrant_model(parts_of(request).database, actor=caller, name=name, tenant=tenant)

@@ -1,4 +1,4 @@
-"""Is it alive, and can it answer: no credentials, never limited."""
+"""Tells whether the process is alive and whether it can answer. It asks for no credentials, and is never limited."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from program.parts import Parts
 
 router = APIRouter(tags=["operations"])
 
-#: The log's check writes; nobody can make it write more often than this.
+#: The log's check writes; no caller can make it write more often than this.
 PROBE_SECONDS = 1.0
 
 
@@ -26,7 +26,7 @@ async def health() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Can it answer")
 async def ready(request: Request) -> JSONResponse:
-    """Each thing that a prediction needs; 503 while one of them is missing."""
+    """Shows each part that a prediction needs; answers 503 while one of them is missing."""
     state, parts = request.app.state, parts_of(request)
     asked_at, checks = getattr(state, "readiness", (0.0, {}))
     if time.monotonic() - asked_at >= PROBE_SECONDS:

@@ -12,7 +12,7 @@ from admin.keys import describe_key, issue_key, revoke_key, rotate_key, set_key
 from admin.shown import shown_keys
 from admin.tenants import named_tenant
 from admin.words import ago, duration, instant
-from api.dependencies import person
+from api.dependencies import known_person
 from api.forms import given_texts
 from api.http.conditional import Revision, at_revision, tagged
 from api.http.json_body import Form, json_body, takes
@@ -23,7 +23,7 @@ from db.keys import page_of_keys
 
 router = APIRouter(tags=["admin: keys"])
 
-Admin = Annotated[Person, person(Role.ADMIN, of_a_tenant_too=True)]
+Admin = Annotated[Person, known_person(Role.ADMIN, of_a_tenant_too=True)]
 Texts = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 Instant = Annotated[str, Field(max_length=40, examples=["90d", "2027-12-31T23:59:59Z"])]
 DEFAULT_OVERLAP = "24h"
@@ -69,7 +69,7 @@ def list_keys(
 def make_key(
     request: Request, name: str, caller: Admin, body: Annotated[KeyForm, json_body(KeyForm)]
 ) -> dict[str, Any]:
-    """A key, shown this once. A tenant's admin gives no more than the tenant has."""
+    """Makes a key and shows it, this once. A tenant's admin cannot give a key more than the tenant has."""
     parts = parts_of(request)
     issued = issue_key(
         parts.database, parts.keyring, actor=caller, tenant=name, terms=_terms(body), tenant_id=caller.reach
@@ -106,7 +106,7 @@ def end_key(request: Request, key_id: str, caller: Admin) -> dict[str, Any]:
 def replace_secret(
     request: Request, key_id: str, caller: Admin, body: Annotated[Rotation, json_body(Rotation)]
 ) -> dict[str, Any]:
-    """A new secret for the same key, shown this once; the older secrets work for `overlap` more."""
+    """Makes a new secret for the key and shows it, this once; the older secrets work for `overlap` longer."""
     parts = parts_of(request)
     overlap = duration(body.overlap)
     with at_revision(request, body.revision) as revision:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.dependencies import caller
+from api.dependencies import known_caller
 from api.http.direct_route import JsonBytes
 from api.http.security import parts_of
 from auth.principal import Principal, Scope
@@ -15,7 +15,7 @@ from serving.catalogue import summary_of
 
 router = APIRouter(tags=["models"])
 
-Caller = Annotated[Principal, caller(Scope.MODELS_READ, Scope.PREDICT, allowance=DESCRIPTIONS)]
+Caller = Annotated[Principal, known_caller(Scope.MODELS_READ, Scope.PREDICT, allowance=DESCRIPTIONS)]
 
 
 @router.get("/v1/models", summary="List the models you may use")

@@ -19,9 +19,9 @@ from admin.tenants import (
     set_tenant,
     suspend_tenant,
 )
-from api.dependencies import person
+from api.dependencies import known_person
 from api.forms import given_texts
-from api.http.conditional import Revision, at_revision, expects_it, tagged
+from api.http.conditional import Revision, at_revision, has_if_match, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.refusals import PreconditionFailed
 from api.http.security import parts_of
@@ -33,7 +33,7 @@ from db.tenants import page_of_tenants
 
 router = APIRouter(tags=["admin: tenants and plans"])
 
-Admin = Annotated[Person, person(Role.ADMIN)]
+Admin = Annotated[Person, known_person(Role.ADMIN)]
 Texts = list[Annotated[str, Field(max_length=100)]]
 Name = Annotated[str, Field(max_length=63)]
 
@@ -70,7 +70,7 @@ def list_tenants(request: Request, caller: Admin, wanted: Wanted) -> dict[str, A
 
 @router.post("/admin/tenants", summary="Make a tenant", status_code=201, openapi_extra=takes(NewTenant))
 def make_tenant(request: Request, caller: Admin, body: Annotated[NewTenant, json_body(NewTenant)]) -> dict[str, Any]:
-    """A tenant on a plan, without keys yet."""
+    """Makes a tenant on a plan, without keys."""
     parts = parts_of(request)
     limits = Limits(body.limit, body.rows)
     return create_tenant(parts.database, parts.keyring, actor=caller, name=body.name, plan=body.plan, limits=limits)
@@ -90,11 +90,11 @@ def change_tenant(
     caller: Admin,
     body: Annotated[TenantChange, json_body(TenantChange)],
 ) -> dict[str, Any]:
-    """Its plan or its limits, or else its status: `suspended` shuts its keys and people out, `active` lets them in."""
+    """Sets its plan and limits, or else its status: `suspended` shuts keys and people out, `active` lets them in."""
     database = parts_of(request).database
     given = body.model_fields_set - {"revision"}
     if body.status is not None and given != {"status"}:
-        raise InvalidValue("a change of status stands alone")
+        raise InvalidValue("a change of status cannot go with another change")
     statuses = {"suspended": suspend_tenant, "active": resume_tenant}
     with at_revision(request, body.revision) as revision:
         if body.status is not None:
@@ -107,7 +107,7 @@ def change_tenant(
 
 @router.delete("/admin/tenants/{name}", summary="Erase a tenant")
 def remove_tenant(request: Request, name: str, caller: Admin) -> dict[str, Any]:
-    """Ends it for good: keys, people, fingerprint key, and the values in its records; their seals still verify."""
+    """Ends a tenant for good: keys, people, fingerprint key, and values in its records. Their seals still verify."""
     with at_revision(request) as revision:
         return erase_tenant(parts_of(request).database, actor=caller, name=name, revision=revision)
 
@@ -130,9 +130,9 @@ def show_plan(request: Request, response: Response, name: str, caller: Admin) ->
 def put_plan(
     request: Request, response: Response, name: str, caller: Admin, body: Annotated[PlanTerms, json_body(PlanTerms)]
 ) -> dict[str, Any]:
-    """Makes the plan, or changes its given terms; given limits replace their kind."""
+    """Makes the plan, or changes its given terms; given limits replace all limits of their kind."""
     try:
-        return _set_plan(request, response, name, caller, body, must_exist=expects_it(request))
+        return _set_plan(request, response, name, caller, body, must_exist=has_if_match(request))
     except NotFound:
         raise PreconditionFailed from None
 

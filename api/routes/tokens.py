@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from admin.changes import reading_by
 from admin.tokens import end_token
 from admin.users import change_password
-from api.dependencies import admitted, caller
+from api.dependencies import admitted, known_caller
 from api.http.body import hung_up
 from api.http.form_body import read_form, takes_form
 from api.http.json_body import Form, json_body, takes
@@ -42,10 +42,10 @@ _TOKEN_FORM = {
     "client_secret": "the key",
     "username": "the e-mail address",
     "password": "the password",
-    "scope": "some of the key's scopes, with spaces between; all of them if not given",
+    "scope": "scopes of the key, with spaces between; all of them if not given",
 }
 
-#: Clients send their credentials too, which whoever has the token does not need here.
+#: Clients also send their credentials. They are not needed: holding the token is enough.
 _REVOCATION_FORM = {
     "token": "the token",
     "token_type_hint": "not needed",
@@ -56,7 +56,7 @@ _REVOCATION_FORM = {
 
 @router.post("/auth/token", summary="Buy a token", openapi_extra=takes_form(_TOKEN_FORM, ["grant_type"]))
 async def issue_token(request: Request) -> dict[str, Any]:
-    """A token of at most 15 minutes: for a key (`client_credentials`), whose limits it has, or for a person."""
+    """Issues a token of at most 15 minutes: for a key (`client_credentials`), whose limits it has, or a person."""
     form = await read_form(request, _TOKEN_FORM)
     _check_one_credential(request, form)
     grant = form.get("grant_type")
@@ -71,7 +71,7 @@ async def issue_token(request: Request) -> dict[str, Any]:
 
 @router.get("/.well-known/jwks.json", summary="The keys that tokens are signed with")
 async def publish_keys(request: Request) -> dict[str, Any]:
-    """A JWK Set (RFC 7517): with these keys anybody can check a token's signature."""
+    """Shows a JWK Set (RFC 7517): with these keys anybody can check a token's signature."""
     return {"keys": parts_of(request).tokens.keys.published()}
 
 
@@ -81,7 +81,7 @@ async def publish_keys(request: Request) -> dict[str, Any]:
     openapi_extra=takes_form(_REVOCATION_FORM, ["token"]),
 )
 async def revoke_token(request: Request) -> dict[str, Any]:
-    """Ends a token before its time (RFC 7009). Whoever has it may; one that is none already is answered alike."""
+    """Ends a token before its time (RFC 7009). Its holder may do so; an invalid token gets the same answer."""
     form = await read_form(request, _REVOCATION_FORM)
     raw_token = form.get("token")
     if raw_token is None:
@@ -109,10 +109,10 @@ class PasswordChange(Form):
 @router.post("/auth/password", summary="Change your password", openapi_extra=takes(PasswordChange), status_code=204)
 async def change_own_password(
     request: Request,
-    caller: Annotated[Principal, caller()],
+    caller: Annotated[Principal, known_caller()],
     body: Annotated[PasswordChange, json_body(PasswordChange)],
 ) -> Response:
-    """Gives you the password that you choose, of 15 characters at least; all your tokens end."""
+    """Sets the password that you choose, of at least 15 characters; all your tokens end."""
     if not isinstance(caller, Person):
         raise NotAuthenticated(was_presented=False)
     parts = parts_of(request)
@@ -123,7 +123,7 @@ async def change_own_password(
 
 
 def _confirm(database: Database, caller: Person) -> None:
-    """Raises `NotAuthenticated` for whoever lost their standing while they sent the passwords."""
+    """Raises `NotAuthenticated` if the caller lost their rights while they sent the passwords."""
     with reading_by(database, caller, EVERY_TENANT):
         return
 
@@ -166,7 +166,7 @@ async def _for_person(request: Request, form: dict[str, str]) -> dict[str, Any]:
 
 
 async def _sign_in(request: Request, email: str, password: str) -> User:
-    """The person; whoever hangs up leaves the queue."""
+    """Signs a person in, and returns them. A caller that hangs up leaves the queue."""
     attempt = parts_of(request).sign_ins.sign_in(email, password, call_of(request).address)
     return await unless_gone(hung_up(request), attempt)
 
@@ -175,7 +175,7 @@ def _answer(request: Request, **claims: Any) -> dict[str, Any]:
     try:
         token, seconds = parts_of(request).tokens.issue(**claims)
     except InvalidToken:
-        # What it would be bought with has no second left.
+        # The credential that buys the token ends within a second.
         raise NotAuthenticated(was_presented=True) from None
     return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": claims["scope"]}
 
@@ -189,7 +189,7 @@ def _scopes(asked: str, partner: Partner) -> frozenset[Scope]:
 
 
 def _check_one_credential(request: Request, form: dict[str, str]) -> None:
-    """Refuses more than one, in whatever places: a guard in front of us may have looked at another one than we do."""
+    """Refuses several credentials, in headers or form: a proxy in front may have checked another one than we would."""
     in_head = [name for name, _ in request.scope["headers"] if name in {b"authorization", b"x-api-key"}]
     in_form = [name for name in ("client_secret", "password") if name in form]
     if len(in_head) + len(in_form) > 1:

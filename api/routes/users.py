@@ -1,4 +1,4 @@
-"""People, for admins of all tenants."""
+"""Routes to people's accounts, for admins of all tenants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from admin.shown import shown_user
 from admin.users import create_user, describe_user, disable_user, enable_user, reset_password
-from api.dependencies import person
+from api.dependencies import known_person
 from api.http.conditional import Revision, at_revision, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.security import parts_of
@@ -20,8 +20,8 @@ from db.users import page_of_users
 
 router = APIRouter(tags=["admin: people"])
 
-Admin = Annotated[Person, person(Role.ADMIN)]
-Password = Annotated[str, Field(max_length=1024, description="One is made, and shown this once, if none is given.")]
+Admin = Annotated[Person, known_person(Role.ADMIN)]
+Password = Annotated[str, Field(max_length=1024, description="If none is given, one is made and shown this once.")]
 
 
 class NewUser(Form):
@@ -43,7 +43,7 @@ class Reset(Form):
 
 @router.get("/admin/users", summary="List the people")
 def list_users(request: Request, caller: Admin, wanted: Wanted) -> dict[str, Any]:
-    """Everybody, by e-mail address."""
+    """All people, by e-mail address."""
     with parts_of(request).database.reading(EVERY_TENANT) as session:
         page = page_of_users(session, wanted, tenant_id=EVERY_TENANT)
     return listed(page, [shown_user(*row) for row in page.rows])
@@ -51,7 +51,7 @@ def list_users(request: Request, caller: Admin, wanted: Wanted) -> dict[str, Any
 
 @router.post("/admin/users", summary="Make a person", status_code=201, openapi_extra=takes(NewUser))
 def make_user(request: Request, caller: Admin, body: Annotated[NewUser, json_body(NewUser)]) -> dict[str, Any]:
-    """An admin or an auditor, of all tenants or of one, who must change the password at the first sign-in."""
+    """Makes an admin or an auditor, of all tenants or of one, who must change the password at the first sign-in."""
     made = create_user(
         parts_of(request).database,
         actor=caller,

@@ -15,7 +15,7 @@ from admin.models.access import describe_model
 from admin.models.listings import trial_by
 from admin.models.promotion import promote_version, retire_version, rollback_alias
 from admin.models.registration import HARMLESS, Submission, register_version
-from api.dependencies import person
+from api.dependencies import known_person
 from api.http.body import look_again
 from api.http.conditional import Revision, at_revision, tagged
 from api.http.json_body import Form, json_body, takes
@@ -29,15 +29,15 @@ from values.strict_json import parse_json
 
 router = APIRouter(tags=["admin: models"])
 
-Admin = Annotated[Person, person(Role.ADMIN)]
+Admin = Annotated[Person, known_person(Role.ADMIN)]
 Name = Annotated[str, Field(max_length=63)]
 
 FILES = {
-    "file": "The model: a skops or an ONNX file, named so.",
+    "file": "The model: a file whose name ends in .skops or .onnx.",
     "sample": "Training-like rows as CSV or Parquet: they give the schema, and test the compiled model.",
 }
 FIELDS = {
-    "version": "Its name; the next number if not given.",
+    "version": "The version's name; the next number if not given.",
     "alias": "The alias that names it; the first version of a model becomes `production`.",
     "schema": "A JSON Schema that sets bounds, `pii` and descriptions.",
     "target": "The sample's column that is no feature.",
@@ -49,7 +49,7 @@ FIELDS = {
 
 class Promotion(Form):
     version: Name
-    share: float = Field(100.0, description="Percent of the keys that are answered by it; under 100 it is a canary.")
+    share: float = Field(100.0, description="Percent of the keys that it answers; under 100 it is a canary.")
     revision: Revision = None
 
 
@@ -60,7 +60,7 @@ class Rollback(Form):
 
 @router.get("/admin/models/{name}", summary="Show a model")
 def show_model(request: Request, name: str, caller: Admin) -> dict[str, Any]:
-    """A model with its versions, their schemas and compilation tests, and what its aliases name."""
+    """A model with its versions, their schemas and compilation tests, and the versions that its aliases name."""
     return describe_model(parts_of(request).database, name)
 
 
@@ -122,7 +122,7 @@ def promote(
 def roll_back(
     request: Request, response: Response, name: str, caller: Admin, body: Annotated[Rollback, json_body(Rollback)]
 ) -> dict[str, Any]:
-    """Ends the alias's canary or, without one, names the version before."""
+    """Ends the alias's canary; without one, lets the alias name the version before."""
     database = parts_of(request).database
     with at_revision(request, body.revision) as revision:
         shown = rollback_alias(database, actor=caller, name=name, alias=body.alias, revision=revision)

@@ -1,4 +1,4 @@
-// Swagger UI with the operations of this server. No script of anybody else's is loaded.
+// Swagger UI with the operations of this server. The page loads no script from another server.
 safeDocument().then((spec) => {
   window.ui = SwaggerUIBundle({
     spec,

@@ -1,7 +1,7 @@
-// The operations of this server, for a page to show. A schema's descriptions are the words of whoever registered the
-// model: they may be Markdown, and are no HTML of this page.
+// The operations of this server, for a page to show. Whoever registered a model wrote the descriptions in its schema:
+// they may be Markdown, and must not become HTML of this page.
 const DOCUMENT_URL = new URL("../openapi.json", document.currentScript.src);
-// What stands under these names is data, whatever it looks like.
+// The values under these names are data, whatever they look like.
 const DATA = new Set(["const", "default", "enum", "example", "examples"]);
 
 function withoutHtml(node, isNames = false) {

@@ -109,7 +109,7 @@ def test_nothing_is_kept_of_those_that_are_gone():
             connections.rest(each)
             connections.leave(each)
             connections.rest(each)
-    assert (connections._places, connections._idle, connections._addresses) == ({}, {}, {})
+    assert (connections._networks, connections._idle, connections._addresses) == ({}, {}, {})
 
 
 def test_it_is_said_once_a_minute_and_shown(caplog):
@@ -120,7 +120,7 @@ def test_it_is_said_once_a_minute_and_shown(caplog):
     with caplog.at_level(logging.CRITICAL, "adyton.api"):
         opened(connections, 12)
         assert connections.state() == "crowded"
-        for each in list(connections._places):
+        for each in list(connections._networks):
             connections.begin(each)
         assert not connections.admit(Toy(), "192.0.2.1")
         assert connections.state() == "crowded", "one address had too many: others still get in"
