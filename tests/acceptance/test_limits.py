@@ -10,7 +10,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from quotas.allowances import READINGS, REVOCATIONS, SEARCHES, TOKENS
+from quotas.allowances import DESCRIPTIONS, READINGS, REVOCATIONS, SEARCHES, STATUS, TOKENS
 from tests.support.site import IRIS
 from values.ids import uuid7
 from values.subjects import Subject
@@ -52,6 +52,27 @@ async def test_tokens_and_readings_of_the_log_run_out_too(site):
         assert (await client.get("/audit/predictions", headers={"X-API-Key": other})).status_code == 200
         assert (await client.post("/predict", json=IRIS, headers=key)).status_code == 200
         assert (await client.post("/auth/revoke", data={"token": "x"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("allowance", "paths"),
+    [(DESCRIPTIONS, ["/v1/models", "/v1/models/iris", "/openapi.json"]), (STATUS, ["/v1/me", "/v1/usage"])],
+)
+async def test_what_costs_no_quota_has_an_allowance_for_each_key(site, allowance, paths):
+    """Descriptions and what one asks about oneself: each has its own, and another key's is untouched."""
+    issued, other = site.issue(requests=["1/minute"]), site.key()
+    async with site.client() as client:
+        for path in paths:
+            assert (await client.get(path, headers={"X-API-Key": issued.raw_key})).status_code == 200
+        quotas, subject = client.app.state.parts.quotas, Subject.of_key(issued.key.id)
+        for _ in range(allowance.amount - len(paths)):
+            quotas.charge_allowance(allowance, subject)
+        for path in paths:
+            refused = await client.get(path, headers={"X-API-Key": issued.raw_key})
+            assert (refused.status_code, refused.json()["violated-policies"]) == (429, [f"key-{allowance.unit}-60"])
+            assert (await client.get(path, headers={"X-API-Key": other})).status_code == 200
+        assert (await client.get("/openapi.json")).status_code == 200
+        assert (await client.post("/predict", json=IRIS, headers={"X-API-Key": issued.raw_key})).status_code == 200
 
 
 async def run_out(client, allowance, method, path, **request):
