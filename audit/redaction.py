@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal
@@ -73,16 +73,12 @@ class Redactor:
         known = self._clean.get(_names(classes))
         if known is None:
             return False
-        labels = [item["prediction"] for item in items]
-        return known.issuperset(chain.from_iterable(labels) if isinstance(classes, list) else labels)
+        return known.issuperset(_labels(items))
 
     def _changed(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """A replacement for each text that must not be stored. All items have the classes of the first."""
         names = _names(items[0].get("probabilities") or ())
-        labels = set[Any]()
-        for item in items:
-            label = item["prediction"]
-            labels.update(label if isinstance(label, list) else (label,))
+        labels = set(_labels(items))
         texts = {label for label in labels if isinstance(label, str)}
         # A class that is a number is no text, however long the number is.
         changed = _apart([name for name in names if texts or not _is_number(name)])
@@ -97,6 +93,12 @@ class Redactor:
         if len(self._clean) >= _MAX_SETS_OF_NAMES:
             self._clean.clear()
         self._clean[names] = known.union(numbers) if len(known) < _REMEMBERED else known
+
+
+def _labels(items: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
+    """Every label; those of an answer of several labels or outputs one after the other."""
+    labels = [item["prediction"] for item in items]
+    return chain.from_iterable(labels) if isinstance(labels[0], list) else labels
 
 
 def _names(classes: Any) -> tuple[str, ...]:

@@ -56,8 +56,6 @@ class Credentials:
         self._directory.note_use(principal)
         return principal
 
-    async def again(self, principal: Principal, presented: Presented) -> Principal:
-        """Returns the caller as they stand now; for a request that has waited since it found them."""
-        if self._directory.is_current(principal) and principal.may_call_at(time.time()):
-            return principal
-        return await self.holder(presented)
+    def still_stands(self, principal: Principal) -> bool:
+        """Whether nothing has changed this caller since they were found; otherwise `holder` finds them again."""
+        return self._directory.is_current(principal) and principal.may_call_at(time.time())

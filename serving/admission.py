@@ -43,6 +43,10 @@ class Need(NamedTuple):
 
 T = TypeVar("T")
 
+#: A caller is looked at again before anything is done for them after a longer wait: with the quarter of a second in
+#: which processes hear of changes, and the time that a change takes to be read, it is well within a second.
+LOOK_AGAIN_SECONDS = 0.1
+
 PREDICTION = Need((Scope.PREDICT,), is_prediction=True)
 
 
@@ -80,6 +84,7 @@ class Admission:
         "_admissions",
         "_charge",
         "_is_in_log",
+        "_looked_at",
         "_need",
         "_sender_seconds",
         "_timeout",
@@ -96,6 +101,7 @@ class Admission:
         self._charge: Charge | None = None
         self._timeout: asyncio.Timeout | None = None
         self._sender_seconds = 0.0
+        self._looked_at = call.started
         #: Whether the log has been handed the record: from then on the log decides what is written of it.
         self._is_in_log = False
         self.call = call
@@ -146,14 +152,20 @@ class Admission:
         self.stage = Stage.SERVICE
         return received
 
+    @property
+    def has_waited(self) -> bool:
+        """Whether so much time has passed since the caller was looked at that their authority may have ended."""
+        return time.perf_counter() - self._looked_at > LOOK_AGAIN_SECONDS
+
     async def look_again(self) -> None:
         """Checks the caller's authority again, after a wait.
 
         Raises `NotAuthenticated`, `DirectoryUnavailable`, `NotAllowed` or `PasswordChangeRequired`.
         """
-        presented = self.call.presented
-        if presented is not None:
-            self.principal = self.call.principal = await self._admissions.credentials.again(self.principal, presented)
+        self._looked_at = time.perf_counter()
+        presented, credentials = self.call.presented, self._admissions.credentials
+        if presented is not None and not credentials.still_stands(self.principal):
+            self.principal = self.call.principal = await credentials.holder(presented)
             self._check_allowed()
 
     def record(self, outcome: str, status: int) -> Record:

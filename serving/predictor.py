@@ -8,9 +8,8 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import orjson
 
@@ -43,8 +42,7 @@ LONG_OF_ALL = 2
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A transport's question: the model, a version or an alias, and how the transport reads and writes.
 
     `read_body` returns the body's bytes. `hung_up` returns when the caller is gone; it is awaited only while rows are
@@ -70,11 +68,12 @@ class Predictor:
 
     async def predict(self, admission: Admission, question: Question) -> bytes:
         """The answer's bytes, once its record is durable. Raises each refusal as a fact."""
-        admission.version = await self._find(admission, question)
+        served = admission.version = await self._find(admission, question)
         body = await admission.read(question.read_body)
         # The sender may have taken their time: a caller whose authority ended meanwhile gets nothing more.
-        await admission.look_again()
-        served = admission.version = await self._find(admission, question)
+        if admission.has_waited:
+            await admission.look_again()
+            served = admission.version = await self._find(admission, question)
         rows = await self._rows(admission, served, question.wire, body)
         admission.charge_rows(len(rows))
         admission.stage = Stage.COMPUTATION
@@ -82,7 +81,8 @@ class Predictor:
         predictions = await self._infer(admission, served, rows, question)
         items = items_of(predictions, served.class_names)
         inference_us = round((time.perf_counter() - started) * 1e6)
-        await admission.look_again()
+        if admission.has_waited:
+            await admission.look_again()
         answer = question.wire.answer(admission.call.request_id, served, items)
         record = admission.record(ANSWERED, 200)
         record.inference_us = inference_us

@@ -85,26 +85,35 @@ class JsonBytes(Response):
 
 
 def solver(dependant: Dependant) -> Solver:
-    """A coroutine function that calls what `dependant` describes, with its dependencies solved first."""
+    """A coroutine function that calls what `dependant` describes, with its dependencies solved first.
+
+    Of an asynchronous generator it returns the generator, which has not begun. Nothing is looked up again at a request.
+    """
     call = dependant.call
-    blocks = sum(_is_generator(each.call) for each in dependant.dependencies)
-    if call is None or not (_is_async(call) or _is_generator(call)) or blocks > 1 or _unsupported(dependant):
+    blocks = [(each.name or "", solver(each)) for each in dependant.dependencies if _is_generator(each.call)]
+    if call is None or not (_is_async(call) or _is_generator(call)) or len(blocks) > 1 or _unsupported(dependant):
         raise TypeError(f"a direct route cannot fill the parameters of {call}")
-    request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
-    paths = [(field.name, field.alias) for field in dependant.path_params]
-    queries = [(field.name, field.alias) for field in dependant.query_params]
     below = [(each.name or "", solver(each)) for each in dependant.dependencies if not _is_generator(each.call)]
-    around = [(each.name or "", solver(each)) for each in dependant.dependencies if _is_generator(each.call)]
+    fill = _filler(dependant)
+
+    async def generate(request: Request) -> Any:
+        values = {name: await dependency(request) for name, dependency in below}
+        fill(request, values)
+        return call(**values)
 
     async def solve(request: Request) -> Any:
         values = {name: await dependency(request) for name, dependency in below}
-        if not around:
-            return await finish(request, values)
-        ((name, dependency),) = around
+        fill(request, values)
+        return await call(**values)
+
+    async def solve_within(request: Request) -> Any:
+        values = {name: await dependency(request) for name, dependency in below}
+        ((name, dependency),) = blocks
         generator = await dependency(request)
         values[name] = await anext(generator)
         try:
-            answer = await finish(request, values)
+            fill(request, values)
+            answer = await call(**values)
         except BaseException as error:
             # It ends the block that it has entered, which may raise another fact instead.
             await generator.athrow(error)
@@ -112,7 +121,16 @@ def solver(dependant: Dependant) -> Solver:
         await anext(generator, None)
         return answer
 
-    async def finish(request: Request, values: dict[str, Any]) -> Any:
+    return generate if _is_generator(call) else solve_within if blocks else solve
+
+
+def _filler(dependant: Dependant) -> Callable[[Request, dict[str, Any]], None]:
+    """Fills in the request, and what stands in its path and its query."""
+    request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
+    paths = [(field.name, field.alias) for field in dependant.path_params]
+    queries = [(field.name, field.alias) for field in dependant.query_params]
+
+    def fill(request: Request, values: dict[str, Any]) -> None:
         for name in request_names:
             values[name] = request
         for name, alias in paths:
@@ -121,9 +139,8 @@ def solver(dependant: Dependant) -> Solver:
             given = _query(request.scope["query_string"])
             for name, query in queries:
                 values[name] = given.get(query)
-        return call(**values) if _is_generator(call) else await call(**values)
 
-    return solve
+    return fill
 
 
 def _query(query_string: bytes) -> dict[str, str]:

@@ -46,6 +46,7 @@ class Exchange:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["adyton.parts"] = self._parts
         call = scope["adyton.call"] = Call(_address(scope), _client_request_id(scope["headers"]))
         has_started = False
 

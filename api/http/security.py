@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
@@ -37,12 +37,14 @@ BEARER_HEADER = BearerHeader(scheme_name="Bearer", description="The same key, or
 
 def parts_of(request: Request) -> Parts:
     """The program's parts, made once in `create_app`."""
-    return cast("Parts", request.scope["app"].state.parts)
+    parts: Parts = request.scope["adyton.parts"]
+    return parts
 
 
 def call_of(request: Request) -> Call:
     """The middleware's notes on this request."""
-    return cast("Call", request.scope["adyton.call"])
+    call: Call = request.scope["adyton.call"]
+    return call
 
 
 async def current_principal(

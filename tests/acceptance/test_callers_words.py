@@ -104,7 +104,7 @@ async def test_an_event_keeps_ids_of_what_its_reader_may_see(any_site):
             "request_id"
         ]
         cases = [
-            ({"tenant": "acme"}, {"tenant": mine.tenant.id}), ({"tenant": "other"}, {"tenant": None}),
+            ({"tenant": "acme"}, {"tenant": mine.key.tenant_id}), ({"tenant": "other"}, {"tenant": None}),
             ({"key": mine.key.id}, {"key": mine.key.id}), ({"key": theirs.key.id}, {"key": None}),
             ({"request_id": mine_id}, {"request_id": mine_id}), ({"request_id": theirs_id}, {"request_id": None}),
             ({"request_id": uuid7()}, {"request_id": None}), ({"model": "iris"}, {"model": iris_id}),

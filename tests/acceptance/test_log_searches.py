@@ -41,7 +41,7 @@ async def test_a_tenants_searches_wait_for_each_other_and_for_nobody_else(hurrie
     async with hurried.client() as client, AsyncExitStack() as stack:
         auditor = await token_of(client, email)
         one = f"/audit/predictions/{(await client.post('/predict', json={}, headers=mine)).headers['X-Request-ID']}"
-        await take_turns(stack, client, issued.tenant.id)
+        await take_turns(stack, client, issued.key.tenant_id)
         for path in (SEARCH, one):
             late = await client.get(path, headers=mine)
             assert (late.status_code, late.json()["type"]) == (503, "/problems/search-too-long")
@@ -73,10 +73,10 @@ async def test_a_search_that_waits_is_given_up_when_its_caller_hangs_up(site):
         sent.append(message)
 
     async with site.client() as client, AsyncExitStack() as stack:
-        await take_turns(stack, client, issued.tenant.id)
+        await take_turns(stack, client, issued.key.tenant_id)
         turns = client.app.state.parts.searches._turns
         asking = asyncio.ensure_future(client.app(scope, receive, send))
-        while issued.tenant.id not in turns._waiting:
+        while issued.key.tenant_id not in turns._waiting:
             await asyncio.sleep(0.01)
         is_gone.set()
         await asking

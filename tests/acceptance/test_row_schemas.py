@@ -47,7 +47,12 @@ async def test_the_schema_comes_from_sample_and_model_and_may_be_edited(site, tm
     assert properties["alcohol"] | {"x-observed": 0} == {
         "type": "number", "x-observed": 0, "pii": "no", "minimum": 5, "maximum": 20, "description": "percent",
     }  # fmt: skip
-    assert properties["colour"] == {"type": "string", "x-categories": ["red", "rosé", "white"], "pii": "no"}
+    assert properties["colour"] == {
+        "type": "string",
+        "x-categories": ["red", "rosé", "white"],
+        "pii": "no",
+        "maxLength": 10_000,
+    }
     assert properties["region"] == {"type": "string", "enum": ["east", "north", "south"], "pii": "no"}
     assert properties["vintage"] == {"type": "integer", "pii": "mask"}
     assert properties["is_dry"] == {"type": "boolean", "pii": "no"}

@@ -98,3 +98,24 @@ def test_two_rows_that_are_alike_are_searched_once():
     for _ in range(10):
         redactor.outputs([item, item])
     assert _scrub_once.cache_info().misses == searched
+
+
+SHAPES = {
+    "numbers": [{"prediction": 1.5}],
+    "labels": [{"prediction": "setosa", "probabilities": {"setosa": 1.0, "other": 0.0}}],
+    "several labels": [{"prediction": [1, 0], "probabilities": {"0": 0.5, "1": 0.5}}],
+    "several labels without probabilities": [{"prediction": [1, 0]}],
+    "several outputs": [{"prediction": ["a", 1], "probabilities": [{"a": 1.0}, {"1": 1.0}]}],
+    "several outputs without probabilities": [{"prediction": ["a", "b"]}],
+    "truth": [{"prediction": True, "probabilities": {"false": 0.0, "true": 1.0}}],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("items", SHAPES.values(), ids=SHAPES)
+def test_every_shape_of_an_answer_is_stored_as_it_is_where_it_holds_nothing(items):
+    """The first time, when its classes are searched, and afterwards, when they are remembered; one row and many."""
+    redactor = Redactor({}, texts=[])
+    for _ in range(3):
+        assert json.loads(redactor.outputs(items)) == items
+        assert json.loads(redactor.outputs(items * 5)) == items * 5
