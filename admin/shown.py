@@ -11,6 +11,7 @@ from db.catalogue import CatalogueEntry
 from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Alias, Event, Key, Plan, Tenant, User, Version
+from inference.features import with_default_lengths
 
 
 def shown_plan(session: Session, plan: Plan) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def shown_version(version: Version) -> dict[str, Any]:
         "format": version.format,
         "artifact_sha256": version.artifact_sha256,
         "compilation": version.compilation,
-        "schema": version.row_schema,
+        "schema": with_default_lengths(version.row_schema),
         "created_at": version.created_at,
     }
 

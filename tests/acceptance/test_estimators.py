@@ -39,7 +39,9 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
     asked = [(trained.given, rows_of(trained.frame))]
     if trained.is_compiled and has_labels(trained):
         placed = on_the_boundary(trained, rounds(BOUNDARY_ROWS, 1_000))
-        asked.append((placed if isinstance(trained.given, pd.DataFrame) else placed.to_numpy(), rows_of(placed)))
+        # In the order of memory of an array that was made of rows: in another one a product's last bit is another.
+        given = placed if isinstance(trained.given, pd.DataFrame) else np.ascontiguousarray(placed.to_numpy())
+        asked.append((given, rows_of(placed)))
     async with site.client(site.key()) as client:
         await become(lambda: is_served(client, name))
         (version,) = (await client.get(f"/v1/models/{name}")).json()["version_details"]
