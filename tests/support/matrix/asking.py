@@ -1,0 +1,68 @@
+"""Two ways to register a case and ask its model: within this process, and over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from examination.examine import examine
+from examination.orders import Order
+from inference.files.model_files import format_of
+from inference.loading import _engine
+from inference.outputs import NotComputable
+from inference.report import CompilationReport
+from inference.schema import InvalidRows, RowSchema
+from serving.wire.native import ROW, ROWS
+from tests.support.matrix.cells import Case
+from tests.support.matrix.verdicts import Answer
+
+ROOM = 1_000
+
+
+class InProcess:
+    """A case examined as registration does it, loaded as a server does it, and asked in JSON."""
+
+    def __init__(self, case: Case, *, is_compiled: bool = True) -> None:
+        name, content = case.model
+        sample_name, sample = case.sample or (None, None)
+        kind = format_of(name)
+        order = Order(format=kind, sample_name=sample_name, is_compiled=is_compiled)
+        examined = examine(content, sample, order)
+        self.document = json.loads(json.dumps(examined.row_schema))
+        stored = json.loads(json.dumps(examined.report.to_stored()))
+        self._schema = RowSchema(self.document, ROOM)
+        self.example = self._schema.example()
+        version = SimpleNamespace(format=kind, row_schema=self.document, report=CompilationReport.from_stored(stored))
+        self._engine = _engine(version, content, examined.compiled, self._schema, ())
+        self.engine = self._engine.name
+
+    def answer(self, row: dict[str, Any]) -> Answer:
+        answer = self._answered(lambda: ROW.rows(self._schema, json.dumps(row).encode()))
+        return answer if answer.status != 200 else Answer(200, answer.said[0])
+
+    def answers(self, rows: Sequence[dict[str, Any]]) -> Answer:
+        return self._answered(lambda: ROWS.rows(self._schema, json.dumps({"rows": rows}).encode()))
+
+    def _answered(self, read: Any) -> Answer:
+        try:
+            rows = read()
+            found = self._engine.compute(rows)
+        except InvalidRows as refused:
+            return Answer(422, [f"{each.at} {each.message}" for each in refused.errors[:3]])
+        except NotComputable:
+            return Answer(422, "too large")
+        except Exception as error:  # noqa: BLE001  a server answers 500 for it
+            return Answer(500, f"{type(error).__name__}: {error}")
+        return Answer(200, [_item(label, place, found, self._engine.class_names) for place, label in enumerate(found.labels)])
+
+
+def _item(label: Any, place: int, found: Any, names: Any) -> dict[str, Any]:
+    if found.probabilities is None:
+        return {"prediction": label}
+    values = found.probabilities[place]
+    if names and not isinstance(names[0], str):
+        each = [dict(zip(some, output, strict=True)) for some, output in zip(names, values, strict=True)]
+        return {"prediction": label, "probabilities": each}
+    return {"prediction": label, "probabilities": dict(zip(names, values, strict=True))}
