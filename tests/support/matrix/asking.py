@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from admin.facts import InvalidValue
 from examination.examine import examine
-from examination.orders import Order
+from examination.orders import Order, RefusedModel
 from inference.files.model_files import format_of
 from inference.loading import _engine
 from inference.outputs import NotComputable
@@ -17,6 +19,7 @@ from inference.schema import InvalidRows, RowSchema
 from serving.wire.native import ROW, ROWS
 from tests.support.matrix.cells import Case
 from tests.support.matrix.verdicts import Answer
+from tests.support.patience import until
 
 ROOM = 1_000
 
@@ -24,11 +27,11 @@ ROOM = 1_000
 class InProcess:
     """A case examined as registration does it, loaded as a server does it, and asked in JSON."""
 
-    def __init__(self, case: Case, *, is_compiled: bool = True) -> None:
+    def __init__(self, case: Case) -> None:
         name, content = case.model
         sample_name, sample = case.sample or (None, None)
         kind = format_of(name)
-        order = Order(format=kind, sample_name=sample_name, is_compiled=is_compiled)
+        order = Order(format=kind, sample_name=sample_name, is_compiled=case.is_compiled)
         examined = examine(content, sample, order)
         self.document = json.loads(json.dumps(examined.row_schema))
         stored = json.loads(json.dumps(examined.report.to_stored()))
@@ -66,3 +69,45 @@ def _item(label: Any, place: int, found: Any, names: Any) -> dict[str, Any]:
         each = [dict(zip(some, output, strict=True)) for some, output in zip(names, values, strict=True)]
         return {"prediction": label, "probabilities": each}
     return {"prediction": label, "probabilities": dict(zip(names, values, strict=True))}
+
+
+class Server:
+    """A running server, at whose site cases are registered, each under a name of its own."""
+
+    def __init__(self, server: Any) -> None:
+        self.site = server.site
+        self.client = server.client(server.site.key())
+        self._numbers = itertools.count()
+
+    def register(self, case: Case) -> OverHttp:
+        """Opens the file in this process, which is warm; the server then opens it for itself. Raises `RefusedModel`."""
+        name = f"case-{next(self._numbers)}"
+        file_name, content = case.model
+        sample_name, sample = case.sample or (None, None)
+        try:
+            self.site.register(
+                name, file_name, content, sample_name=sample_name, sample=sample, is_public=True, is_apart=False,
+                is_compiled=case.is_compiled,
+            )  # fmt: skip
+        except InvalidValue as refused:
+            raise RefusedModel(str(refused)) from None
+        return OverHttp(self.client, name)
+
+
+class OverHttp:
+    """A registered model, asked by its callers' route."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._path = client, f"/v1/models/{name}"
+        until(lambda: client.get(self._path).status_code == 200)
+        shown = client.get(self._path).json()
+        self.document, (version,) = shown["schema"], shown["version_details"]
+        self.example, self.engine = version["example"], version["engine"]
+
+    def answer(self, row: dict[str, Any]) -> Answer:
+        answer = self._client.post(f"{self._path}/predict", json=row)
+        return Answer(answer.status_code, answer.json() if answer.status_code == 200 else answer.text)
+
+    def answers(self, rows: Sequence[dict[str, Any]]) -> Answer:
+        answer = self._client.post(f"{self._path}/predict/batch", json={"rows": rows})
+        return Answer(answer.status_code, answer.json()["predictions"] if answer.status_code == 200 else answer.text)

@@ -21,6 +21,7 @@ SAMPLES = ["csv", "parquet", "none"]
 FACTORS = {
     "kind": list(KINDS), "column": list(COLUMNS), "handling": HANDLINGS, "encoder": list(ENCODERS), "label": frames.LABELS,
     "form": FORMS, "file": FILES, "sample": SAMPLES, "missing": ["no", "yes"],
+    "engine": ["compiled", "as trained"],
 }  # fmt: skip
 #: Columns whose values a matrix of objects can have, and a dictionary.
 _IN_DICTIONARIES = TEXTS | {"float64", "whole floats", "int64", "int64 with gaps", "bool"}
@@ -106,6 +107,7 @@ class Case(NamedTuple):
     rows: list[list[Any]]
     model: tuple[str, bytes]
     sample: tuple[str, bytes] | None
+    is_compiled: bool = True
 
 
 def case_of(cell: Cell) -> Case:
@@ -123,7 +125,8 @@ def case_of(cell: Cell) -> Case:
     labels = frames.labels_of(cell["label"], score)
     estimator.fit(given, labels) if labels is not None else estimator.fit(given)
     model = model_file(cell["file"], estimator, given)
-    return Case(cell, estimator, given, frame, frames.json_rows(frame), model, sample_file(cell["sample"], frame))
+    sample, is_compiled = sample_file(cell["sample"], frame), cell["engine"] == "compiled"
+    return Case(cell, estimator, given, frame, frames.json_rows(frame), model, sample, is_compiled)
 
 
 def form_of(form: str, frame: pd.DataFrame) -> Any:

@@ -43,7 +43,11 @@ class Factors:
         uncovered = self.pairs()
         waiting = sorted(uncovered)
         draw.shuffle(waiting)
+        unseen = set(self._beside)
         while waiting:
+            if unseen:
+                # Every value occurs before any pair is looked for.
+                waiting.append(waiting.pop(_place_of_most(waiting, unseen)))
             pair = waiting.pop()
             if pair not in uncovered:
                 continue
@@ -53,6 +57,7 @@ class Factors:
             if cells:
                 best = max(cells, key=lambda cell: len(uncovered & pairs_of(cell)))
                 uncovered -= pairs_of(best)
+                unseen -= set(best.items())
                 yield best
 
     def completed(self, given: Sequence[Value], draw: random.Random, wanted: AbstractSet[Pair]) -> Cell | None:
@@ -121,3 +126,8 @@ def pairs_of(cell: Cell) -> set[Pair]:
 
 def _pair(one: Value, other: Value) -> Pair:
     return (one, other) if one < other else (other, one)
+
+
+def _place_of_most(pairs: Sequence[Pair], values: AbstractSet[Value]) -> int:
+    """The place of a pair that has most of the values."""
+    return max(range(len(pairs)), key=lambda place: sum(value in values for value in pairs[place]))
