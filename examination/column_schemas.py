@@ -90,7 +90,7 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
         return {"type": graph_type} if graph_type != "number" else {}
     if known is None:
         return {}
-    if known.type is None or "format" in spec:
+    if known.type is None:
         closed = known.are_instants and known.is_closed and "format" in spec
         return {"enum": [each.isoformat() for each in known.learnt]} if closed else {}
     if known.type == "number" and "integer" in spec["type"] and all(map(float.is_integer, map(float, known.learnt))):

@@ -11,7 +11,9 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -46,6 +48,9 @@ class Hints(NamedTuple):
     def is_text(self, name: str) -> bool:
         known = self.known.get(name)
         return _is_of_type(self.given.get(name, {}), "string") or (known is not None and known.type == "string")
+
+    def says_type(self, name: str) -> bool:
+        return name in self.known or "type" in self.given.get(name, {})
 
     def may_be_missing(self, name: str, word: str) -> bool:
         """Whether a word that pandas takes for a missing value is one in that column of texts."""
@@ -107,24 +112,41 @@ class Sample:
             frame = frame.set_axis(self.columns, axis="columns")[list(columns.values())]
             return frame.set_axis(list(columns), axis="columns").reset_index(drop=True)
         texts = {own for name, own in columns.items() if hints.is_text(name)}
-        try:
-            frame = pd.read_csv(
-                io.BytesIO(self._content),
-                nrows=MAX_ROWS,
-                index_col=False,
-                float_precision="round_trip",
-                dtype=dict.fromkeys(texts, "str"),
-                keep_default_na=False,
-                na_values={own: list(_MISSING) for own in columns.values() if own not in texts},
-            )
-        except Exception as error:  # noqa: BLE001  as above
-            raise _unreadable(error) from None
-        frame = frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
+        self._refuse_zeros({name: own for name, own in columns.items() if not hints.says_type(name)})
+        frame = self._read_csv(list(columns.values()), texts)
+        frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
         for name, own in columns.items():
             if own in texts:
                 gaps = [word for word in _MISSING if hints.may_be_missing(name, word)]
                 frame[name] = frame[name].mask(frame[name].isin(gaps))
         return frame
+
+    def _read_csv(self, columns: Sequence[str], texts: AbstractSet[str]) -> Any:
+        """The columns of a CSV file, of which some are texts whatever they look like."""
+        try:
+            return pd.read_csv(
+                io.BytesIO(self._content),
+                nrows=MAX_ROWS,
+                index_col=False,
+                usecols=list(columns),
+                low_memory=False,
+                float_precision="round_trip",
+                dtype=dict.fromkeys(texts, "str"),
+                keep_default_na=False,
+                na_values={own: list(_MISSING) for own in columns if own not in texts},
+            )
+        except Exception as error:  # noqa: BLE001  as above
+            raise _unreadable(error) from None
+
+    def _refuse_zeros(self, columns: Mapping[str, str]) -> None:
+        """Raises `RefusedSample` for whole numbers with leading zeros: no frame of numbers would have written them."""
+        raw = self._read_csv(list(columns.values()), set(columns.values())) if columns else pd.DataFrame()
+        for name, own in columns.items():
+            if raw[own].str.fullmatch(r"[+-]?0\d+").any():
+                raise RefusedSample(
+                    f"the column {name} has whole numbers with leading zeros: say in a schema whether it is a string or"
+                    f" an integer, or {_USE_PARQUET}"
+                )
 
 
 def _unreadable(error: Exception) -> RefusedSample:
@@ -201,14 +223,23 @@ def _with_instants(frame: Any) -> Any | None:
     found = frame.copy()
     for name in frame.columns:
         if str(frame[name].dtype) == "str" and format_of_texts(frame[name]):
-            found[name] = pd.to_datetime(frame[name], format="ISO8601", utc=_has_offset(frame[name]))
+            # Instants of which some have an offset are no column of one type.
+            with suppress(ValueError):
+                found[name] = pd.to_datetime(frame[name], format="ISO8601", utc=_has_offset(frame[name]))
     return None if found.dtypes.equals(frame.dtypes) else found
 
 
 def format_of_texts(column: Any) -> str | None:
     """The `format` of a column of texts, if all of them are instants of one form."""
     texts = column.dropna().tolist()
-    return next((word for word, form in _INSTANTS.items() if texts and all(map(form.fullmatch, texts))), None)
+    found = next((word for word, form in _INSTANTS.items() if texts and all(map(form.fullmatch, texts))), None)
+    try:
+        for text in texts if found else ():
+            datetime.fromisoformat(text)
+    except ValueError:
+        # It looks like a date and is none (2024-02-30).
+        return None
+    return found
 
 
 def _has_offset(column: Any) -> bool:

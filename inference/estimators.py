@@ -18,8 +18,14 @@ def parts_of(estimator: Any) -> list[Any]:
         part = waiting.pop()
         if id(part) not in found:
             found[id(part)] = part
-            waiting += [value for value in _values_of(part) if hasattr(value, "get_params")]
+            waiting += [value for value in _values_of(part) if _is_part(value)]
     return list(found.values())
+
+
+def _is_part(value: Any) -> bool:
+    """Whether it is an estimator, or what scikit-learn itself wraps one in (such as each fold of a calibration)."""
+    is_of_sklearn = type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__")
+    return not isinstance(value, type) and (hasattr(value, "get_params") or is_of_sklearn)
 
 
 def is_scikit_learns_own(estimator: Any) -> bool:
