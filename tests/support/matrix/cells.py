@@ -153,3 +153,12 @@ def estimator_of(cell: Cell, frame: pd.DataFrame, *, is_outside: bool) -> Any:
     if is_outside and has_one_part and cell["encoder"] == "none":
         return kind.wrap(make_pipeline(step, inner))
     return make_pipeline(step, kind.wrap(inner))
+
+
+def brought(estimator: Any, frame: pd.DataFrame, given: Any = None, *, sample: str = "csv", file: str = "joblib") -> Case:
+    """A fitted estimator and the rows that it was trained on, as somebody brings them; `given` is their own form."""
+    form = "frame" if given is None else "matrix"
+    cell = {"kind": "", "column": "float64", "handling": "", "form": form, "file": file, "sample": sample}
+    given = frame if given is None else given
+    model = model_file(file, estimator, given)
+    return Case(cell, estimator, given, frame, frames.json_rows(frame), model, sample_file(sample, frame))
