@@ -17,6 +17,7 @@ class Categories:
 
     `learnt` are its categories in the part's own order. `is_closed` says that the part refuses any other value.
     `is_dtype` says that the part was trained on a pandas column of type `category`, whose codes it counts on.
+    `are_objects` says that it was trained on Python's own objects, compared otherwise than floats.
     """
 
     def __init__(
@@ -26,17 +27,19 @@ class Categories:
         is_closed: bool = False,
         is_text: bool = False,
         is_dtype: bool = False,
+        are_objects: bool = False,
     ) -> None:
         self.learnt = [each for each in map(plain, values) if each is not None]
         self.has_null = len(self.learnt) < len(values)
         self.is_closed = is_closed
         self.is_dtype = is_dtype
+        self.are_objects = are_objects
         self.type = "string" if is_text else type_of(self.learnt)
 
-    def of_integers(self) -> Categories:
-        """The same, of whole numbers that were learnt as floats."""
+    def of_type(self, kind: type) -> Categories:
+        """The same, of whole numbers or truth values that were learnt as floats."""
         nulls = [None] if self.has_null else []
-        return Categories([*map(int, self.learnt), *nulls], is_closed=self.is_closed, is_dtype=self.is_dtype)
+        return Categories([*map(kind, self.learnt), *nulls], is_closed=self.is_closed, is_dtype=self.is_dtype)
 
     @property
     def are_instants(self) -> bool:

@@ -93,8 +93,10 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
     if known.type is None:
         closed = known.are_instants and known.is_closed and "format" in spec
         return {"enum": [each.isoformat() for each in known.learnt]} if closed else {}
+    if known.type in {"number", "integer"} and "boolean" in spec["type"] and set(known.learnt) <= {0, 1}:
+        known = known.of_type(bool)
     if known.type == "number" and "integer" in spec["type"] and all(map(float.is_integer, map(float, known.learnt))):
-        known = known.of_integers()
+        known = known.of_type(int)
     return _of_categories_known(spec, known)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from examination.categories import Categories
+from inference.estimators import is_own_code
 
 #: Positions of columns as the whole model takes them; None for a column that a step has made.
 Columns = list[int | None]
@@ -158,7 +159,21 @@ def _learnt(part: Any, count: int) -> dict[int, Categories]:
     if learnt is None or isinstance(learnt, str) or len(learnt) != count:
         return {}
     is_closed = getattr(part, "handle_unknown", "error") == "error" and not name.startswith("Target")
-    return {place: Categories(list(values), is_closed=is_closed) for place, values in enumerate(learnt)}
+    return {
+        place: Categories(list(values), is_closed=is_closed, are_objects=np.asarray(values).dtype == object)
+        for place, values in enumerate(learnt)
+    }
+
+
+def seen_by_own_code(estimator: Any, names: Sequence[str]) -> dict[int, str]:
+    """The columns, by position, that code of the model's maker sees as they come, with the type of that part."""
+    return {
+        position: type(part).__name__
+        for part, columns in _parts(estimator, list(range(len(names))), list(names))
+        if is_own_code(part)
+        for position in columns
+        if position is not None
+    }
 
 
 def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:

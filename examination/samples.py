@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 
 from examination.categories import Categories, plain
+from inference.columns import check_dtype, column_of
+from inference.features import UnsupportedSchema
 from inference.inputs import Row
 
 MAX_BYTES = 256 << 20
@@ -32,6 +34,8 @@ _INSTANTS = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
     "date-time": re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?"),
 }
+#: Whole numbers of so few values may have been categories.
+_FEW = 50
 _USE_PARQUET = "give the sample as Parquet (frame.to_parquet), which keeps the columns' types"
 
 
@@ -40,10 +44,14 @@ class RefusedSample(Exception):
 
 
 class Hints(NamedTuple):
-    """The facts by which columns are read: the parts' categories, and the schema's types, by the columns' names."""
+    """The facts by which columns are read: the parts' categories, and the schema's types, by the columns' names.
+
+    `own_code` are columns that code of the model's maker sees as they come, and of which nobody says the type.
+    """
 
     known: Mapping[str, Categories]
     given: Mapping[str, Mapping[str, Any]]
+    own_code: AbstractSet[str]
 
     def is_text(self, name: str) -> bool:
         known = self.known.get(name)
@@ -51,6 +59,10 @@ class Hints(NamedTuple):
 
     def says_type(self, name: str) -> bool:
         return name in self.known or "type" in self.given.get(name, {})
+
+    def with_dtype(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The columns of which the operator's schema says the type of the training frame."""
+        return [(name, spec) for name, spec in self.given.items() if {"type", "x-dtype"} <= spec.keys()]
 
     def may_be_missing(self, name: str, word: str) -> bool:
         """Whether a word that pandas takes for a missing value is one in that column of texts."""
@@ -66,6 +78,13 @@ def _is_of_type(spec: Mapping[str, Any], word: str) -> bool:
     return word in (found if isinstance(found, list) else [found])
 
 
+class Reading(NamedTuple):
+    """A frame as the model may have been trained on it. One that is `only_compared` says too little to be served."""
+
+    frame: Any
+    only_compared: bool = False
+
+
 class Sample:
     """A sample file. `columns` are the names in its head. Raises `RefusedSample`."""
 
@@ -75,35 +94,51 @@ class Sample:
         self._content = content
         self._is_parquet = PurePath(name).suffix.lower() == ".parquet" or content.startswith(b"PAR1")
         try:
-            head = pd.read_csv(io.BytesIO(content), nrows=0) if not self._is_parquet else _parquet(content)
+            head = pd.read_csv(io.BytesIO(content), nrows=1) if not self._is_parquet else _parquet(content)
         except Exception as error:  # noqa: BLE001  readers raise many kinds, and their words may hold rows
             raise _unreadable(error) from None
+        if head.empty:
+            raise RefusedSample("the sample has no rows")
         if not head.columns.is_unique:
             raise RefusedSample("the sample has two columns of one name")
         self._head = head
         self.columns = [str(column) for column in head.columns]
 
-    def readings(self, columns: Mapping[str, str], hints: Hints) -> Iterator[Any]:
-        """Data frames of the sample's first rows, as the model may have been trained on them; the likeliest first.
+    def readings(self, columns: Mapping[str, str], hints: Hints) -> Iterator[Reading]:
+        """The sample's first rows, as the model may have been trained on them; the likeliest reading first.
 
         `columns` are the features' names with those of their columns in the file. Raises `RefusedSample`.
         """
         frame = self._read(columns, hints)
-        if frame.empty:
-            raise RefusedSample("the sample has no rows")
         frame = frame.assign(**{name: _typed(frame[name], known) for name, known in _within(hints.known, frame)})
         for name, known in _within(hints.known, frame):
             _require_known(name, frame[name], known)
-        yield frame
+        if not self._is_parquet:
+            frame = frame.assign(**{name: _as_given(name, frame[name], spec) for name, spec in hints.with_dtype()})
+        yield Reading(frame)
         if self._is_parquet:
             return
         dated = _with_instants(frame)
         if dated is not None:
-            yield dated
+            yield Reading(dated)
         texts = [name for name in frame.columns if str(frame[name].dtype) == "str"]
         for each in (frame, dated):
             if each is not None and texts:
-                yield each.astype({name: object for name in texts if str(each[name].dtype) == "str"})
+                yield Reading(each.astype({name: object for name in texts if str(each[name].dtype) == "str"}))
+        if hints.own_code:
+            yield from self._guesses(frame, columns, hints.own_code)
+
+    def _guesses(self, frame: Any, columns: Mapping[str, str], own_code: AbstractSet[str]) -> Iterator[Reading]:
+        """Readings that a CSV file cannot exclude where the model's own code sees the column."""
+        texts = [name for name in own_code if str(frame[name].dtype) == "str"]
+        gaps = [name for name in texts if frame[name].hasnans]
+        if gaps:
+            raw = self._read_csv([columns[name] for name in gaps], {columns[name] for name in gaps})
+            yield Reading(frame.assign(**{name: raw[columns[name]] for name in gaps}), only_compared=True)
+        whole = [name for name in own_code if frame[name].dtype.kind == "i" and frame[name].nunique() <= _FEW]
+        for some in (texts, whole):
+            if some:
+                yield Reading(frame.astype(dict.fromkeys(some, "category")), only_compared=True)
 
     def _read(self, columns: Mapping[str, str], hints: Hints) -> Any:
         """The columns as the file has them, under the features' names."""
@@ -189,6 +224,8 @@ def _typed(column: Any, known: Categories) -> Any:
         return pd.Series(pd.Categorical(values, categories=known.learnt, ordered=is_ordered), index=column.index)
     if known.are_instants and column.dtype.kind != "M" and not all(map(_is_date, column.dropna())):
         return pd.to_datetime(column, format="ISO8601")
+    if known.are_objects and known.type != "string" and column.dtype.kind in "iufb":
+        return column.astype(object)
     if known.type == "boolean" and column.dropna().isin(["True", "False"]).all():
         return column.map({"True": True, "False": False})
     return column
@@ -202,6 +239,19 @@ def _as_known(value: Any, known: Categories) -> Any:
     if known.type == "boolean" and value in ("True", "False"):
         return value == "True"
     return value
+
+
+def _as_given(name: str, column: Any, spec: Mapping[str, Any]) -> Any:
+    """The column in the type that the operator's schema says. Raises `RefusedSample` if its values have no such form."""
+    try:
+        check_dtype(name, spec)
+        return pd.Series(column_of(name, spec, pd)([_in_json(value) for value in column.tolist()]), index=column.index)
+    except UnsupportedSchema:
+        raise
+    except Exception as error:  # noqa: BLE001  pandas raises many kinds, and their words may hold values
+        raise RefusedSample(
+            f"the sample's column {name} cannot be read as {spec['x-dtype']}: {type(error).__name__}; {_USE_PARQUET}"
+        ) from None
 
 
 def _is_date(value: Any) -> bool:
