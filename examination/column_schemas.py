@@ -9,7 +9,7 @@ from typing import Any
 
 from examination.categories import Categories, type_of
 from examination.given_schema import RefusedSchema
-from examination.samples import format_of_texts
+from examination.sample_columns import format_of_texts
 from inference.columns import DATE, bounds_of, is_instant
 
 MAX_NOTED_CATEGORIES = 100

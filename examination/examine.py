@@ -16,8 +16,10 @@ from examination.forms import COMPILED_TOLERANCE, Asked, Form, allowed_rows, dif
 from examination.given_schema import RefusedSchema, check_given
 from examination.independence import is_independent
 from examination.orders import Examined, Order, RefusedModel
-from examination.probe_rows import SEED, answerable, probes_of, random_rows
-from examination.samples import Reading, RefusedSample, Sample, rows_of
+from examination.probe_rows import answerable, probes_of
+from examination.random_rows import SEED, random_rows
+from examination.sample_columns import RefusedSample, rows_of
+from examination.samples import Reading, Sample
 from inference.engines import Engine, GraphEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes

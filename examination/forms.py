@@ -14,7 +14,8 @@ import orjson
 
 from examination.discovery import Features
 from examination.independence import is_near
-from examination.probe_rows import SEED, answerable, random_rows
+from examination.probe_rows import answerable
+from examination.random_rows import SEED, random_rows
 from inference.engines import Engine, TrainedEngine
 from inference.estimators import parts_of
 from inference.inputs import Kind, Row, inputs_of
