@@ -80,7 +80,8 @@ def _wrapped(estimator: Any, columns: Columns) -> Iterator[tuple[Any, Columns]]:
         parts = np.array(value, dtype=object).ravel() if isinstance(value, list | np.ndarray) else [value]
         for number, part in enumerate(parts):
             if hasattr(part, "fit") or hasattr(part, "estimator"):
-                taken = columns if number >= len(chosen) else [columns[place] for place in chosen[number]]
+                is_choice = number < len(chosen) and len(columns) > 0
+                taken = [columns[place] for place in chosen[number]] if is_choice else columns
                 yield part, taken
 
 
@@ -201,12 +202,13 @@ def takes_texts(estimator: Any) -> bool:
 
 
 def _first_step(estimator: Any) -> Any:
-    """The first step of a model, or of the model within a search."""
+    """The first step of a model, or of a model within it that takes the same rows."""
     while True:
-        steps, best = attribute(estimator, "steps"), attribute(estimator, "best_estimator_")
-        if not steps and best is None:
+        steps = attribute(estimator, "steps")
+        wrapped = [part for part, _ in _wrapped(estimator, [])] if not steps else []
+        if not steps and not wrapped:
             return estimator
-        estimator = steps[0][1] if steps else best
+        estimator = steps[0][1] if steps else wrapped[0]
 
 
 def attribute(estimator: Any, name: str) -> Any:

@@ -23,7 +23,8 @@ from inference.outputs import NotComputable, Predictions
 SAMPLE_ROWS = 2_000
 #: A model that is not compiled is asked one of so many rows: they only show whether rows depend on each other.
 SMALL_SHARE = 10
-TIES_OF = 8
+#: So many of the rows on boundaries are also asked one by one.
+NEAR_TIES = 40
 #: A model that refuses many rows is asked so often while they are searched for; what is then left is not asked.
 MAX_CALLS = 200
 
@@ -48,7 +49,7 @@ class Probes:
     @property
     def near_ties(self) -> list[Row]:
         """Several of the rows on boundaries."""
-        return self.boundary[::TIES_OF]
+        return self.boundary[:: max(1, len(self.boundary) // NEAR_TIES)][:NEAR_TIES]
 
 
 def probes_of(
