@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,15 @@ def use_one_thread(estimator: Any) -> None:
             part.n_jobs = 1
         if is_booster and hasattr(part, "get_booster"):
             part.get_booster().set_param({"nthread": 1})
+        if type(part).__module__.startswith("catboost."):
+            _bind_to_one_thread(part)
+
+
+def _bind_to_one_thread(model: Any) -> None:
+    """CatBoost takes the number of threads with each call alone, and uses all processors unless it is told."""
+    for verb in ("predict", "predict_proba"):
+        if hasattr(model, verb):
+            setattr(model, verb, partial(getattr(model, verb), thread_count=1))
 
 
 def _values_of(part: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Model files of the five formats that are taken, and the estimators in them.
+"""Model files of the six formats that are taken, and the estimators in them.
 
 A file is what its content says, whatever it is called. Only joblib runs code when it is opened, and is taken from the
 operator's own disk alone; skops builds what the operator trusts and nothing else; the others are data.
@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Literal, get_args
 
-from inference.files.boosters import NativeModel, lightgbm_model, xgboost_model
+from inference.files.boosters import NativeModel, UnusableBooster
+from inference.files.catboost_files import NEEDS_CATBOOST, catboost_model, is_catboost_json
+from inference.files.lightgbm_files import lightgbm_model
 from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
+from inference.files.xgboost_files import xgboost_model
 
-Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm"]
+Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm", "catboost"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 #: A skops file may be so large unpacked, and so many times its packed size.
@@ -35,6 +38,7 @@ _SUFFIXES: dict[str, Format] = {
     ".ubj": "xgboost",
     ".txt": "lightgbm",
     ".lgb": "lightgbm",
+    ".cbm": "catboost",
 }
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18", b"ZF")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -44,12 +48,16 @@ class RefusedFile(Exception):
     """The file is not a model that can be served; the words are for the operator."""
 
 
-def format_of(name: str) -> Format:
-    """The format that a file's name claims. Raises `RefusedFile` for a name that claims none."""
-    found = _SUFFIXES.get(PurePath(name).suffix.lower())
+def format_of(name: str, content: bytes) -> Format:
+    """The format that a file's name claims; JSON is XGBoost's or CatBoost's by its content.
+
+    Raises `RefusedFile` for a name that claims none.
+    """
+    suffix = PurePath(name).suffix.lower()
+    found = _SUFFIXES.get(suffix)
     if found is None:
         raise RefusedFile(f"a model file is named {', '.join(_SUFFIXES)}")
-    return found
+    return "catboost" if suffix == ".json" and is_catboost_json(content) else found
 
 
 def open_model(content: bytes, kind: str, trusted: Sequence[str] = ()) -> Any:
@@ -66,6 +74,7 @@ def open_model(content: bytes, kind: str, trusted: Sequence[str] = ()) -> Any:
         "onnx": _open_onnx,
         "xgboost": _open_xgboost,
         "lightgbm": _open_lightgbm,
+        "catboost": _open_catboost,
     }
     return openers[kind](content)
 
@@ -88,6 +97,8 @@ def _open_joblib(content: bytes) -> Any:
             f"the file was written by scikit-learn {trained}, and this is {here}: save it again with this one"
         ) from None
     except (ImportError, AttributeError) as error:
+        if getattr(error, "name", "") == "catboost":
+            raise RefusedFile(NEEDS_CATBOOST) from None
         raise RefusedFile(f"the file needs code that is not installed here: {_first_line(error)}") from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"the file cannot be opened: {type(error).__name__}") from None
@@ -139,6 +150,8 @@ def _open_xgboost(content: bytes) -> NativeModel:
             raise RefusedFile("the file is not a model that XGBoost wrote as JSON or UBJSON") from None
     try:
         return xgboost_model(content)
+    except UnusableBooster as refused:
+        raise RefusedFile(str(refused)) from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"XGBoost cannot open the file: {type(error).__name__}") from None
 
@@ -150,6 +163,15 @@ def _open_lightgbm(content: bytes) -> NativeModel:
         return lightgbm_model(content)
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"LightGBM cannot open the file: {type(error).__name__}") from None
+
+
+def _open_catboost(content: bytes) -> NativeModel:
+    try:
+        return catboost_model(content)
+    except UnusableBooster as refused:
+        raise RefusedFile(str(refused)) from None
+    except Exception as error:  # noqa: BLE001  a file may raise anything
+        raise RefusedFile(f"CatBoost cannot open the file: {type(error).__name__}") from None
 
 
 def _first_line(error: Exception) -> str:
