@@ -50,7 +50,9 @@ class KnownColumn:
 def known_columns(part: Any) -> dict[int, KnownColumn]:
     """The columns, by position, of which a fitted booster knows more than that they are numbers.
 
-    It is empty for anything else. `part` is an estimator of one of the libraries, its bare booster, or the model of a booster's own file.
+    It is empty for anything else.
+
+    `part` is an estimator of one of the libraries, its bare booster, or the model of a booster's own file.
     """
     booster: Any = getattr(part, "booster", None) if _is_of(part, "inference") else part
     try:

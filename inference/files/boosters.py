@@ -43,10 +43,13 @@ class NativeModel:
         return self._answers(rows)
 
     def _answers(self, rows: Any) -> NDArray[Any]:
+        self._check(rows)
+        return np.asarray(self._raw(rows))
+
+    def _check(self, rows: Any) -> None:
         if self.takes_frames and isinstance(rows, np.ndarray):
             # The library would take the numbers for its codes of the categories, without a word.
             raise TypeError("the model was trained on columns of categories or texts: a matrix has none")
-        return np.asarray(self._raw(rows))
 
 
 class NativeLabeller(NativeModel):

@@ -85,4 +85,5 @@ class CatBoostClasses(_CatBoostModel):
         self.classes_ = np.asarray(model.classes_)
 
     def predict_proba(self, rows: Any) -> NDArray[Any]:
+        self._check(rows)
         return np.asarray(self._probabilities(rows))

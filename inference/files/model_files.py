@@ -97,7 +97,7 @@ def _open_joblib(content: bytes) -> Any:
             f"the file was written by scikit-learn {trained}, and this is {here}: save it again with this one"
         ) from None
     except (ImportError, AttributeError) as error:
-        if getattr(error, "name", "") == "catboost":
+        if str(error.name).partition(".")[0] == "catboost":
             raise RefusedFile(NEEDS_CATBOOST) from None
         raise RefusedFile(f"the file needs code that is not installed here: {_first_line(error)}") from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
