@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines import TrainedEngine
+from inference.engines import Engine, TrainedEngine
 from inference.estimators import parts_of
 from inference.features import example_of, is_nullable, is_text, is_valid, kind_of
 from inference.inputs import Row
@@ -24,6 +24,8 @@ from inference.outputs import NotComputable, Predictions
 SAMPLE_ROWS = 2_000
 RANDOM_ROWS = 2_000
 PAIRS = 500
+#: A model that is not compiled is asked one of so many rows: they only show whether rows depend on each other.
+SMALL_SHARE = 10
 THRESHOLDS = 1_000
 #: A model of very many features is asked fewer rows, so that all together have no more values than these.
 MAX_VALUES = 2_000_000
@@ -31,6 +33,8 @@ STEPS = 64
 TIES_OF = 8
 SEED = 20260101
 BISECTION_SECONDS = 20.0
+#: A model that refuses many rows is asked so often while they are searched for; what is then left is not asked.
+MAX_CALLS = 200
 _NULL_SHARE = 0.1
 _DEFAULT_RANGES = ((-1.0, 1.0), (-100.0, 100.0), (0.0, 10_000.0))
 
@@ -40,12 +44,16 @@ Predict = Callable[[Sequence[Row]], Predictions]
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """Rows that the trained model answers: of the sample, random, around thresholds, and on decision boundaries."""
+    """Rows that the trained model answers: of the sample, random, around thresholds, and on decision boundaries.
+
+    `raises` says that the model raised an error on other such rows, which are left out.
+    """
 
     sample: list[Row]
     random: list[Row]
     threshold: list[Row]
     boundary: list[Row]
+    raises: bool
 
     @property
     def rows(self) -> list[Row]:
@@ -57,21 +65,52 @@ class Probes:
         return self.boundary[::TIES_OF]
 
 
-def probes_of(estimator: Any, properties: Properties, sample: Sequence[Row], trained: TrainedEngine) -> Probes:
-    """Rows on which a compiled model is compared with the trained one."""
+def probes_of(
+    estimator: Any, properties: Properties, sample: Sequence[Row], trained: TrainedEngine, *, is_compiled: bool
+) -> Probes:
+    """Rows on which a compiled model is compared with the trained one; fewer of them if it will not be compiled."""
     numbers = [name for name, spec in properties.items() if kind_of(name, spec) == "number" and "enum" not in spec]
     random = np.random.default_rng(SEED)
-    some = _computable(trained, [sample[index] for index in random.permutation(len(sample))[:SAMPLE_ROWS]])
-    drawn = _computable(trained, random_rows(properties, sample, random))
+    share = 1 if is_compiled else SMALL_SHARE
+    asked = _Asked(trained)
+    some = asked.answerable([sample[index] for index in random.permutation(len(sample))[: SAMPLE_ROWS // share]])
+    drawn = asked.answerable(random_rows(properties, sample, random)[: RANDOM_ROWS // share])
     near = some if len(some) > 1 else drawn
     if not near:
-        return Probes(some, [], [], [])
-    threshold = threshold_rows(estimator, list(properties), near, random)
-    threshold += boundary_rows(trained.compute, numbers, near, random, single=True)
+        return Probes(some, [], [], [], raises=asked.raised)
+    threshold: list[Row] = []
+    if is_compiled:
+        threshold = threshold_rows(estimator, list(properties), near, random)
+        threshold += asked.boundary(numbers, near, random, PAIRS, single=True)
     boundary: list[Row] = []
     if not is_of_numbers(trained.compute(near[:1])):
-        boundary = boundary_rows(trained.compute, numbers, near, random, single=False)
-    return Probes(some, drawn, _computable(trained, threshold), _computable(trained, boundary))
+        boundary = asked.boundary(numbers, near, random, PAIRS // share, single=False)
+    threshold, boundary = asked.answerable(threshold), asked.answerable(boundary)
+    return Probes(some, drawn, threshold, boundary, raises=asked.raised)
+
+
+class _Asked:
+    """A trained model, and whether it has raised an error on a row that its schema allows."""
+
+    def __init__(self, trained: TrainedEngine) -> None:
+        self._trained = trained
+        self.raised = False
+
+    def answerable(self, rows: list[Row]) -> list[Row]:
+        found, raised = answerable(self._trained, rows)
+        self.raised = self.raised or raised
+        return found
+
+    def boundary(
+        self, numbers: Sequence[str], rows: Sequence[Row], random: np.random.Generator, pairs: int, *, single: bool
+    ) -> list[Row]:
+        try:
+            return boundary_rows(self._trained.compute, numbers, rows, random, pairs, single=single)
+        except NotComputable:
+            return []
+        except Exception:  # noqa: BLE001  a model may raise anything, also on rows between rows that it answers
+            self.raised = True
+            return []
 
 
 def is_of_numbers(predictions: Predictions) -> bool:
@@ -81,17 +120,27 @@ def is_of_numbers(predictions: Predictions) -> bool:
     return predictions.probabilities is None and isinstance(first, float)
 
 
-def _computable(trained: TrainedEngine, rows: list[Row]) -> list[Row]:
-    """Those rows that the trained model answers with numbers; none where it raises anything else."""
-    try:
-        if rows:
-            trained.compute(rows)
-    except NotComputable as beyond:
-        left_out = set(beyond.rows)
-        return [row for index, row in enumerate(rows) if index not in left_out]
-    except Exception:  # noqa: BLE001  a model may raise anything
-        return []
-    return rows
+def answerable(trained: Engine, rows: list[Row]) -> tuple[list[Row], bool]:
+    """Those rows that the trained model answers with numbers, and whether it raises an error on others.
+
+    Rows that make it raise are searched for by halves.
+    """
+    calls, raised, found = 0, False, []
+    waiting = [rows] if rows else []
+    while waiting and calls < MAX_CALLS:
+        some, calls = waiting.pop(), calls + 1
+        try:
+            trained.compute(some)
+        except NotComputable as beyond:
+            left_out = set(beyond.rows)
+            kept = [row for index, row in enumerate(some) if index not in left_out]
+            waiting += [kept] if kept and left_out else []
+        except Exception:  # noqa: BLE001  a model may raise anything
+            raised, half = True, len(some) // 2
+            waiting += [some[half:], some[:half]] if half else []
+        else:
+            found += some
+    return found, raised
 
 
 def random_rows(properties: Properties, sample: Sequence[Row], random: np.random.Generator) -> list[Row]:
@@ -151,7 +200,13 @@ def _numbers(
 
 
 def boundary_rows(
-    predict: Predict, numbers: Sequence[str], rows: Sequence[Row], random: np.random.Generator, *, single: bool
+    predict: Predict,
+    numbers: Sequence[str],
+    rows: Sequence[Row],
+    random: np.random.Generator,
+    pairs: int = PAIRS,
+    *,
+    single: bool,
 ) -> list[Row]:
     """Neighbouring rows between which the trained model's answer changes.
 
@@ -160,7 +215,7 @@ def boundary_rows(
     """
     if not numbers or len(rows) < 2:
         return []
-    tried = _at_most(4 * PAIRS, len(rows[0]))
+    tried = _at_most(4 * pairs, len(rows[0]))
     here = [rows[index] for index in random.integers(0, len(rows), tried)]
     there = [rows[index] for index in random.integers(0, len(rows), tried)]
     if single:
@@ -170,7 +225,7 @@ def boundary_rows(
     whole = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)
     answers = _told(predict(here), labels_only=not single)
     others = _told(predict(_moved(here, numbers, end)), labels_only=not single)
-    chosen = [i for i in np.flatnonzero(whole) if answers[i] != others[i]][:PAIRS]
+    chosen = [i for i in np.flatnonzero(whole) if answers[i] != others[i]][:pairs]
     if not chosen:
         return []
     base, near = [here[i] for i in chosen], [answers[i] for i in chosen]

@@ -42,7 +42,8 @@ def use_one_thread(estimator: Any) -> None:
         is_booster = type(part).__module__.startswith(("xgboost.", "lightgbm."))
         if is_booster or isinstance(getattr(part, "n_jobs", None), int):
             part.n_jobs = 1
-        if is_booster and hasattr(part, "get_booster"):
+        if is_booster and hasattr(part, "get_booster") and part.__sklearn_is_fitted__():
+            # A meta-estimator keeps an unfitted copy beside its fitted parts.
             part.get_booster().set_param({"nthread": 1})
         if type(part).__module__.startswith("catboost."):
             _bind_to_one_thread(part)
