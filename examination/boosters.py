@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import accumulate, pairwise
+from typing import Any
 
+from examination.categories import Categories, type_of
 from inference.files.catboost_files import names_of
 
-Form = Literal["categories", "codes", "texts or integers", "texts", "unknown"]
-
 NOT_ASCII = (
-    "XGBoost keeps categories with letters beyond ASCII wrongly (it counts letters, not bytes): rename them, and train"
-    " the model again"
+    "XGBoost keeps categories with letters beyond ASCII wrongly (it counts letters, not bytes): give the sample as"
+    " Parquet, with the categories that the model was trained on"
 )
 NARROW = "its categories are {kind}, and rows of JSON have int64: train on .astype('int64').astype('category')"
 UNPLACED = (
-    "LightGBM does not say which of its columns have its categories: train on texts as categories, not ordered, and"
-    " leave categorical_feature out"
+    "LightGBM does not say which of its columns have its categories: give the sample as Parquet, with the types that"
+    " the columns were trained on"
 )
 OF_SEVERAL_TYPES = "its categories are not all texts, all integers, all numbers or all truth values: make them texts"
 EMBEDDING = "it is an embedding, which a row of JSON has no form for: train on a feature for each of its numbers"
@@ -31,23 +30,7 @@ _CATEGORICAL = re.compile(r"^\[categorical_feature: ([\d,]*)\]$", re.MULTILINE)
 _INFOS = re.compile(r"^feature_infos=(.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownColumn:
-    """A booster's knowledge of one column.
-
-    - `categories`: it was trained on a pandas column of type `category`; `values` are those, in the booster's order.
-    - `codes`: its categories were given as integers from 0, which are the values themselves.
-    - `texts or integers`: categories of which the booster keeps digests alone; 1 and "1" are the same one, True is 1.
-    - `texts`: words.
-    - `unknown`: categories that cannot be read; `why` says so, and what to do.
-    """
-
-    form: Form
-    values: Sequence[Any] = ()
-    why: str = ""
-
-
-def known_columns(part: Any) -> dict[int, KnownColumn]:
+def known_columns(part: Any) -> dict[int, Categories]:
     """The columns, by position, of which a fitted booster knows more than that they are numbers.
 
     It is empty for anything else.
@@ -67,6 +50,23 @@ def known_columns(part: Any) -> dict[int, KnownColumn]:
     return {}
 
 
+def is_shown(known: Categories, name: str, sample: Any | None) -> bool:
+    """Whether a sample, which is a data frame, shows the categories of a column that cannot be read in the model."""
+    dtypes = {} if sample is None else {column: str(dtype) for column, dtype in sample.dtypes.items()}
+    if known.unreadable == UNPLACED:
+        # LightGBM itself refuses another number of such columns.
+        return "category" in dtypes.values()
+    if known.unreadable == NOT_ASCII and sample is not None and dtypes[name] == "category":
+        return _kept_by_xgboost(sample[name].cat.categories.tolist()) == known.learnt
+    return False
+
+
+def _kept_by_xgboost(categories: Sequence[str]) -> list[bytes]:
+    """Texts as XGBoost 3.1 and 3.2 cut them: where each would end if every letter were one byte."""
+    whole, ends = "".join(categories).encode(), list(accumulate(map(len, categories), initial=0))
+    return [whole[start:end] for start, end in pairwise(ends)]
+
+
 def column_names(part: Any) -> list[str] | int | None:
     """The names of a CatBoost model's columns, or their number if it has none; None for anything else.
 
@@ -82,17 +82,13 @@ def _is_of(part: Any, library: str) -> bool:
     return any(kind.__module__.partition(".")[0] == library for kind in type(part).__mro__)
 
 
-def _categories(values: Sequence[Any]) -> KnownColumn:
-    kinds = {bool if type(value) is bool else type(value) for value in values}
-    if kinds == {int, float}:
-        # pandas has made one column of numbers of them.
-        return KnownColumn("categories", [float(value) for value in values])
-    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
-        return KnownColumn("unknown", why=OF_SEVERAL_TYPES)
-    return KnownColumn("categories", values)
+def _categories(values: Sequence[Any]) -> Categories:
+    if values and type_of(values) is None:
+        return Categories(unreadable=OF_SEVERAL_TYPES)
+    return Categories(values, is_dtype=True)
 
 
-def _of_xgboost(booster: Any) -> dict[int, KnownColumn]:
+def _of_xgboost(booster: Any) -> dict[int, Categories]:
     categorical = [place for place, kind in enumerate(booster.feature_types or ()) if kind == "c"]
     if not categorical:
         return {}
@@ -100,20 +96,23 @@ def _of_xgboost(booster: Any) -> dict[int, KnownColumn]:
     return {place: _of_arrow(known[place][1]) for place in categorical}
 
 
-def _of_arrow(array: Any) -> KnownColumn:
+def _of_arrow(array: Any) -> Categories:
     """The categories that XGBoost has kept of a column; none if it was trained on codes."""
     if array is None:
-        return KnownColumn("codes")
+        return Categories(are_codes=True)
     if str(array.type) in {"string", "large_string"}:
         # Texts with other letters were cut in wrong places when the model was trained (dmlc/xgboost#12360).
-        if any(byte > 127 for byte in bytes(array.buffers()[2] or b"")):
-            return KnownColumn("unknown", why=NOT_ASCII)
+        kept = [
+            bytes(each) for each in array.cast("large_binary" if "large" in str(array.type) else "binary").to_pylist()
+        ]
+        if not all(map(bytes.isascii, kept)):
+            return Categories(kept, unreadable=NOT_ASCII)
     elif str(array.type) != "int64":
-        return KnownColumn("unknown", why=NARROW.format(kind=array.type))
+        return Categories(unreadable=NARROW.format(kind=array.type))
     return _categories(array.to_pylist())
 
 
-def _of_lightgbm(booster: Any) -> dict[int, KnownColumn]:
+def _of_lightgbm(booster: Any) -> dict[int, Categories]:
     """The lists of categories are those of the training frame's category columns, from left to right.
 
     The model does not say which columns those were. `categorical_feature` names columns that it splits by category: it
@@ -126,8 +125,8 @@ def _of_lightgbm(booster: Any) -> dict[int, KnownColumn]:
     lists: list[list[Any]] = booster.pandas_categorical or []
     places = _places(lists, declared, infos[1].split(" ") if infos else [])
     if places is None:
-        return dict.fromkeys(declared or range(booster.num_feature()), KnownColumn("unknown", why=UNPLACED))
-    codes = dict.fromkeys(declared, KnownColumn("codes"))
+        return dict.fromkeys(declared or range(booster.num_feature()), Categories(unreadable=UNPLACED))
+    codes = dict.fromkeys(declared, Categories(are_codes=True))
     return codes | {place: _categories(values) for place, values in zip(places, lists, strict=True)}
 
 
@@ -167,11 +166,11 @@ def _fits(info: str, count: int) -> bool:
     return all(value.is_integer() and -1 <= value < count for value in values)
 
 
-def _of_catboost(model: Any) -> dict[int, KnownColumn]:
+def _of_catboost(model: Any) -> dict[int, Categories]:
     if not model.is_fitted():
         return {}
     return {
-        **dict.fromkeys(model.get_cat_feature_indices(), KnownColumn("texts or integers")),
-        **dict.fromkeys(model.get_text_feature_indices(), KnownColumn("texts")),
-        **dict.fromkeys(model.get_embedding_feature_indices(), KnownColumn("unknown", why=EMBEDDING)),
+        **dict.fromkeys(model.get_cat_feature_indices(), Categories(are_digests=True)),
+        **dict.fromkeys(model.get_text_feature_indices(), Categories(is_text=True)),
+        **dict.fromkeys(model.get_embedding_feature_indices(), Categories(unreadable=EMBEDDING)),
     }

@@ -17,6 +17,8 @@ class Categories:
 
     `learnt` are its categories in the part's own order. `is_closed` says that the part refuses any other value.
     `is_dtype` says that the part was trained on a pandas column of type `category`, whose codes it counts on.
+    `are_digests` says that it keeps digests of its categories alone, for which 1 and "1" are the same. `are_codes` says
+    that they are integers from 0. `unreadable` says why they cannot be read, and what to do.
     """
 
     def __init__(
@@ -26,12 +28,18 @@ class Categories:
         is_closed: bool = False,
         is_text: bool = False,
         is_dtype: bool = False,
+        are_digests: bool = False,
+        are_codes: bool = False,
+        unreadable: str = "",
     ) -> None:
         self.learnt = [each for each in map(plain, values) if each is not None]
         self.has_null = len(self.learnt) < len(values)
         self.is_closed = is_closed
         self.is_dtype = is_dtype
-        self.type = "string" if is_text else type_of(self.learnt)
+        self.are_digests = are_digests
+        self.are_codes = are_codes
+        self.unreadable = unreadable
+        self.type = "string" if is_text or are_digests else "integer" if are_codes else type_of(self.learnt)
 
     def of_integers(self) -> Categories:
         """The same, of whole numbers that were learnt as floats."""

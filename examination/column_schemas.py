@@ -90,12 +90,22 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
         return {"type": graph_type} if graph_type != "number" else {}
     if known is None:
         return {}
+    if known.are_digests or known.are_codes:
+        return _of_open_categories(spec, known)
     if known.type is None or "format" in spec:
         closed = known.are_instants and known.is_closed and "format" in spec
         return {"enum": [each.isoformat() for each in known.learnt]} if closed else {}
     if known.type == "number" and "integer" in spec["type"] and all(map(float.is_integer, map(float, known.learnt))):
         known = known.of_integers()
     return _of_categories_known(spec, known)
+
+
+def _of_open_categories(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:
+    """Of a part that takes any category: its values are of the sample's own type, if there is a sample."""
+    is_of_sample = spec != {"type": "number"}
+    if known.are_codes and (not is_of_sample or "integer" in spec["type"]):
+        return {"type": spec["type"] if is_of_sample else "integer", "minimum": 0}
+    return {} if is_of_sample else {"type": known.type}
 
 
 def _of_categories_known(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:
