@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from examination.compilation import Compiled, compile_tested, versions
+from examination.contents import require_model
 from examination.discovery import discover, features_of
 from examination.given_schema import RefusedSchema
 from examination.independence import is_independent, is_near
@@ -40,6 +41,7 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator = open_model(model, order.format, order.trusted)
+            require_model(estimator)
             frame = None if sample is None else read_sample(sample, order.sample_name or "")
             # The observed values of sensitive features are dropped first: nothing after this can show them.
             document = without_personal_notes(discover(estimator, frame, order.target, order.given))
@@ -98,8 +100,6 @@ def _of_graph(model: OnnxModel, schema: RowSchema, asked: Sequence[Row], sample_
 def _of_estimator(
     estimator: Any, document: dict[str, Any], rows: list[Row], asked: Sequence[Row], frame: Any, *, is_compiled: bool
 ) -> _Found:
-    if not hasattr(estimator, "predict"):
-        raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
     if reads_files(estimator):
         raise NotServable("it takes texts for names of files, which callers would choose")
     use_one_thread(estimator)

@@ -94,7 +94,7 @@ def register_version(
     """
     checked_name(name)
     try:
-        kind = format_of(submission.file_name)
+        kind = format_of(submission.file_name, submission.content)
     except RefusedFile as refused:
         raise InvalidValue(str(refused)) from None
     if formats is not None and kind not in formats:
