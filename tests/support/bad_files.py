@@ -93,7 +93,7 @@ BAD_FILES = {
     "noise as skops": (lambda _: ("m.skops", b"noise"), "not a skops file"),
     "noise as joblib": (lambda _: ("m.joblib", b"noise"), "joblib or pickle"),
     "noise as xgboost": (lambda _: ("m.json", b'{"learner": {}}'), "XGBoost cannot open|brought"),
-    "noise as lightgbm": (lambda _: ("m.txt", b"tree\nnoise\nend of trees\n"), "LightGBM cannot open|brought"),
+    "noise as lightgbm": (lambda _: ("m.txt", b"tree\nnoise\nend of trees\n"), "LightGBM before 2.1"),
     "half a pickle": (lambda _: ("m.joblib", dumped(LinearRegression())[:-20]), "cannot be opened"),
     "a name that says nothing": (lambda _: ("model", b"noise"), "none of those that are served"),
     "no estimator": (toy({"a": 1}), r"dictionary \(a: int\): save the model itself"),
