@@ -18,10 +18,6 @@ Raw = Callable[[Any], Any]
 _UNNAMED = re.compile(r"Column_\d+")
 
 
-class UnusableBooster(Exception):
-    """The file's model cannot be served; the words are for the operator."""
-
-
 class NativeModel:
     """A booster whose own prediction is its answer: a number, or several.
 

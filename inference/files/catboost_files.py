@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.files.boosters import NativeModel, UnusableBooster
+from inference.files.boosters import NativeModel
+from inference.files.refused import RefusedFile
 
 NEEDS_CATBOOST = "the file needs CatBoost, which is not installed here: pip install adyton[catboost]"
-_MEMBERS = "ctr_data|features_info|model_info|oblivious_trees|scale_and_bias|trees"
-_JSON = re.compile(rb'\s*\{\s*"(?:' + _MEMBERS.encode() + rb')"\s*:')
-_BINARY = b"CBM1"
 #: The form in which CatBoost's own regressor answers, where it is not the sum of the trees. One that was opened from
 #: bytes has forgotten it.
 _FORMS = {"Poisson": "Exponent", "Tweedie": "Exponent", "RMSEWithUncertainty": "RMSEWithUncertainty"}
 
 
-def is_catboost_json(content: bytes) -> bool:
-    """Whether a JSON file is CatBoost's, and not XGBoost's: their first members have different names."""
-    return _JSON.match(content) is not None
-
-
 def catboost_model(content: bytes) -> NativeModel:
-    """A model that `save_model` wrote. Raises `UnusableBooster`, or whatever CatBoost raises."""
+    """A model that `save_model` wrote. Raises `RefusedFile`, or whatever CatBoost raises."""
     try:
         import catboost  # noqa: PLC0415  an extra, loaded by those alone who have such a model
     except ImportError:
-        raise UnusableBooster(NEEDS_CATBOOST) from None
-    if not content.startswith(_BINARY) and not is_catboost_json(content):
-        raise UnusableBooster("the file is not a model that CatBoost wrote as CBM or JSON")
+        raise RefusedFile(NEEDS_CATBOOST) from None
     model = catboost.CatBoost()
-    if content.startswith(_BINARY):
+    if content.startswith(b"CBM1"):
         model.load_model(blob=content)
     else:
         # It reads JSON from files alone.
@@ -44,7 +34,7 @@ def catboost_model(content: bytes) -> NativeModel:
             file.write_bytes(content)
             model.load_model(str(file), format="json")
     if embedded := [model.feature_names_[index] for index in model.get_embedding_feature_indices()]:
-        raise UnusableBooster(
+        raise RefusedFile(
             f"the model has embedding features ({', '.join(embedded[:10])}), which a row of JSON has no form for: train"
             " it on a feature for each of their numbers"
         )

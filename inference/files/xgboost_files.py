@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from inference.files.boosters import NativeClassifier, NativeLabeller, NativeModel, UnusableBooster
+from inference.files.boosters import NativeClassifier, NativeLabeller, NativeModel
+from inference.files.refused import RefusedFile
 
 #: Objectives whose answer is a label, whoever trained the booster.
 _LABELLING = frozenset({"binary:logistic", "binary:hinge", "multi:softprob", "multi:softmax"})
@@ -18,7 +19,7 @@ LOST_CATEGORIES = (
 
 
 def xgboost_model(content: bytes) -> NativeModel:
-    """A model that `save_model` wrote. Raises `UnusableBooster`, or whatever XGBoost raises."""
+    """A model that `save_model` wrote. Raises `RefusedFile`, or whatever XGBoost raises."""
     import xgboost  # noqa: PLC0415  loaded by those alone who have such a model
 
     booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content))
@@ -62,9 +63,9 @@ def _softmax(scores: Any) -> Any:
 
 
 def _has_categories(booster: Any, content: bytes) -> bool:
-    """Whether it was trained on pandas categories. Raises `UnusableBooster` if nobody can know."""
+    """Whether it was trained on pandas categories. Raises `RefusedFile` if nobody can know."""
     if "c" not in (booster.feature_types or ()):
         return False
     if b"cats" not in content:
-        raise UnusableBooster(LOST_CATEGORIES)
+        raise RefusedFile(LOST_CATEGORIES)
     return not booster.get_categories().empty()
