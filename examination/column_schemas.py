@@ -92,6 +92,8 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
         return {}
     if known.are_instants:
         return _of_instants(spec, known)
+    if known.are_digests or known.are_codes:
+        return _of_open_categories(spec, known)
     if known.type is None:
         return {}
     if known.type in {"number", "integer"} and "boolean" in spec["type"] and set(known.learnt) <= {0, 1}:
@@ -108,6 +110,14 @@ def _of_instants(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:
     is_whole = not any(isinstance(each, datetime) for each in known.learnt)
     found = {"format": "date", "x-dtype": DATE} if is_whole else {"format": "date-time", "x-dtype": "datetime64[us]"}
     return {"type": _nullable("string", has_null=known.has_null), **found, **closed}
+
+
+def _of_open_categories(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:
+    """Of a part that takes any category: its values are of the sample's own type, if there is a sample."""
+    is_of_sample = spec != {"type": "number"}
+    if known.are_codes and (not is_of_sample or "integer" in spec["type"]):
+        return {"type": spec["type"] if is_of_sample else "integer", "minimum": 0}
+    return {} if is_of_sample else {"type": known.type}
 
 
 def _of_categories_known(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:

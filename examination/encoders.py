@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from examination.boosters import known_columns
 from examination.categories import Categories
 from inference.estimators import is_own_code
 
@@ -156,6 +157,8 @@ def _learnt(part: Any, count: int) -> dict[int, Categories]:
     name = type(part).__name__
     if name.endswith("Vectorizer") and name != "DictVectorizer":
         return {place: Categories(is_text=True) for place in range(count)}
+    if booster := known_columns(part):
+        return {place: known for place, known in booster.items() if place < count}
     learnt = attribute(part, "categories_")
     if learnt is None or isinstance(learnt, str) or len(learnt) != count:
         return {}
@@ -182,7 +185,7 @@ def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
 
     A DictVectorizer has a number for each member, and for each text that a member had (`city=Rome`).
     """
-    first = _first_step(estimator)
+    first = first_step(estimator)
     name = type(first).__name__
     if name == "FeatureHasher" and first.input_type == "dict":
         return {}
@@ -197,11 +200,11 @@ def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
 
 def takes_texts(estimator: Any) -> bool:
     """Whether a model takes texts, one for each row: its first step is a vectorizer of texts."""
-    name = type(_first_step(estimator)).__name__
+    name = type(first_step(estimator)).__name__
     return name.endswith("Vectorizer") and name != "DictVectorizer"
 
 
-def _first_step(estimator: Any) -> Any:
+def first_step(estimator: Any) -> Any:
     """The first step of a model, or of a model within it that takes the same rows."""
     while True:
         steps = attribute(estimator, "steps")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from examination.compilation import Compiled, compile_tested, versions, why_not
+from examination.contents import require_model
 from examination.discovery import Features, describe, features_of
 from examination.forms import COMPILED_TOLERANCE, Asked, Form, allowed_rows, differs, form_of, is_same
 from examination.given_schema import RefusedSchema, check_given
@@ -43,6 +44,7 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator = open_model(model, order.format, order.trusted)
+            require_model(estimator)
             if order.given is not None:
                 check_given(order.given)
             rows = None if sample is None else Sample(sample, order.sample_name or "")
@@ -124,8 +126,6 @@ def _read(estimator: Any, features: Features, frame: Any | None, order: Order) -
     asked = _asked(frame, schema)
     if isinstance(estimator, OnnxModel):
         return _Read(schema, asked, None)
-    if not hasattr(estimator, "predict"):
-        raise NotServable(f"{type(estimator).__name__} has no predict for rows that it was not fitted on")
     if reads_files(estimator):
         raise NotServable("it takes texts for names of files, which callers would choose")
     use_one_thread(estimator)

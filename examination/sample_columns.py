@@ -20,6 +20,8 @@ _INSTANTS = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
     "date-time": re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?"),
 }
+#: A whole number as Python writes it, within the integers that JSON tells apart.
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,14}")
 
 
 class RefusedSample(Exception):
@@ -36,9 +38,19 @@ def typed(column: Any, known: Categories) -> Any:
         return pd.to_datetime(column, format="ISO8601")
     if known.are_objects and known.type != "string" and column.dtype.kind in "iufb":
         return column.astype(object)
+    if known.are_digests and str(column.dtype) == "str":
+        return _of_digests(column)
     if known.type == "boolean" and column.dropna().isin(["True", "False"]).all():
         return column.map({"True": True, "False": False})
     return column
+
+
+def _of_digests(column: Any) -> Any:
+    """Texts of a CSV file as integers or truth values, if the category of each is the one of its text."""
+    texts = column.tolist()
+    if all(_INTEGER.fullmatch(text) for text in texts):
+        return column.astype("int64")
+    return column == "True" if {*texts} <= {"True", "False"} else column
 
 
 def _as_known(value: Any, known: Categories) -> Any:

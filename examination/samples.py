@@ -198,7 +198,7 @@ def _parquet(content: bytes) -> Any:
 
 
 def _within(known: Mapping[str, Categories], frame: Any) -> list[tuple[str, Categories]]:
-    return [(name, each) for name, each in known.items() if name in frame.columns]
+    return [(name, each) for name, each in known.items() if name in frame.columns and not each.unreadable]
 
 
 def sample_bytes(columns: Sequence[str], values: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def is_scikit_learns_own(estimator: Any) -> bool:
 def is_own_code(part: Any) -> bool:
     """Whether a part is code of the model's maker: neither scikit-learn's nor a booster's, or a function within."""
     library = type(part).__module__.partition(".")[0]
-    return library not in _LIBRARIES or has_own_function(part)
+    return library not in _LIBRARIES or (library == "sklearn" and has_own_function(part))
 
 
 def has_own_function(part: Any) -> bool:
@@ -61,6 +62,15 @@ def use_one_thread(estimator: Any) -> None:
         if is_booster and hasattr(part, "get_booster") and part.__sklearn_is_fitted__():
             # A meta-estimator keeps an unfitted copy beside its fitted parts.
             part.get_booster().set_param({"nthread": 1})
+        if type(part).__module__.startswith("catboost."):
+            _bind_to_one_thread(part)
+
+
+def _bind_to_one_thread(model: Any) -> None:
+    """CatBoost takes the number of threads with each call alone, and uses all processors unless it is told."""
+    for verb in ("predict", "predict_proba"):
+        if hasattr(model, verb):
+            setattr(model, verb, partial(getattr(model, verb), thread_count=1))
 
 
 def _values_of(part: Any) -> Iterator[Any]:
