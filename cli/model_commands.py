@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +35,9 @@ class EngineChoice(StrEnum):
 @app.command()
 def register(
     name: str,
-    file: Annotated[Path, typer.Argument(help="joblib, skops, ONNX, XGBoost (.json, .ubj) or LightGBM (.txt).")],
+    file: Annotated[
+        Path, typer.Argument(help="joblib, skops, ONNX, XGBoost, LightGBM or CatBoost file; folder of MLflow.")
+    ],
     version: Annotated[str | None, typer.Option(help="The version's name; the next number if not given.")] = None,
     sample: Annotated[Path | None, typer.Option(help="Training-like rows as CSV or Parquet.")] = None,
     target: Annotated[str | None, typer.Option(help="The sample's column that is no feature.")] = None,
@@ -47,13 +50,18 @@ def register(
     public: Annotated[bool, typer.Option("--public", help="Lets all tenants use the model.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Registers a version from a file: finds its schema, compiles it, and tests that it answers the same."""
-    from admin.models.registration import Submission, register_version  # noqa: PLC0415  other commands need not wait for numpy
+    """Registers a version from a file: finds its schema, compiles it, and tests that it answers the same.
+
+    A folder that MLflow wrote gives its model file, its signature as the schema, and its example as the sample.
+    """
+    from admin.models.mlflow_folders import folder_at  # noqa: PLC0415  other commands need not wait for numpy
+    from admin.models.registration import Submission, register_version  # noqa: PLC0415  the same
 
     context = Context()
-    submission = Submission(
+    folder = folder_at(file)
+    given = Submission(
         file_name=file.name,
-        content=_read(file),
+        content=b"" if folder else _read(file),
         sample_name=sample.name if sample else None,
         sample=_read(sample) if sample else None,
         target=target,
@@ -64,16 +72,17 @@ def register(
         is_public=public,
         description=description,
     )
-    registered = register_version(
-        context.database,
-        context.store,
-        context.keyring,
-        actor=context.actor,
-        name=name,
-        submission=submission,
-        trusted=tuple(context.settings.skops_trusted),
-        limit_seconds=context.settings.registration_seconds,
-    )
+    with folder.explained(given) if folder else nullcontext():
+        registered = register_version(
+            context.database,
+            context.store,
+            context.keyring,
+            actor=context.actor,
+            name=name,
+            submission=folder.submission(given) if folder else given,
+            trusted=tuple(context.settings.skops_trusted),
+            limit_seconds=context.settings.registration_seconds,
+        )
     show(registered.shown | {"aliases": registered.aliases}, as_json=as_json)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from examination.boosters import known_columns
 from examination.categories import Categories
+from inference.estimators import is_own_code
 
 #: Positions of columns as the whole model takes them; None for a column that a step has made.
 Columns = list[int | None]
@@ -79,7 +81,8 @@ def _wrapped(estimator: Any, columns: Columns) -> Iterator[tuple[Any, Columns]]:
         parts = np.array(value, dtype=object).ravel() if isinstance(value, list | np.ndarray) else [value]
         for number, part in enumerate(parts):
             if hasattr(part, "fit") or hasattr(part, "estimator"):
-                taken = columns if number >= len(chosen) else [columns[place] for place in chosen[number]]
+                is_choice = number < len(chosen) and len(columns) > 0
+                taken = [columns[place] for place in chosen[number]] if is_choice else columns
                 yield part, taken
 
 
@@ -154,11 +157,27 @@ def _learnt(part: Any, count: int) -> dict[int, Categories]:
     name = type(part).__name__
     if name.endswith("Vectorizer") and name != "DictVectorizer":
         return {place: Categories(is_text=True) for place in range(count)}
+    if booster := known_columns(part):
+        return {place: known for place, known in booster.items() if place < count}
     learnt = attribute(part, "categories_")
     if learnt is None or isinstance(learnt, str) or len(learnt) != count:
         return {}
     is_closed = getattr(part, "handle_unknown", "error") == "error" and not name.startswith("Target")
-    return {place: Categories(list(values), is_closed=is_closed) for place, values in enumerate(learnt)}
+    return {
+        place: Categories(list(values), is_closed=is_closed, are_objects=np.asarray(values).dtype == object)
+        for place, values in enumerate(learnt)
+    }
+
+
+def seen_by_own_code(estimator: Any, names: Sequence[str]) -> dict[int, str]:
+    """The columns, by position, that code of the model's maker sees as they come, with the type of that part."""
+    return {
+        position: type(part).__name__
+        for part, columns in _parts(estimator, list(range(len(names))), list(names))
+        if is_own_code(part)
+        for position in columns
+        if position is not None
+    }
 
 
 def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
@@ -166,7 +185,7 @@ def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
 
     A DictVectorizer has a number for each member, and for each text that a member had (`city=Rome`).
     """
-    first = _first_step(estimator)
+    first = first_step(estimator)
     name = type(first).__name__
     if name == "FeatureHasher" and first.input_type == "dict":
         return {}
@@ -181,17 +200,18 @@ def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
 
 def takes_texts(estimator: Any) -> bool:
     """Whether a model takes texts, one for each row: its first step is a vectorizer of texts."""
-    name = type(_first_step(estimator)).__name__
+    name = type(first_step(estimator)).__name__
     return name.endswith("Vectorizer") and name != "DictVectorizer"
 
 
-def _first_step(estimator: Any) -> Any:
-    """The first step of a model, or of the model within a search."""
+def first_step(estimator: Any) -> Any:
+    """The first step of a model, or of a model within it that takes the same rows."""
     while True:
-        steps, best = attribute(estimator, "steps"), attribute(estimator, "best_estimator_")
-        if not steps and best is None:
+        steps = attribute(estimator, "steps")
+        wrapped = [part for part, _ in _wrapped(estimator, [])] if not steps else []
+        if not steps and not wrapped:
             return estimator
-        estimator = steps[0][1] if steps else best
+        estimator = steps[0][1] if steps else wrapped[0]
 
 
 def attribute(estimator: Any, name: str) -> Any:

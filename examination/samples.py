@@ -8,42 +8,35 @@ from __future__ import annotations
 
 import io
 import json
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
-from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from examination.categories import Categories, plain
-from inference.inputs import Row
+from examination.categories import Categories
+from examination.sample_columns import USE_PARQUET, RefusedSample, as_given, require_known, typed, with_instants
 
 MAX_BYTES = 256 << 20
 MAX_ROWS = 10_000
 #: The words that pandas takes for a missing value in CSV.
 _MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
             "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
-_INSTANTS = {
-    "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
-    "date-time": re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?"),
-}
-_USE_PARQUET = "give the sample as Parquet (frame.to_parquet), which keeps the columns' types"
-
-
-class RefusedSample(Exception):
-    """The sample cannot be read, or does not fit the model; the words are for the operator."""
+#: Whole numbers of so few values may have been categories.
+_FEW = 50
 
 
 class Hints(NamedTuple):
-    """The facts by which columns are read: the parts' categories, and the schema's types, by the columns' names."""
+    """The facts by which columns are read: the parts' categories, and the schema's types, by the columns' names.
+
+    `own_code` are columns that code of the model's maker sees as they come, and of which nobody says the type.
+    """
 
     known: Mapping[str, Categories]
     given: Mapping[str, Mapping[str, Any]]
+    own_code: AbstractSet[str] = frozenset()
 
     def is_text(self, name: str) -> bool:
         known = self.known.get(name)
@@ -51,6 +44,10 @@ class Hints(NamedTuple):
 
     def says_type(self, name: str) -> bool:
         return name in self.known or "type" in self.given.get(name, {})
+
+    def with_dtype(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The columns of which the operator's schema says the type of the training frame."""
+        return [(name, spec) for name, spec in self.given.items() if {"type", "x-dtype"} <= spec.keys()]
 
     def may_be_missing(self, name: str, word: str) -> bool:
         """Whether a word that pandas takes for a missing value is one in that column of texts."""
@@ -66,6 +63,13 @@ def _is_of_type(spec: Mapping[str, Any], word: str) -> bool:
     return word in (found if isinstance(found, list) else [found])
 
 
+class Reading(NamedTuple):
+    """A frame as the model may have been trained on it. One that is `only_compared` says too little to be served."""
+
+    frame: Any
+    only_compared: bool = False
+
+
 class Sample:
     """A sample file. `columns` are the names in its head. Raises `RefusedSample`."""
 
@@ -75,35 +79,51 @@ class Sample:
         self._content = content
         self._is_parquet = PurePath(name).suffix.lower() == ".parquet" or content.startswith(b"PAR1")
         try:
-            head = pd.read_csv(io.BytesIO(content), nrows=0) if not self._is_parquet else _parquet(content)
+            head = pd.read_csv(io.BytesIO(content), nrows=1) if not self._is_parquet else _parquet(content)
         except Exception as error:  # noqa: BLE001  readers raise many kinds, and their words may hold rows
             raise _unreadable(error) from None
+        if head.empty:
+            raise RefusedSample("the sample has no rows")
         if not head.columns.is_unique:
             raise RefusedSample("the sample has two columns of one name")
         self._head = head
         self.columns = [str(column) for column in head.columns]
 
-    def readings(self, columns: Mapping[str, str], hints: Hints) -> Iterator[Any]:
-        """Data frames of the sample's first rows, as the model may have been trained on them; the likeliest first.
+    def readings(self, columns: Mapping[str, str], hints: Hints) -> Iterator[Reading]:
+        """The sample's first rows, as the model may have been trained on them; the likeliest reading first.
 
         `columns` are the features' names with those of their columns in the file. Raises `RefusedSample`.
         """
         frame = self._read(columns, hints)
-        if frame.empty:
-            raise RefusedSample("the sample has no rows")
-        frame = frame.assign(**{name: _typed(frame[name], known) for name, known in _within(hints.known, frame)})
+        frame = frame.assign(**{name: typed(frame[name], known) for name, known in _within(hints.known, frame)})
         for name, known in _within(hints.known, frame):
-            _require_known(name, frame[name], known)
-        yield frame
+            require_known(name, frame[name], known)
+        if not self._is_parquet:
+            frame = frame.assign(**{name: as_given(name, frame[name], spec) for name, spec in hints.with_dtype()})
+        yield Reading(frame)
         if self._is_parquet:
             return
-        dated = _with_instants(frame)
+        dated = with_instants(frame)
         if dated is not None:
-            yield dated
+            yield Reading(dated)
         texts = [name for name in frame.columns if str(frame[name].dtype) == "str"]
         for each in (frame, dated):
             if each is not None and texts:
-                yield each.astype({name: object for name in texts if str(each[name].dtype) == "str"})
+                yield Reading(each.astype({name: object for name in texts if str(each[name].dtype) == "str"}))
+        if hints.own_code:
+            yield from self._guesses(frame, columns, hints.own_code)
+
+    def _guesses(self, frame: Any, columns: Mapping[str, str], own_code: AbstractSet[str]) -> Iterator[Reading]:
+        """Readings that a CSV file cannot exclude where the model's own code sees the column."""
+        texts = [name for name in own_code if str(frame[name].dtype) == "str"]
+        gaps = [name for name in texts if frame[name].hasnans]
+        if gaps:
+            raw = self._read_csv([columns[name] for name in gaps], {columns[name] for name in gaps})
+            yield Reading(frame.assign(**{name: raw[columns[name]] for name in gaps}), only_compared=True)
+        whole = [name for name in own_code if frame[name].dtype.kind == "i" and frame[name].nunique() <= _FEW]
+        for some in (texts, whole):
+            if some:
+                yield Reading(frame.astype(dict.fromkeys(some, "category")), only_compared=True)
 
     def _read(self, columns: Mapping[str, str], hints: Hints) -> Any:
         """The columns as the file has them, under the features' names."""
@@ -145,7 +165,7 @@ class Sample:
             if raw[own].str.fullmatch(r"[+-]?0\d+").any():
                 raise RefusedSample(
                     f"the column {name} has whole numbers with leading zeros: say in a schema whether it is a string or"
-                    f" an integer, or {_USE_PARQUET}"
+                    f" an integer, or {USE_PARQUET}"
                 )
 
 
@@ -178,90 +198,10 @@ def _parquet(content: bytes) -> Any:
 
 
 def _within(known: Mapping[str, Categories], frame: Any) -> list[tuple[str, Categories]]:
-    return [(name, each) for name, each in known.items() if name in frame.columns]
-
-
-def _typed(column: Any, known: Categories) -> Any:
-    """The column in the type that the model's part knows it in."""
-    if known.is_dtype:
-        is_ordered = str(column.dtype) == "category" and column.cat.ordered
-        values = [_as_known(value, known) for value in column.tolist()]
-        return pd.Series(pd.Categorical(values, categories=known.learnt, ordered=is_ordered), index=column.index)
-    if known.are_instants and column.dtype.kind != "M" and not all(map(_is_date, column.dropna())):
-        return pd.to_datetime(column, format="ISO8601")
-    if known.type == "boolean" and column.dropna().isin(["True", "False"]).all():
-        return column.map({"True": True, "False": False})
-    return column
-
-
-def _as_known(value: Any, known: Categories) -> Any:
-    """The value in the type of the categories: a CSV file has whole numbers as floats where some are missing."""
-    value = plain(value)
-    if known.type == "integer" and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if known.type == "boolean" and value in ("True", "False"):
-        return value == "True"
-    return value
-
-
-def _is_date(value: Any) -> bool:
-    return isinstance(value, date)
-
-
-def _require_known(name: str, column: Any, known: Categories) -> None:
-    """Raises `RefusedSample` if the column has none of the values that the model's part has learnt of it."""
-    present = {plain(value) for value in column.dropna().tolist()}
-    if known.learnt and not known.are_instants and present.isdisjoint(known.learnt) and len(column):
-        raise RefusedSample(
-            f"the column {name} has no value that the model has learnt of it: if it was trained on other types,"
-            f" {_USE_PARQUET}"
-        )
-
-
-def _with_instants(frame: Any) -> Any | None:
-    """The frame with its columns of ISO dates as instants; None if it has none."""
-    found = frame.copy()
-    for name in frame.columns:
-        if str(frame[name].dtype) == "str" and format_of_texts(frame[name]):
-            # Instants of which some have an offset are no column of one type.
-            with suppress(ValueError):
-                found[name] = pd.to_datetime(frame[name], format="ISO8601", utc=_has_offset(frame[name]))
-    return None if found.dtypes.equals(frame.dtypes) else found
-
-
-def format_of_texts(column: Any) -> str | None:
-    """The `format` of a column of texts, if all of them are instants of one form."""
-    texts = column.dropna().tolist()
-    found = next((word for word, form in _INSTANTS.items() if texts and all(map(form.fullmatch, texts))), None)
-    try:
-        for text in texts if found else ():
-            datetime.fromisoformat(text)
-    except ValueError:
-        # It looks like a date and is none (2024-02-30).
-        return None
-    return found
-
-
-def _has_offset(column: Any) -> bool:
-    return bool(column.dropna().str.contains(r"[T ].*(?:Z|[+-]\d\d:\d\d)$", regex=True).all())
+    return [(name, each) for name, each in known.items() if name in frame.columns and not each.unreadable]
 
 
 def sample_bytes(columns: Sequence[str], values: Any) -> bytes:
     """A sample as CSV, from a matrix of shape (rows, columns)."""
     text: str = pd.DataFrame(np.asarray(values), columns=list(columns)).to_csv(index=False)
     return text.encode()
-
-
-def rows_of(frame: Any) -> list[Row]:
-    """The frame's rows as JSON writes them: missing values are None, numbers are Python's own, instants ISO 8601."""
-    columns = {name: [_in_json(value) for value in frame[name].tolist()] for name in frame.columns}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _in_json(value: Any) -> Any:
-    value = plain(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return value
-    return value if isinstance(value, str | int | bool | float) else None

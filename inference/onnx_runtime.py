@@ -15,3 +15,4 @@ import onnxruntime
 
 InferenceSession = onnxruntime.InferenceSession
 SessionOptions = onnxruntime.SessionOptions
+VERSION: str = onnxruntime.__version__

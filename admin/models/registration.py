@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -42,6 +42,7 @@ class Submission:
     """A model's file by name and content, with the facts that the sender gives about it.
 
     Without `version` it gets the next number; without `alias` the first version of a model becomes `production`.
+    `signed` are the features that the file was logged with, by their names or only their count: no more and no fewer.
     """
 
     file_name: str
@@ -55,6 +56,7 @@ class Submission:
     is_compiled: bool = True
     is_public: bool = False
     description: str | None = None
+    signed: Sequence[str] | int | None = None
 
 
 class Registered(NamedTuple):
@@ -94,7 +96,7 @@ def register_version(
     """
     checked_name(name)
     try:
-        kind = format_of(submission.file_name)
+        kind = format_of(submission.file_name, submission.content)
     except RefusedFile as refused:
         raise InvalidValue(str(refused)) from None
     if formats is not None and kind not in formats:
@@ -120,6 +122,7 @@ def register_version(
             examined = examine(submission.content, submission.sample, order)
     except RefusedModel as refused:
         raise InvalidValue(str(refused)) from None
+    _check_signed(submission.signed, list(examined.row_schema["properties"]))
     artifact = store.put(submission.content)
     compiled = None if examined.compiled is None else store.put(examined.compiled)
     file = _Examined(kind, examined, artifact, compiled)
@@ -194,6 +197,20 @@ def _check_words(submission: Submission) -> None:
             check_given(submission.schema)
     except RefusedSchema as refused:
         raise InvalidValue(str(refused)) from None
+
+
+def _check_signed(signed: Sequence[str] | int | None, features: Sequence[str]) -> None:
+    """Raises `InvalidValue` unless the model takes the features that it was logged with."""
+    if isinstance(signed, int) and signed != len(features):
+        raise InvalidValue(
+            f"the signature has {signed} columns and the model takes {len(features)} features: log the model again with"
+            " the signature of its own rows"
+        )
+    if isinstance(signed, Sequence) and (lacking := [name for name in features if name not in signed]):
+        raise InvalidValue(
+            f"the signature lacks features that the model takes ({', '.join(lacking[:10])}): log the model again with"
+            " the signature of its own rows"
+        )
 
 
 def _check_names(session: Session, name: str, submission: Submission) -> tuple[str, str | None]:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from inference.files.onnx_releases import refuse_newer
+from inference.files.refused import RefusedFile
+
 MAX_BYTES = 1 << 30
 MAX_NODES = 20_000
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
@@ -43,7 +46,7 @@ class OnnxModel:
 
 
 def checked_onnx(content: bytes) -> OnnxModel:
-    """The graph in these bytes, if it may be run. Raises `UnsafeOnnx`."""
+    """The graph in these bytes, if it may be run. Raises `UnsafeOnnx`, or `RefusedFile` for a newer ONNX than ours."""
     import onnx  # noqa: PLC0415  half a second that only what opens such a file should pay
 
     if len(content) > MAX_BYTES:
@@ -51,10 +54,11 @@ def checked_onnx(content: bytes) -> OnnxModel:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
+        refuse_newer(model)
         # A graph that points at other files is refused before the checker follows it there.
         _refuse_unsafe(model)
         onnx.checker.check_model(model)
-    except UnsafeOnnx:
+    except (UnsafeOnnx, RefusedFile):
         raise
     except Exception as error:  # noqa: BLE001  protobuf and the checker raise many kinds
         raise UnsafeOnnx(f"the file is not a sound ONNX graph: {type(error).__name__}") from None

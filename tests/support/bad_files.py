@@ -79,9 +79,9 @@ def toy(model):
 
 
 BAD_FILES = {
-    "a pickle renamed skops": (lambda _: ("m.skops", dumped(LinearRegression())), "is a pickle"),
-    "a pickle renamed onnx": (lambda _: ("m.onnx", dumped(LinearRegression())), "is a pickle"),
-    "a pickle renamed json": (lambda _: ("m.json", dumped(LinearRegression())), "is a pickle"),
+    "a pickle renamed skops": (lambda _: ("m.skops", dumped(LinearRegression())), "is a joblib or pickle file, and its name"),
+    "a pickle renamed onnx": (lambda _: ("m.onnx", dumped(LinearRegression())), "is a joblib or pickle file, and its name"),
+    "a pickle renamed json": (lambda _: ("m.json", dumped(LinearRegression())), "is a joblib or pickle file, and its name"),
     "a skops file that asks for types": (untrusted, "ADYTON_SKOPS_TRUSTED does not name: tests.support.toy_models.Says"),
     "a zip bomb": (zip_bomb, "zip bomb"),
     "external data": (external_data, "data in other files"),
@@ -93,11 +93,11 @@ BAD_FILES = {
     "noise as skops": (lambda _: ("m.skops", b"noise"), "not a skops file"),
     "noise as joblib": (lambda _: ("m.joblib", b"noise"), "joblib or pickle"),
     "noise as xgboost": (lambda _: ("m.json", b'{"learner": {}}'), "XGBoost cannot open|brought"),
-    "noise as lightgbm": (lambda _: ("m.txt", b"tree\nnoise\nend of trees\n"), "LightGBM cannot open|brought"),
+    "noise as lightgbm": (lambda _: ("m.txt", b"tree\nnoise\nend of trees\n"), "LightGBM before 2.1"),
     "half a pickle": (lambda _: ("m.joblib", dumped(LinearRegression())[:-20]), "cannot be opened"),
-    "a name that says nothing": (lambda _: ("model", b""), "a model file is named"),
-    "no estimator": (toy({"a": 1}), "has no predict"),
-    "an estimator that is not fitted": (toy(LinearRegression()), "raises NotFittedError"),
+    "a name that says nothing": (lambda _: ("model", b"noise"), "none of those that are served"),
+    "no estimator": (toy({"a": 1}), r"dictionary \(a: int\): save the model itself"),
+    "an estimator that is not fitted": (toy(LinearRegression()), "a LinearRegression that was never fitted"),
     "a clusterer without predict": (toy(DBSCAN().fit([[0.0], [1.0]])), "has no predict"),
     "a model that raises": (toy(Raises(trigger=2.0)), "raises RuntimeError"),
     "a model of the wrong shape": (toy(WrongShape(trigger=2.0)), "answer once for each row"),

@@ -10,7 +10,8 @@ import pytest
 from pandas.testing import assert_series_equal
 
 from examination.column_schemas import of_column
-from examination.samples import Hints, Sample, rows_of
+from examination.sample_columns import rows_of
+from examination.samples import Hints, Sample
 from inference.columns import check_dtype, column_of
 from inference.features import UnsupportedSchema
 from inference.outputs import NotComputable
@@ -49,7 +50,8 @@ def test_a_column_comes_back_from_parquet_and_json_as_it_was(name):
     column = COLUMNS[name].rename("column")
     file = io.BytesIO()
     column.to_frame().to_parquet(file)
-    (frame,) = Sample(file.getvalue(), "sample.parquet").readings({"column": "column"}, Hints({}, {}))
+    (reading,) = Sample(file.getvalue(), "sample.parquet").readings({"column": "column"}, Hints({}, {}))
+    frame = reading.frame
     spec = of_column("column", frame["column"])
     check_dtype("column", spec)
     made = pd.Series(column_of("column", spec, pd)([row["column"] for row in rows_of(frame)]), name="column")

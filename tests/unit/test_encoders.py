@@ -90,7 +90,11 @@ def test_columns_are_followed_through_steps_that_keep_them():
     """A union, a selection, a scaler and a ColumnTransformer that passes columns on, in their new order."""
     moved = ColumnTransformer([("rest", "passthrough", [3, 2]), ("gone", "drop", [0]), ("grade", SimpleImputer(), [1])])
     model = make_pipeline(moved, OrdinalEncoder(), DecisionTreeClassifier()).fit(FRAME, TARGET)
-    assert {place: each.learnt[0] for place, each in known_by_parts(model, list(FRAME)).items()} == {3: "NA", 2: 1, 1: 1.0}
+    assert {place: each.learnt[0] for place, each in known_by_parts(model, list(FRAME)).items()} == {
+        3: "NA",
+        2: 1,
+        1: 1.0,
+    }
     numbers = FRAME[["amount", "grade", "rooms"]].assign(amount=1.0)
     both = FeatureUnion([("all", "passthrough"), ("same", FunctionTransformer())])
     model = make_pipeline(VarianceThreshold(), both, OneHotEncoder(), LogisticRegression()).fit(numbers, TARGET)
@@ -119,7 +123,9 @@ def test_parts_that_take_any_value_are_open():
 
 def test_two_encoders_of_one_column_take_what_both_take():
     """The closed one decides; of two closed ones, the categories that both know."""
-    both = ColumnTransformer([("a", OneHotEncoder(), ["city"]), ("b", OneHotEncoder(handle_unknown="ignore"), ["city"])])
+    both = ColumnTransformer(
+        [("a", OneHotEncoder(), ["city"]), ("b", OneHotEncoder(handle_unknown="ignore"), ["city"])]
+    )
     assert known_by_parts(make_pipeline(both, LogisticRegression()).fit(FRAME, TARGET), list(FRAME))[3].is_closed
     part = OneHotEncoder(categories=[["Rome", "NA", "Oslo"]])
     both = ColumnTransformer([("a", OneHotEncoder(), ["city"]), ("b", part, ["city"])])
