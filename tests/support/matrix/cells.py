@@ -121,6 +121,9 @@ def case_of(cell: Cell) -> Case:
     if cell["form"] == "texts":
         frame = frame[ODD[:1]]
     given = form_of(cell["form"], frame)
+    if cell["form"] == "matrix":
+        # Whoever trains on a matrix samples that matrix.
+        frame = pd.DataFrame(given, columns=frame.columns)
     estimator = estimator_of(cell, frame, is_outside=seed % 2 == 0)
     labels = frames.labels_of(cell["label"], score)
     estimator.fit(given, labels) if labels is not None else estimator.fit(given)

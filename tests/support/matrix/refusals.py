@@ -37,6 +37,11 @@ REFUSALS = [
         lambda cell: cell["sample"] == "none" and (is_own(cell) or cell["column"] in DATES | OBJECT_NUMBERS),
     ),
     Refusal(
+        r"the column .+ has whole numbers with leading zeros: .* give the sample as Parquet",
+        "a CSV file does not say whether 02139 is a text, and no part of the model knows",
+        lambda cell: cell["sample"] == "csv" and cell["column"] in {"digits", "categories of digits"},
+    ),
+    Refusal(
         r"cannot answer the sample's rows: its \w+ raises \w+\. .* give the sample as Parquet",
         "a CSV file does not say the dtypes that a function of the user's own wants",
         lambda cell: cell["sample"] == "csv" and is_own(cell),
