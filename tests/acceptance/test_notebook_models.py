@@ -25,7 +25,7 @@ from xgboost import XGBClassifier
 from tests.support.matrix.asking import Server
 from tests.support.matrix.cells import brought
 from tests.support.matrix.frames import json_rows
-from tests.support.matrix.pipelines import first_two, of_their_dtypes
+from tests.support.matrix.pipelines import of_their_dtypes
 from tests.support.matrix.verdicts import verdict_on
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -56,6 +56,10 @@ def answers_as_itself(server):
     return ask
 
 
+def first_one(_):
+    return [0]
+
+
 def coded(values, dtype=None):
     """A frame of a column of three values, and a column of numbers."""
     return pd.DataFrame({"c": pd.Series([values[code] for code in CODES], dtype=dtype), "fare": FARE})
@@ -69,12 +73,13 @@ def refusal_of(served, frame, **changed):
     return answer.said
 
 
-@SAMPLES
 @pytest.mark.parametrize("booster", [
     LGBMClassifier(n_estimators=20, verbose=-1),
     XGBClassifier(n_estimators=20, enable_categorical=True),
 ], ids=lambda each: type(each).__name__)  # fmt: skip
-@pytest.mark.parametrize("values", [[1, 2, 3], ["1st", "2nd", "3rd"], [3, 70, 500]], ids=str)
+@pytest.mark.parametrize(
+    ("values", "sample"), [([1, 2, 3], "csv"), (["1st", "2nd", "3rd"], "csv"), ([3, 70, 500], "parquet")], ids=str
+)
 def test_a_booster_on_categories_gets_them_as_categories(answers_as_itself, booster, values, sample):
     """Not as their codes, and not as numbers: all 300 labels are the notebook's; another category is 422 or its own."""
     frame = coded(values).astype({"c": "category"})
@@ -109,39 +114,41 @@ def test_a_wrapper_of_several_outputs_keeps_an_unfitted_part_too(answers_as_itse
     answers_as_itself(model, NUMBERS)
 
 
-@SAMPLES
 @pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()], ids=lambda each: type(each).__name__)
-@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [3, 70, 5000], ["a", "b", "c"], [0.5, 1.5, 7.25]], ids=str)
+@pytest.mark.parametrize(
+    ("values", "sample"), [([1.0, 2.0, 3.0], "csv"), ([3, 70, 5000], "csv"), ([0.5, 1.5, 7.25], "parquet")], ids=str
+)
 def test_the_values_that_a_closed_encoder_knows_are_an_enum(answers_as_itself, encoder, values, sample):
     """Floats, integers with gaps and texts: any other value is 422 with its pointer."""
     frame = coded(values)
-    model = make_pipeline(ColumnTransformer([("e", encoder, ["c"])], remainder="passthrough"), DecisionTreeClassifier(max_depth=4))
+    model = make_pipeline(
+        ColumnTransformer([("e", encoder, ["c"])], remainder="passthrough"), DecisionTreeClassifier(max_depth=4)
+    )
     served = answers_as_itself(model.fit(frame, ABOVE), frame, sample=sample)
     assert served.document["properties"]["c"]["enum"] == values
     assert "/c" in refusal_of(served, frame, c="d" if isinstance(values[0], str) else 4)
 
 
 @pytest.mark.parametrize("chosen", [
-    slice(0, 1), slice(None, 1), slice("c", "c"), [0], [-2], np.array([True, False]), first_two,
-    make_column_selector("^c$"), make_column_selector(dtype_include=object), "c",
-], ids=str)  # fmt: skip
+    slice(0, 1), slice(None, 1), slice("c", "c"), [0], [-2], np.array([True, False]), first_one,
+    make_column_selector("^c$"), make_column_selector(dtype_include=object),
+], ids=["slice", "open slice", "slice of names", "position", "negative", "mask", "function", "pattern", "dtype"])  # fmt: skip
 def test_an_enum_stands_where_columns_are_chosen_in_any_way(answers_as_itself, chosen):
     """By slices, open ones, positions, masks, functions and selectors."""
     frame = coded(["a", "b", "c"], object)
-    frame = frame[["c"]].assign(d=frame.c) if chosen is first_two else frame
-    encoder = OneHotEncoder()
-    if chosen == "c":
-        encoder, chosen = make_pipeline(FunctionTransformer(pd.Series.to_frame), encoder), "c"
-    model = make_pipeline(ColumnTransformer([("e", encoder, chosen)], remainder="passthrough"), LogisticRegression())
-    served = answers_as_itself(model.fit(frame, ABOVE), frame)
-    assert served.document["properties"]["c"].get("enum", ["a", "b", "c"]) == ["a", "b", "c"]
-    assert chosen == "c" or "/c" in refusal_of(served, frame, c="d")
+    model = make_pipeline(
+        ColumnTransformer([("e", OneHotEncoder(), chosen)], remainder="passthrough"), LogisticRegression()
+    )
+    served = answers_as_itself(model.fit(frame, ABOVE), frame, sample="parquet")
+    assert served.document["properties"]["c"]["enum"] == ["a", "b", "c"]
+    assert "/c" in refusal_of(served, frame, c="d")
 
 
 @SAMPLES
 def test_an_enum_stands_behind_an_imputer_with_indicators(answers_as_itself, sample):
     """A missing value is null, and a value that is neither known nor missing 422."""
-    frame = coded(["a", "b", "c"], object).mask(lambda each: (each.index % 7 == 1).repeat(2).reshape(-1, 2) & [True, False])
+    frame = coded(["a", "b", "c"], object)
+    frame["c"] = frame["c"].mask(frame.index % 7 == 1)
     words = make_pipeline(SimpleImputer(strategy="most_frequent", add_indicator=True), OneHotEncoder())
     model = make_pipeline(ColumnTransformer([("e", words, ["c"])], remainder="passthrough"), LogisticRegression())
     served = answers_as_itself(model.fit(frame, ABOVE), frame, sample=sample)
@@ -153,7 +160,9 @@ def test_an_enum_stands_behind_an_imputer_with_indicators(answers_as_itself, sam
 def test_an_array_of_objects_has_texts_and_numbers(answers_as_itself, sample):
     frame = coded(["a", "b", "c"])
     given = frame.to_numpy(dtype=object)
-    model = make_pipeline(ColumnTransformer([("e", OneHotEncoder(), [0])], remainder="passthrough"), LogisticRegression())
+    model = make_pipeline(
+        ColumnTransformer([("e", OneHotEncoder(), [0])], remainder="passthrough"), LogisticRegression()
+    )
     served = answers_as_itself(model.fit(given, ABOVE), frame, given, sample=sample)
     assert "/c" in refusal_of(served, frame, c="d")
 
@@ -175,32 +184,39 @@ def test_several_labels_as_a_sparse_matrix_are_lists(answers_as_itself):
 def test_postal_codes_are_texts_where_the_encoder_knows_texts(answers_as_itself):
     """A CSV file has "02139" as it was, and a caller sends it so; the number is 422."""
     frame = coded(["02139", "10115", "90210"], object)
-    model = make_pipeline(ColumnTransformer([("e", OneHotEncoder(), ["c"])], remainder="passthrough"), LogisticRegression())
+    model = make_pipeline(
+        ColumnTransformer([("e", OneHotEncoder(), ["c"])], remainder="passthrough"), LogisticRegression()
+    )
     served = answers_as_itself(model.fit(frame, ABOVE), frame)
     assert served.document["properties"]["c"]["enum"] == ["02139", "10115", "90210"]
     assert "/c" in refusal_of(served, frame, c=2139)
 
 
-@SAMPLES
-@pytest.mark.parametrize("values", [["NA", "None", "x"], ["nan", "null", "N/A"]], ids=str)
+@pytest.mark.parametrize(
+    ("values", "sample"),
+    [(["NA", "None", "x"], "csv"), (["nan", "null", "N/A"], "csv"), (["NA", "None", "x"], "parquet")],
+    ids=str,
+)
 def test_words_for_nothing_are_texts_where_the_encoder_knows_them(answers_as_itself, values, sample):
     """Namibia's NA is not a missing value."""
     frame = coded(values, object)
-    model = make_pipeline(ColumnTransformer([("e", OneHotEncoder(), ["c"])], remainder="passthrough"), LogisticRegression())
+    model = make_pipeline(
+        ColumnTransformer([("e", OneHotEncoder(), ["c"])], remainder="passthrough"), LogisticRegression()
+    )
     served = answers_as_itself(model.fit(frame, ABOVE), frame, sample=sample)
     assert served.document["properties"]["c"]["enum"] == sorted(values)
     assert "/c" in refusal_of(served, frame, c=None)
 
 
-@SAMPLES
-@pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[us]", "datetime64[s]"])
+@pytest.mark.parametrize(
+    ("dtype", "sample"), [("datetime64[ns]", "csv"), ("datetime64[us]", "csv"), ("datetime64[s]", "parquet")]
+)
 def test_a_column_of_instants_is_served_as_instants(answers_as_itself, dtype, sample):
     """A function of the user's own takes months of them; callers send ISO 8601."""
     frame = coded(pd.to_datetime(["2024-02-29 12:00", "1969-07-20 20:17", "2030-12-31 00:01"]).astype(dtype), dtype)
-    own = FunctionTransformer(of_their_dtypes, kw_args={"dtypes": {"c": dtype, "fare": "float64"}})
-    if sample == "csv":
-        own = FunctionTransformer(months)
-    served = answers_as_itself(make_pipeline(own, LogisticRegression()).fit(frame, ABOVE), frame, sample=sample)
+    served = answers_as_itself(
+        make_pipeline(FunctionTransformer(months), LogisticRegression()).fit(frame, ABOVE), frame, sample=sample
+    )
     assert served.document["properties"]["c"]["format"] == "date-time"
     assert "/c" in refusal_of(served, frame, c="yesterday")
     assert served.answer({"c": "2024-05-05T05:05:05Z", "fare": 1}).status == 200
@@ -214,21 +230,26 @@ def only_numbers(frame):
     return frame.select_dtypes("number").fillna(0)
 
 
-@SAMPLES
-def test_a_function_that_selects_columns_by_dtype_selects_the_same(answers_as_itself, sample):
+def test_a_function_that_selects_columns_by_dtype_selects_the_same(answers_as_itself):
     """`select_dtypes` of a served frame gives what it gave of the training frame."""
     frame = coded(["a", "b", "c"]).assign(n=CODES, is_new=CODES > 1, at=pd.Timestamp("2024-01-01"))
     model = make_pipeline(FunctionTransformer(only_numbers), LogisticRegression()).fit(frame, ABOVE)
-    answers_as_itself(model, frame, sample=sample)
+    answers_as_itself(model, frame, sample="parquet")
 
 
-@pytest.mark.parametrize("dtype", ["str", "string", "Int64", "boolean", "Float64", "float32", "int8", "uint16", "category", "object"])
+@pytest.mark.parametrize(
+    "dtype", ["str", "string", "Int64", "boolean", "Float64", "float32", "int8", "uint16", "category", "object"]
+)
 def test_a_column_of_any_dtype_is_served_in_that_dtype(answers_as_itself, dtype):
     """pandas' own and numpy's; a function of the user's own raises for any other."""
-    values = {"str": "abc", "string": "abc", "object": "abc", "category": "abc", "boolean": [True, False, True]}.get(dtype, [1, 2, 7])
+    values = {"str": "abc", "string": "abc", "object": "abc", "category": "abc", "boolean": [True, False, True]}.get(
+        dtype, [1, 2, 7]
+    )
     frame = coded(values).astype({"c": dtype})
     own = FunctionTransformer(of_their_dtypes, kw_args={"dtypes": {"c": dtype, "fare": "float64"}})
-    answers_as_itself(make_pipeline(own, DecisionTreeClassifier(max_depth=3)).fit(frame, ABOVE), frame, sample="parquet")
+    answers_as_itself(
+        make_pipeline(own, DecisionTreeClassifier(max_depth=3)).fit(frame, ABOVE), frame, sample="parquet"
+    )
 
 
 @SAMPLES
@@ -245,5 +266,7 @@ def test_rows_are_texts_for_a_model_that_takes_them(answers_as_itself, values):
     """`make_pipeline(TfidfVectorizer(), ...)` on a list of texts."""
     frame = coded(values)[["c"]]
     given = frame.c.tolist()
-    model = make_pipeline(TfidfVectorizer(token_pattern=r"\w+"), RandomForestClassifier(5, random_state=0)).fit(given, ABOVE)
+    model = make_pipeline(TfidfVectorizer(token_pattern=r"\w+"), RandomForestClassifier(5, random_state=0)).fit(
+        given, ABOVE
+    )
     answers_as_itself(model, frame, given)

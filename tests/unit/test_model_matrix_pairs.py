@@ -32,7 +32,9 @@ def test_every_pair_that_can_stand_together_occurs(sizes, forbidden, seed):
     """Against all cells, counted by hand; and no cell breaks a rule."""
     factors = small(sizes, forbidden)
     whole = [dict(zip(NAMES, each, strict=True)) for each in product(*factors.values.values())]
-    allowed = [cell for cell in whole if all(rule.holds(*(cell[name] for name in rule.factors)) for rule in factors._rules)]
+    allowed = [
+        cell for cell in whole if all(rule.holds(*(cell[name] for name in rule.factors)) for rule in factors._rules)
+    ]
     found = list(factors.covering(seed))
     assert all(cell in allowed for cell in found)
     assert set().union(*map(pairs_of, found)) == set().union(*map(pairs_of, allowed))

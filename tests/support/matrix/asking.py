@@ -30,7 +30,7 @@ class InProcess:
     def __init__(self, case: Case) -> None:
         name, content = case.model
         sample_name, sample = case.sample or (None, None)
-        kind = format_of(name)
+        kind = format_of(name, content)
         order = Order(format=kind, sample_name=sample_name, is_compiled=case.is_compiled)
         examined = examine(content, sample, order)
         self.document = json.loads(json.dumps(examined.row_schema))
@@ -58,7 +58,9 @@ class InProcess:
             return Answer(422, "too large")
         except Exception as error:  # noqa: BLE001  a server answers 500 for it
             return Answer(500, f"{type(error).__name__}: {error}")
-        return Answer(200, [_item(label, place, found, self._engine.class_names) for place, label in enumerate(found.labels)])
+        return Answer(
+            200, [_item(label, place, found, self._engine.class_names) for place, label in enumerate(found.labels)]
+        )
 
 
 def _item(label: Any, place: int, found: Any, names: Any) -> dict[str, Any]:

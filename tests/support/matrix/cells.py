@@ -11,10 +11,29 @@ from sklearn.pipeline import make_pipeline
 
 from tests.support.matrix import frames, pipelines
 from tests.support.matrix.files import FILES, model_file, sample_file
-from tests.support.matrix.frames import CATEGORIES, COLUMNS, DATES, FLOATS, NULLABLE_NUMBERS, OBJECT_NUMBERS, ODD, PLAIN_NUMBERS, TEXTS
+from tests.support.matrix.frames import (
+    CATEGORIES,
+    COLUMNS,
+    DATES,
+    FLOATS,
+    NULLABLE_NUMBERS,
+    OBJECT_NUMBERS,
+    ODD,
+    PLAIN_NUMBERS,
+    TEXTS,
+)
 from tests.support.matrix.kinds import KINDS
 from tests.support.matrix.pairs import Cell, Factors, Rule
-from tests.support.matrix.pipelines import ALL_COLUMNS, BY_NAME, CHOICES, ENCODERS, HANDLINGS, OF_DICTIONARIES, OF_TEXTS, OWN
+from tests.support.matrix.pipelines import (
+    ALL_COLUMNS,
+    BY_NAME,
+    CHOICES,
+    ENCODERS,
+    HANDLINGS,
+    OF_DICTIONARIES,
+    OF_TEXTS,
+    OWN,
+)
 
 FORMS = ["frame", "matrix", "objects", "dictionaries", "texts"]
 SAMPLES = ["csv", "parquet", "none"]
@@ -66,7 +85,9 @@ def _encodes(encoder: str, column: str, missing: str) -> bool:
     """scikit-learn's encoders take no text beside pandas' own missing value, and its imputer no dates or truth values."""
     if missing == "yes" and ((column == "string" and encoder != "none") or (column in DATES and "closed" in encoder)):
         return False
-    is_taken = column not in DATES | NULLABLE_NUMBERS | {"string", "bool"} and (missing == "no" or column in TEXTS | FLOATS)
+    is_taken = column not in DATES | NULLABLE_NUMBERS | {"string", "bool"} and (
+        missing == "no" or column in TEXTS | FLOATS
+    )
     return is_taken or not encoder.startswith("imputed")
 
 
@@ -140,7 +161,11 @@ def form_of(form: str, frame: pd.DataFrame) -> Any:
         return frame.to_dict("records")
     if form == "objects":
         return frame.to_numpy(dtype=object)
-    return frame.to_numpy(dtype=np.float32 if "float32" in map(str, frame.dtypes) else float) if form == "matrix" else frame
+    return (
+        frame.to_numpy(dtype=np.float32 if "float32" in map(str, frame.dtypes) else float)
+        if form == "matrix"
+        else frame
+    )
 
 
 def estimator_of(cell: Cell, frame: pd.DataFrame, *, is_outside: bool) -> Any:
@@ -158,10 +183,17 @@ def estimator_of(cell: Cell, frame: pd.DataFrame, *, is_outside: bool) -> Any:
     return make_pipeline(step, kind.wrap(inner))
 
 
-def brought(estimator: Any, frame: pd.DataFrame, given: Any = None, *, sample: str = "csv", file: str = "joblib") -> Case:
-    """A fitted estimator and the rows that it was trained on, as somebody brings them; `given` is their own form."""
+def brought(
+    estimator: Any, frame: pd.DataFrame, given: Any = None, *, sample: str = "csv", file: str = "joblib"
+) -> Case:
+    """A fitted estimator and the rows that it was trained on, as somebody brings them; `given` is their own form.
+
+    It is served as trained: whether it can be compiled is a question for others.
+    """
     form = "frame" if given is None else "matrix"
     cell = {"kind": "", "column": "float64", "handling": "", "form": form, "file": file, "sample": sample}
     given = frame if given is None else given
     model = model_file(file, estimator, given)
-    return Case(cell, estimator, given, frame, frames.json_rows(frame), model, sample_file(sample, frame))
+    return Case(
+        cell, estimator, given, frame, frames.json_rows(frame), model, sample_file(sample, frame), is_compiled=False
+    )

@@ -35,7 +35,9 @@ def _onnx(estimator: Any, given: Any) -> tuple[str, bytes]:
 
     has_classes = hasattr(estimator, "classes_")
     options = {id(estimator): {"zipmap": False}} if has_classes and hasattr(estimator, "predict_proba") else None
-    graph = to_onnx(estimator, np.asarray(given, np.float32)[:1], options=options, target_opset={"": 18, "ai.onnx.ml": 3})
+    graph = to_onnx(
+        estimator, np.asarray(given, np.float32)[:1], options=options, target_opset={"": 18, "ai.onnx.ml": 3}
+    )
     return "m.onnx", graph.SerializeToString()
 
 

@@ -53,7 +53,11 @@ FLOATS = {"float64", "whole floats", "float32"}
 PLAIN_NUMBERS = FLOATS | {"int64", "int64 with gaps", "int8", "bool"}
 NULLABLE_NUMBERS = {"Float64", "Int64", "boolean"}
 OBJECT_NUMBERS = {"objects of floats", "objects of integers", "objects of truth values"}
-TEXTS = {name for name, (_, dtype, _) in COLUMNS.items() if dtype in {"str", "string"}} | {"texts", "digits", "texts of days"}
+TEXTS = {name for name, (_, dtype, _) in COLUMNS.items() if dtype in {"str", "string"}} | {
+    "texts",
+    "digits",
+    "texts of days",
+}
 CATEGORIES = {name for name, (_, dtype, _) in COLUMNS.items() if dtype in {"category", "ordered"}}
 DATES = {"datetime64[ns]", "datetime64[s]"}
 

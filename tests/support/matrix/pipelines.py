@@ -108,4 +108,6 @@ def before(handling: str, encoder: str, frame: pd.DataFrame, *, imputes: bool) -
     if handling == ALL_COLUMNS:
         return made()
     odd, numbers = CHOICES[handling](frame.columns[0] == NUMBERS[0])
-    return ColumnTransformer([("odd", made(), odd), ("numbers", SimpleImputer() if imputes else "passthrough", numbers)])
+    return ColumnTransformer(
+        [("odd", made(), odd), ("numbers", SimpleImputer() if imputes else "passthrough", numbers)]
+    )

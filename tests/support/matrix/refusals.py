@@ -42,6 +42,16 @@ REFUSALS = [
         lambda cell: cell["sample"] == "csv" and cell["column"] in {"digits", "categories of digits"},
     ),
     Refusal(
+        r"the CSV sample does not say of which type the column .+ was, and the model answers differently: .* as Parquet",
+        "a function of the user's own answers texts as well as dates, numbers as well as categories",
+        lambda cell: cell["sample"] == "csv" and is_own(cell),
+    ),
+    Refusal(
+        r"the model's own code \(\w+\) sees the column .+, and nothing says of which type that is: register .* a sample",
+        "nothing but a sample says what a function of the user's own was trained on",
+        lambda cell: cell["sample"] == "none" and is_own(cell),
+    ),
+    Refusal(
         r"cannot answer the sample's rows: its \w+ raises \w+\. .* give the sample as Parquet",
         "a CSV file does not say the dtypes that a function of the user's own wants",
         lambda cell: cell["sample"] == "csv" and is_own(cell),
