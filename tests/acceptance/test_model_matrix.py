@@ -19,7 +19,8 @@ CELLS = list(islice(MATRIX.covering(seed=10), 60))
 @pytest.fixture(scope="module")
 def server(shared_server):
     """The examiner stays warm in this process, and the server is one of its own."""
-    return Server(shared_server)
+    with Server(shared_server) as server:
+        yield server
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()).replace(" ", "_"))

@@ -41,7 +41,8 @@ SAMPLES = pytest.mark.parametrize("sample", ["csv", "parquet"])
 
 @pytest.fixture(scope="module")
 def server(shared_server):
-    return Server(shared_server)
+    with Server(shared_server) as server:
+        yield server
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ def test_a_random_pipeline_answers_as_itself_or_is_refused_in_words(rounds):
 
 def test_a_random_pipeline_answers_as_itself_over_http(shared_server, rounds):
     """The same for a few in a server."""
-    server = Server(shared_server)
 
     @settings(max_examples=rounds(50, 3), derandomize=True, suppress_health_check=SLOW, database=None)
     @given(cases())
@@ -41,4 +40,5 @@ def test_a_random_pipeline_answers_as_itself_over_http(shared_server, rounds):
         verdict = verdict_on(case, server.register)
         assert not verdict.startswith("FAULT"), f"{verdict}\n{case.estimator}\n{case.frame.dtypes}\n{case.cell}"
 
-    holds()
+    with Server(shared_server) as server:
+        holds()

@@ -22,6 +22,7 @@ from tests.support.matrix.verdicts import Answer
 from tests.support.patience import until
 
 ROOM = 1_000
+_NUMBERS = itertools.count()
 
 
 class InProcess:
@@ -74,16 +75,21 @@ def _item(label: Any, place: int, found: Any, names: Any) -> dict[str, Any]:
 
 
 class Server:
-    """A running server, at whose site cases are registered, each under a name of its own."""
+    """A running server, at whose site cases are registered, each under a name of its own; a context for its client."""
 
     def __init__(self, server: Any) -> None:
         self.site = server.site
         self.client = server.client(server.site.key())
-        self._numbers = itertools.count()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.client.close()
 
     def register(self, case: Case) -> OverHttp:
         """Opens the file in this process, which is warm; the server then opens it for itself. Raises `RefusedModel`."""
-        name = f"case-{next(self._numbers)}"
+        name = f"case-{next(_NUMBERS)}"
         file_name, content = case.model
         sample_name, sample = case.sample or (None, None)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from typing import Any
 
@@ -105,7 +105,7 @@ def plain(value: Any) -> Any:
         return None
     if isinstance(value, np.generic):
         value = value.item()
-    return value.isoformat() if isinstance(value, datetime.date) else value
+    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 LABELS = ["int", "binary", "int with gaps", "text", "bool", "float", "column of int", "column of float",

@@ -16,8 +16,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 
 from tests.support.matrix.frames import NUMBERS, ODD
 
-ENCODERS: dict[str, Callable[[], Any] | None] = {
-    "none": None,
+ENCODERS: dict[str, Callable[[], Any]] = {
+    "none": lambda: None,
     "one-hot, open": lambda: OneHotEncoder(handle_unknown="ignore", sparse_output=False),
     "one-hot, closed": lambda: OneHotEncoder(sparse_output=False),
     "one-hot, infrequent": lambda: OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=25, sparse_output=False),
@@ -91,23 +91,20 @@ OF_DICTIONARIES: dict[str, Callable[[], Any]] = {
 HANDLINGS = ["bare", "scaled", ALL_COLUMNS, *CHOICES, *sorted(OWN), *OF_TEXTS, *OF_DICTIONARIES]
 
 
+_WITHOUT_ENCODER: dict[str, Callable[[], Any]] = {
+    "bare": lambda: None, "scaled": StandardScaler, "own function": lambda: FunctionTransformer(own_features),
+    **OF_TEXTS, **OF_DICTIONARIES,
+}  # fmt: skip
+
+
 def before(handling: str, encoder: str, frame: pd.DataFrame, *, imputes: bool) -> Any | None:
     """What stands before the estimator; `imputes` fills the plain numbers."""
-    if handling == "bare":
-        return None
-    if handling == "scaled":
-        return StandardScaler()
-    if handling == "own function":
-        return FunctionTransformer(own_features)
     if handling == "own function of dtypes":
         return FunctionTransformer(of_their_dtypes, kw_args={"dtypes": {n: str(d) for n, d in frame.dtypes.items()}})
-    if handling in OF_TEXTS or handling in OF_DICTIONARIES:
-        return (OF_TEXTS | OF_DICTIONARIES)[handling]()
-    made = ENCODERS[encoder]
-    assert made is not None
+    if handling in _WITHOUT_ENCODER:
+        return _WITHOUT_ENCODER[handling]()
     if handling == ALL_COLUMNS:
-        return made()
+        return ENCODERS[encoder]()
     odd, numbers = CHOICES[handling](frame.columns[0] == NUMBERS[0])
-    return ColumnTransformer(
-        [("odd", made(), odd), ("numbers", SimpleImputer() if imputes else "passthrough", numbers)]
-    )
+    plain = SimpleImputer() if imputes else "passthrough"
+    return ColumnTransformer([("odd", ENCODERS[encoder](), odd), ("numbers", plain, numbers)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -70,7 +70,7 @@ FAMILIES = {
     "integers": Family(st.integers(-(2**40), 2**40) | st.integers(-3, 300), ["int64", "Int64", "object", "category"], _NUMBERED),
     "truth values": Family(st.booleans(), ["bool", "object", "boolean", "category"], _ENCODED),
     "texts": Family(st.sampled_from(_WORDS) | st.text(_LETTERS, min_size=1, max_size=8), ["object", "str", "string", "category"], _TEXTED),
-    "instants": Family(st.datetimes(datetime.datetime(1950, 1, 1), datetime.datetime(2090, 1, 1)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001  a column without a zone
+    "instants": Family(st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2090, 1, 1)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001  a column without a zone
                        ["datetime64[ns]", "datetime64[us]", "datetime64[s]"], {"own": lambda: FunctionTransformer(own_features), "open": _one_hot(handle_unknown="ignore")}),
 }  # fmt: skip
 _TAKES_NO_GAPS = {"int64", "bool", "string", "boolean"}
