@@ -39,8 +39,12 @@ class Hints(NamedTuple):
     own_code: AbstractSet[str] = frozenset()
 
     def is_text(self, name: str) -> bool:
+        return _is_of_type(self.given.get(name, {}), "string") or self.is_known_text(name)
+
+    def is_known_text(self, name: str) -> bool:
+        """Whether a part of the model has learnt that the column is text."""
         known = self.known.get(name)
-        return _is_of_type(self.given.get(name, {}), "string") or (known is not None and known.type == "string")
+        return known is not None and known.type == "string"
 
     def says_type(self, name: str) -> bool:
         return name in self.known or "type" in self.given.get(name, {})
@@ -103,7 +107,7 @@ class Sample:
         yield Reading(frame)
         if self._is_parquet:
             return
-        dated = with_instants(frame)
+        dated = with_instants(frame, [name for name in frame.columns if not hints.is_known_text(name)])
         if dated is not None:
             yield Reading(dated)
         texts = [name for name in frame.columns if str(frame[name].dtype) == "str"]
