@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.features import MAX_INTEGER
+from inference.integers import MAX_INTEGER
 
 MAX_DEPTH = 8
 LARGEST_FLOAT = 1e300
