@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
 
+from inference.feature_names import name_fault
 from inference.integers import integer_schema
 
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
@@ -24,7 +25,6 @@ WORDS = frozenset({"type", "enum", "format", "pii"}) | NOTES | BOUNDS.keys() | L
 PII = ("no", "mask", "fingerprint", "drop")
 KINDS = ("number", "integer", "boolean", "string")
 MAX_FEATURES = 10_000
-MAX_NAME_CHARACTERS = 200
 #: A text has at most so many characters unless the schema says otherwise: it is searched for personal data.
 MAX_TEXT_CHARACTERS = 10_000
 
@@ -65,8 +65,8 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
 
 
 def _check_words(name: str, spec: Mapping[str, Any], kind: str) -> None:
-    if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
-        raise UnsupportedSchema(f"a feature's name has 1 to {MAX_NAME_CHARACTERS} printable characters")
+    if fault := name_fault(name):
+        raise UnsupportedSchema(fault)
     if unknown := sorted(spec.keys() - WORDS):
         raise UnsupportedSchema(f"feature {name} has words that are not served: {', '.join(map(str, unknown))[:200]}")
     if spec.get("pii", "no") not in PII:

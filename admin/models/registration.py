@@ -19,12 +19,13 @@ from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
 from examination.apart import examine_apart
-from examination.given_schema import RefusedSchema, check_given, is_storable
+from examination.given_schema import RefusedSchema, check_given
 from examination.orders import Examined, Order, RefusedModel
 from inference.files.artifacts import ArtifactStore
 from inference.files.model_files import Format, RefusedFile, format_of
 from inference.listings import PRODUCTION, version_facts
 from values.ids import uuid7
+from values.texts import is_storable
 
 MAX_DESCRIPTION = 2_000
 #: The formats that the admin API takes: their files run no code when they are opened.
