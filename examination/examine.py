@@ -22,6 +22,7 @@ from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
+from inference.files.own_code import words_of
 from inference.graphs import Graph
 from inference.inputs import Kind, Row, inputs_of
 from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
@@ -156,6 +157,8 @@ def _tried(
         failure = failure or NotServable("rows that come as JSON are answered otherwise than the sample itself")
     if isinstance(failure, NotServable | NotComputable):
         raise failure
+    if isinstance(failure, ImportError):
+        raise RefusedModel(words_of(failure))
     raise RefusedModel(f"the model cannot answer {_asked_of(frame)}: it raises {type(failure).__name__}")
 
 

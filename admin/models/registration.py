@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
@@ -84,6 +85,7 @@ def register_version(
     name: str,
     submission: Submission,
     trusted: tuple[str, ...] = (),
+    models_path: Sequence[Path] = (),
     limit_seconds: float = 600.0,
     formats: tuple[Format, ...] | None = None,
     is_apart: bool = True,
@@ -110,6 +112,7 @@ def register_version(
         given=submission.schema,
         is_compiled=submission.is_compiled,
         trusted=trusted,
+        models_path=[str(folder) for folder in models_path],
     )
     try:
         if is_apart:

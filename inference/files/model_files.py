@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from inference.files.boosters import NativeModel, lightgbm_model, xgboost_model
 from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
+from inference.files.own_code import words_of
 
 Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -88,7 +89,7 @@ def _open_joblib(content: bytes) -> Any:
             f"the file was written by scikit-learn {trained}, and this is {here}: save it again with this one"
         ) from None
     except (ImportError, AttributeError) as error:
-        raise RefusedFile(f"the file needs code that is not installed here: {_first_line(error)}") from None
+        raise RefusedFile(words_of(error)) from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"the file cannot be opened: {type(error).__name__}") from None
 
@@ -106,6 +107,8 @@ def _open_skops(content: bytes, trusted: Sequence[str]) -> Any:
         raise RefusedFile(f"the file asks for types that ADYTON_SKOPS_TRUSTED does not name: {names}")
     try:
         return skops_io.loads(content, trusted=sorted(trusted))
+    except (ImportError, AttributeError) as error:
+        raise RefusedFile(words_of(error)) from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"the file cannot be opened: {type(error).__name__}") from None
 
@@ -150,7 +153,3 @@ def _open_lightgbm(content: bytes) -> NativeModel:
         return lightgbm_model(content)
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(f"LightGBM cannot open the file: {type(error).__name__}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]
