@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import pkgutil
 import re
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
+from threading import Lock
 from types import CodeType
 from typing import cast
 
@@ -39,6 +41,7 @@ class OwnCode:
 
     def __init__(self, *, is_examination: bool = False) -> None:
         self._is_examination = is_examination
+        self._lock = Lock()
         self._folders: list[str] = []
         self._foreign: set[str] = set()
         self._admitted: dict[str, set[str]] = {}
@@ -64,19 +67,20 @@ class OwnCode:
 
     def require(self, modules: Digests) -> None:
         """Imports the modules of a version, each as it was examined. Raises `AlteredCode`."""
-        importlib.invalidate_caches()
-        before = self._executed.copy()
-        for name, digest in modules:
-            self._admitted.setdefault(name, set()).add(digest)
-        try:
+        with self._lock:
+            importlib.invalidate_caches()
+            before = self._executed.copy()
             for name, digest in modules:
-                self._import(name, digest)
-        except AlteredCode:
-            # The next attempt, with other code, must not meet what this one has left.
-            for name in self._executed.keys() - before.keys():
-                del self._executed[name]
-                sys.modules.pop(name, None)
-            raise
+                self._admitted.setdefault(name, set()).add(digest)
+            try:
+                for name, digest in modules:
+                    self._import(name, digest)
+            except AlteredCode:
+                # The next attempt, with other code, must not meet what this one has left.
+                for name in self._executed.keys() - before.keys():
+                    del self._executed[name]
+                    sys.modules.pop(name, None)
+                raise
 
     def fault_in(self, modules: Digests) -> str | None:
         """Says why these modules could not be executed in a process that starts now; executes nothing."""
@@ -195,17 +199,29 @@ def _shadowed(name: str) -> str:
 
 def _found(name: str) -> ModuleSpec | None:
     """The place where Python would find a module now; imports nothing, not even the packages that it lies in."""
-    path: Sequence[str] | None = None
-    spec: ModuleSpec | None = None
-    names = name.split(".")
-    for depth in range(1, len(names) + 1):
-        full = ".".join(names[:depth])
-        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
-        spec = next(filter(None, (find(full, path) for find in finders if find is not None)), None)
+    top, *parts = name.split(".")
+    finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+    spec = next(filter(None, (find(top, None) for find in finders if find is not None)), None)
+    for depth in range(1, len(parts) + 1):
         if spec is None:
-            return None
-        path = spec.submodule_search_locations or []
+            break
+        spec = _within(list(spec.submodule_search_locations or ()), ".".join((top, *parts[:depth])))
     return spec
+
+
+def _within(folders: Sequence[str], name: str) -> ModuleSpec | None:
+    """The place of a module in its package's folders; for a package without `__init__`, all those of its own."""
+    portions: list[str] = []
+    for importer in filter(None, map(pkgutil.get_importer, folders)):
+        spec = importer.find_spec(name, None)
+        if spec is not None and spec.loader is not None:
+            return spec
+        portions += [] if spec is None else spec.submodule_search_locations or []
+    if not portions:
+        return None
+    package = ModuleSpec(name, None, is_package=True)
+    package.submodule_search_locations = portions
+    return package
 
 
 def _libraries() -> set[str]:
