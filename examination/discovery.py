@@ -9,6 +9,7 @@ from typing import Any
 
 from examination.encoders import Categories, attribute, encoded_by, plain
 from examination.given_schema import RefusedSchema, check_given
+from examination.large_integers import check_integers
 from inference.features import row_fields
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
@@ -57,8 +58,7 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
     known = _known_to(estimator)
     described = list((given or {}).get("properties") or {})
     if isinstance(known, list):
-        if sample is not None and [name.replace(" ", "_") for name in sample.columns] == known:
-            # LightGBM has no spaces in names.
+        if sample is not None and known in _as_libraries_write(list(sample.columns)):
             return list(sample.columns), known
         if sample is not None and (missing := [name for name in known if name not in sample.columns]):
             raise RefusedSchema(f"the sample lacks columns that the model was trained on: {', '.join(missing[:10])}")
@@ -84,6 +84,12 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
     return names, [f"x{number}" for number in range(len(names))]
 
 
+def _as_libraries_write(names: list[str]) -> list[list[str]]:
+    """The names as LightGBM writes them, without spaces, and as skl2onnx does: letters, digits, `_` and `+`."""
+    plain = [re.sub(r"[^\w+]", "_", name) for name in names]
+    return [[name.replace(" ", "_") for name in names], [f"_{name}" if name[0].isdigit() else name for name in plain]]
+
+
 def _known_to(estimator: Any) -> list[str] | int | None:
     if isinstance(estimator, OnnxModel):
         return feature_names(estimator.content)
@@ -96,6 +102,7 @@ def _known_to(estimator: Any) -> list[str] | int | None:
 
 def _of_column(name: str, column: Any) -> dict[str, Any]:
     """The schema of a feature by its column in a sample. Raises `RefusedSchema` for a type that JSON does not have."""
+    check_integers(name, column)
     missing = bool(column.isna().any())
     kind = column.dtype.kind
     spec: dict[str, Any]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from examination.large_integers import with_exact_integers
+
 MAX_BYTES = 256 << 20
 MAX_ROWS = 20_000
 
@@ -30,6 +32,7 @@ def read_sample(content: bytes, name: str) -> Any:
             frame = pd.read_parquet(io.BytesIO(content)).head(MAX_ROWS)
         else:
             frame = pd.read_csv(io.BytesIO(content), nrows=MAX_ROWS, float_precision="round_trip")
+            frame = with_exact_integers(frame, content)
     except Exception as error:  # noqa: BLE001  readers raise many kinds, and their words may hold rows
         raise RefusedSample(f"the sample cannot be read as CSV or Parquet: {type(error).__name__}") from None
     if frame.empty:
