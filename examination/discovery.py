@@ -10,6 +10,7 @@ from typing import Any
 from examination.encoders import Categories, attribute, encoded_by, plain
 from examination.given_schema import RefusedSchema, check_given
 from examination.large_integers import check_integers
+from inference.feature_names import with_likeness
 from inference.features import row_fields
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
@@ -61,7 +62,8 @@ def _names(estimator: Any, sample: Any | None, given: Mapping[str, Any] | None) 
         if sample is not None and known in _as_libraries_write(list(sample.columns)):
             return list(sample.columns), known
         if sample is not None and (missing := [name for name in known if name not in sample.columns]):
-            raise RefusedSchema(f"the sample lacks columns that the model was trained on: {', '.join(missing[:10])}")
+            lacking = ", ".join(with_likeness(name, sample.columns) for name in missing[:10])
+            raise RefusedSchema(f"the sample lacks columns that the model was trained on: {lacking}")
         if foreign := [name for name in described if name not in known]:
             raise RefusedSchema(f"the schema has features that the model does not know: {', '.join(foreign[:10])}")
         return known, known

@@ -20,9 +20,9 @@ from examination.samples import RefusedSample, read_sample, rows_of
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
+from inference.files.code_words import words_of
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
-from inference.files.own_code import words_of
 from inference.graphs import Graph
 from inference.inputs import Kind, Row, inputs_of
 from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import use_one_thread
 from inference.files.artifacts import AlteredArtifact, ArtifactStore
+from inference.files.code_words import AlteredCode
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
-from inference.files.own_code import AlteredCode, OwnCode, own_code
+from inference.files.own_code import OwnCode, own_code
 from inference.gathering import Lane
 from inference.graphs import Graph
 from inference.inputs import inputs_of

@@ -145,7 +145,7 @@ def _register(parts: Parts, caller: Person, name: str, submission: Submission, l
         name=name,
         submission=submission,
         trusted=tuple(parts.settings.skops_trusted),
-        models_path=parts.settings.own_code_folders(),
+        models_path=parts.loader.code.folders,
         limit_seconds=limit_seconds,
         formats=HARMLESS,
     )

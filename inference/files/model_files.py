@@ -16,8 +16,8 @@ from pathlib import PurePath
 from typing import Any, Literal, get_args
 
 from inference.files.boosters import NativeModel, lightgbm_model, xgboost_model
+from inference.files.code_words import words_of
 from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
-from inference.files.own_code import words_of
 
 Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm"]
 FORMATS: tuple[Format, ...] = get_args(Format)

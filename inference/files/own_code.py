@@ -9,31 +9,21 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import pkgutil
-import re
 import sys
 import sysconfig
 from collections.abc import Sequence
 from functools import partial
-from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
+from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
 from threading import Lock
 from types import CodeType
 from typing import cast
 
-SETTING = "ADYTON_MODELS_PATH"
-_MEND = "put it back, or register the model's file again"
-_NO_ATTRIBUTE = (
-    re.compile(r"Can't get attribute '(?P<name>.+?)' on <module '(?P<module>.+?)'"),
-    re.compile(r"module '(?P<module>.+?)' has no attribute '(?P<name>.+?)'"),
-)
+from inference.files.code_words import SETTING, AlteredCode, changed, missing, shadowed
+from inference.files.module_places import found_spec
 
 #: Modules by name, each with the SHA-256 of its source, in the order in which they were begun.
 Digests = Sequence[tuple[str, str]]
-
-
-class AlteredCode(ImportError):
-    """A module is not as it was when the version was examined; the words name it, and are for the operator."""
 
 
 class OwnCode:
@@ -60,6 +50,10 @@ class OwnCode:
         for path in [each for each in sys.path_importer_cache if self._is_own(each)]:
             # A folder may be on Python's own path as well, and would be read as any other.
             del sys.path_importer_cache[path]
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return [Path(folder) for folder in self._folders]
 
     def needed(self) -> Digests:
         """The modules that have been executed here."""
@@ -95,7 +89,7 @@ class OwnCode:
                 f"the module {name} of {SETTING} was not imported when the model was examined: register its file again"
             )
         if admitted is not None and digest not in admitted:
-            raise AlteredCode(_changed(name))
+            raise AlteredCode(changed(name))
         self._executed[name] = digest
 
     def _import(self, name: str, digest: str) -> None:
@@ -105,24 +99,33 @@ class OwnCode:
         except AlteredCode:
             raise
         except ModuleNotFoundError as error:
-            raise AlteredCode(_missing(error.name or name)) from None
+            raise AlteredCode(self._lacking(name, error.name or name)) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001  such code may raise anything
             words = f"the module {name} of {SETTING} raises {type(error).__name__} when it is imported"
             raise AlteredCode(words) from None
         if name not in self._executed:
-            raise AlteredCode(_shadowed(name))
+            raise AlteredCode(shadowed(name))
         if self._executed[name] != digest:
             is_back = is_there and self._fault(name, digest) is None
             restart = f"this process has loaded another form of the module {name} of {SETTING}: restart it"
-            raise AlteredCode(restart if is_back else _changed(name))
+            raise AlteredCode(restart if is_back else changed(name))
+
+    def _lacking(self, name: str, needed: str) -> str:
+        if needed in self._admitted:
+            return missing(needed)
+        return f"the module {name} of {SETTING} needs the module {needed}, which is not installed here"
 
     def _fault(self, name: str, digest: str) -> str | None:
-        spec = _found(name)
+        spec = found_spec(name)
         if spec is None or spec.origin is None:
-            return _missing(name)
+            return missing(name)
         if not isinstance(spec.loader, _Source):
-            return _shadowed(name)
-        return None if hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest() == digest else _changed(name)
+            return shadowed(name)
+        try:
+            found = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+        except OSError:
+            return missing(name)
+        return None if found == digest else changed(name)
 
     def _finder(self, path: str) -> FileFinder:
         """The hook of `sys.path_hooks`. Raises `ImportError` for a folder that is not one of these, nor within one."""
@@ -164,64 +167,8 @@ def own_code(folders: Sequence[Path] = ()) -> OwnCode:
 
 
 def is_libraries(folder: Path) -> bool:
-    """Whether the folder is one of Python's or of this program's: their modules are nobody's own code."""
+    """Whether the folder is one of Python's or of this program's: their modules are no operator's own code."""
     return str(folder) in _libraries()
-
-
-def words_of(error: Exception) -> str:
-    """Says which code a model's file needs that is not there, and where to put it."""
-    if isinstance(error, AlteredCode):
-        return str(error)
-    line = (str(error).splitlines() or [""])[0][:200]
-    found = next(filter(None, (form.search(line) for form in _NO_ATTRIBUTE)), None)
-    if found is not None and found["module"] == "__main__":
-        return (
-            f"the file needs {found['name']}, which was defined in the notebook or script that saved the file: move it"
-            f" into a module of its own, put that into a folder of {SETTING}, and save the model again with it"
-        )
-    if found is not None:
-        return f"the file needs {found['name']}, which the module {found['module']} does not have here"
-    where = f": put it into a folder of {SETTING}" if isinstance(error, ModuleNotFoundError) else ""
-    return f"the file needs code that is not installed here: {line}{where}"
-
-
-def _changed(name: str) -> str:
-    return f"the module {name} of {SETTING} has changed since the version was registered: {_MEND}"
-
-
-def _missing(name: str) -> str:
-    return f"the module {name} is missing from the folders of {SETTING}: {_MEND}"
-
-
-def _shadowed(name: str) -> str:
-    return f"the module {name} of {SETTING} is shadowed by another of that name, which Python finds first: rename one"
-
-
-def _found(name: str) -> ModuleSpec | None:
-    """The place where Python would find a module now; imports nothing, not even the packages that it lies in."""
-    top, *parts = name.split(".")
-    finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
-    spec = next(filter(None, (find(top, None) for find in finders if find is not None)), None)
-    for depth in range(1, len(parts) + 1):
-        if spec is None:
-            break
-        spec = _within(list(spec.submodule_search_locations or ()), ".".join((top, *parts[:depth])))
-    return spec
-
-
-def _within(folders: Sequence[str], name: str) -> ModuleSpec | None:
-    """The place of a module in its package's folders; for a package without `__init__`, all those of its own."""
-    portions: list[str] = []
-    for importer in filter(None, map(pkgutil.get_importer, folders)):
-        spec = importer.find_spec(name, None)
-        if spec is not None and spec.loader is not None:
-            return spec
-        portions += [] if spec is None else spec.submodule_search_locations or []
-    if not portions:
-        return None
-    package = ModuleSpec(name, None, is_package=True)
-    package.submodule_search_locations = portions
-    return package
 
 
 def _libraries() -> set[str]:

@@ -159,6 +159,17 @@ def test_a_name_that_cannot_be_sent_is_refused_by_itself(name, words):
     assert str(refused.value).startswith(words)
 
 
+@pytest.mark.parametrize("name", ["Income\u00a0(EUR)", "Income\u200b (EUR)", "Income_(eur)", "\uff29ncome (EUR)"])
+def test_a_column_that_looks_like_another_is_named_beside_it(name):
+    """Nobody sees why "Income (EUR)" should be missing where a no-break space stands in it."""
+    model, frame = trained(LogisticRegression(), ["Income (EUR)", "other"])
+    sample = sample_of(frame.set_axis([name, "other"], axis=1), "csv")["sample"]
+    with pytest.raises(RefusedModel) as refused:
+        examine(dumped(model), sample, Order("joblib", sample_name="s.csv"))
+    shown_name = name.encode("ascii", "backslashreplace").decode() if not name.isprintable() else name
+    assert str(refused.value).endswith(f': Income (EUR) (it has "{shown_name}", which looks like it)')
+
+
 async def test_a_terminal_shows_such_names_escaped(own_site, tmp_path):
     """In tables, in objects, in refusals and in descriptions; `--json` stays JSON, and says the names as they are."""
     model, frame = trained(LogisticRegression(), NAMES)

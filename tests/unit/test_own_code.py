@@ -6,20 +6,22 @@ import importlib.util
 import json
 import os
 import py_compile
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from inference.files.own_code import words_of
+from inference.files.code_words import words_of
 from program.settings import InvalidSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 START = """
 import json, sys
 from pathlib import Path
-from inference.files.own_code import AlteredCode, OwnCode
+from inference.files.code_words import AlteredCode
+from inference.files.own_code import OwnCode
 given = json.loads(sys.argv[1])
 code = OwnCode(is_examination=given["is_examination"])
 code.search([Path(each) for each in given["folders"]])
@@ -243,7 +245,7 @@ def test_a_folder_that_python_searches_anyway_is_own_code_too(folder, needed, tm
 @pytest.mark.parametrize(
     ("source", "words"),
     [("raise RuntimeError('a row: 5.1')", "raises RuntimeError when"), ("import sys; sys.exit(1)", "raises SystemExit when"),
-     ("import nowhere_at_all", "the module nowhere_at_all is missing from")],
+     ("import nowhere_at_all", "the module odd of ADYTON_MODELS_PATH needs the module nowhere_at_all, which is not installed here")],
 )  # fmt: skip
 def test_a_module_that_cannot_be_imported_says_how_it_fails(tmp_path, source, words):
     """By the error's type and without its words; the process goes on."""
@@ -279,3 +281,25 @@ def test_folders_are_named_like_paths_of_a_search(tmp_path, monkeypatch):
         monkeypatch.setenv("ADYTON_MODELS_PATH", value)
         with pytest.raises(InvalidSettings, match=words):
             Settings().own_code_folders()
+
+
+def test_the_table_of_refusals_has_the_words_of_the_code():
+    """Each line of the documentation is said by the code, but for the names in it."""
+    text = (
+        (ROOT / "docs" / "models.md")
+        .read_text()
+        .partition("### Own code, names and long integers")[2]
+        .partition("\n#")[0]
+    )
+    quoted = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    sources = [*(ROOT / "inference").rglob("*.py"), ROOT / "examination" / "large_integers.py"]
+    code = " ".join(
+        path.read_text().replace('"\n            f"', "").replace("{SETTING}", "ADYTON_MODELS_PATH") for path in sources
+    )
+    pieces = [
+        re.split(r"\bacme\b|\bF\b|\bx\b|\bcustomer\b|ValueError|'acme'|No module named|\"[^\"]*\"|\b200\b", line)
+        for line in quoted
+    ]
+    assert len(pieces) > 10
+    for line, parts in zip(quoted, pieces, strict=True):
+        assert all(part in code for part in parts if len(part) > 4), line
