@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from examination.categories import Categories
+from examination.large_integers import with_exact_integers
 from examination.sample_columns import USE_PARQUET, RefusedSample, as_given, require_known, typed, with_instants
 
 MAX_BYTES = 256 << 20
@@ -137,7 +138,7 @@ class Sample:
             return frame.set_axis(list(columns), axis="columns").reset_index(drop=True)
         texts = {own for name, own in columns.items() if hints.is_text(name)}
         self._refuse_zeros({name: own for name, own in columns.items() if not hints.says_type(name)})
-        frame = self._read_csv(list(columns.values()), texts)
+        frame = with_exact_integers(self._read_csv(list(columns.values()), texts), self._content)
         frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
         for name, own in columns.items():
             if own in texts:
