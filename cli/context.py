@@ -11,6 +11,7 @@ from admin.changes import Operator
 from auth.keyring import Keyring
 from db.database import Database
 from inference.files.artifacts import ArtifactStore
+from inference.files.own_code import OwnCode, own_code
 from program.settings import Settings, read_settings
 
 if typing.TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Context:
         from program.assembly import loader_of  # noqa: PLC0415  scikit-learn and ONNX take a second to import
 
         return loader_of(self.settings, self.keyring, self.store)
+
+    @cached_property
+    def own_code(self) -> OwnCode:
+        """The modules of operators' own that models need."""
+        return own_code(self.settings.own_code_folders())
 
     @property
     def actor(self) -> Operator:

@@ -30,6 +30,7 @@ from db.users import living_users_made_by
 from migrations import SchemaOutOfDate
 from program.log_output import configure_logs
 from program.settings import InvalidSettings, Settings, read_settings
+from values.texts import shown
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -119,5 +120,5 @@ def run() -> None:
 
 
 def _refused(reason: str) -> int:
-    sys.stderr.write(f"adyton: {reason}\n")
+    sys.stderr.write(f"adyton: {shown(reason)}\n")
     return 1

@@ -10,12 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from admin.facts import InvalidValue
-from admin.models.access import describe_model, grant_model, ungrant_model
-from admin.shown import shown_model
+from admin.models.access import describe_model, grant_model, list_models, ungrant_model
 from cli.context import Context
 from cli.output import Json, show
-from db.catalogue import read_catalogue
-from db.reach import EVERY_TENANT
 from inference.listings import PRODUCTION
 from values.strict_json import BrokenJson, parse_json
 
@@ -81,6 +78,7 @@ def register(
             name=name,
             submission=folder.submission(given) if folder else given,
             trusted=tuple(context.settings.skops_trusted),
+            models_path=context.settings.own_code_folders(),
             limit_seconds=context.settings.registration_seconds,
         )
     show(registered.shown | {"aliases": registered.aliases}, as_json=as_json)
@@ -132,9 +130,8 @@ def retire(name: str, version: str, as_json: Json = False) -> None:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Lists the models."""
-    with Context().database.reading(EVERY_TENANT) as session:
-        entries = read_catalogue(session)
-    show([shown_model(entry) for entry in entries.values()], as_json=as_json)
+    context = Context()
+    show(list_models(context.database, context.own_code), as_json=as_json)
 
 
 @app.command("show")
@@ -144,7 +141,8 @@ def show_(
     as_json: Json = False,
 ) -> None:
     """Shows a model with the schema of its rows and the results of its compilation tests."""
-    show(describe_model(Context().database, name, version), as_json=as_json)
+    context = Context()
+    show(describe_model(context.database, context.own_code, name, version), as_json=as_json)
 
 
 @app.command()

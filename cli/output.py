@@ -1,4 +1,4 @@
-"""Prints a command's result: as one JSON document, or as tables for people."""
+"""Prints a command's result: as one JSON document, or as tables for people, where control characters are escaped."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from values.texts import shown
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -21,7 +24,7 @@ def show(value: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: boo
         sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif isinstance(value, Mapping):
         for name, each in value.items():
-            Console(highlight=False, soft_wrap=True).print(f"{name:15} {_text(each)}", markup=False)
+            Console(highlight=False, soft_wrap=True).print(Text(f"{shown(name):15} {_text(each)}"))
     else:
         _table(value)
 
@@ -32,9 +35,10 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(shown(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        # A bare text would be read as markup: `[red]` of somebody's label as a colour, `:dog:` as a picture.
+        table.add_row(*(Text(_text(value)) for value in row.values()))
     Console(highlight=False).print(table)
 
 
@@ -44,5 +48,5 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        return orjson.dumps(value).decode()
-    return ", ".join(map(_text, value)) if isinstance(value, list | tuple | set) else str(value)
+        return shown(orjson.dumps(value).decode())
+    return ", ".join(map(_text, value)) if isinstance(value, list | tuple | set) else shown(str(value))

@@ -30,6 +30,9 @@ FOLDER_PREFIX = "adyton-examination-"
 #: Signals that end a command at once, unless it handles them.
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
+#: No module of ours is its `__main__`: a model that was saved in a notebook names its code so, and must find none.
+_START = "import examination.inside; examination.inside.start()"
+
 
 class _Signalled(BaseException):
     """A signal that ends this process came while the other one examined."""
@@ -58,7 +61,7 @@ def examine_apart(model: bytes, sample: bytes | None, order: Order, *, limit_sec
 
 def _run(folder: Path, limit_seconds: float) -> int:
     """The exit code of the process that examines. Raises `RefusedModel` if it does not end in time."""
-    command = [sys.executable, "-P", "-m", "examination.inside", str(folder), str(os.getpid())]
+    command = [sys.executable, "-P", "-c", _START, str(folder), str(os.getpid())]
     # Nothing of ours is in its environment: no secret, no address of a database.
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": _import_path()}
     process = subprocess.Popen(  # noqa: S603  the command is ours

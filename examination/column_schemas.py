@@ -9,6 +9,7 @@ from typing import Any
 
 from examination.categories import Categories, type_of
 from examination.given_schema import RefusedSchema
+from examination.large_integers import check_integers
 from examination.sample_columns import format_of_texts
 from inference.columns import DATE, bounds_of, is_instant
 
@@ -20,6 +21,7 @@ _JSONS_OWN = frozenset({"bool", "int64", "float64"})
 
 def of_column(name: str, column: Any) -> dict[str, Any]:
     """The schema of a feature by its column in a sample. Raises `RefusedSchema` for a type that JSON does not have."""
+    check_integers(name, column)
     spec = _typed(name, column)
     return {**spec, "type": [spec["type"], "null"]} if bool(column.isna().any()) else spec
 

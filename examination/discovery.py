@@ -19,6 +19,7 @@ from examination.encoders import (
 from examination.given_schema import RefusedSchema
 from examination.samples import Hints
 from inference.columns import check_dtype
+from inference.feature_names import with_likeness
 from inference.features import row_fields
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
@@ -78,11 +79,11 @@ def _names(
 ) -> tuple[list[str], list[str], dict[str, str]]:
     """The features' names as callers use them, as the model knows them, and with their columns in the sample."""
     if isinstance(known, list):
-        if sample is not None and [name.replace(" ", "_") for name in sample] == known:
-            # LightGBM has no spaces in names.
+        if sample is not None and known in _as_libraries_write(list(sample)):
             return list(sample), known, {name: name for name in sample}
         if sample is not None and (missing := [name for name in known if name not in sample]):
-            raise RefusedSchema(f"the sample lacks columns that the model was trained on: {', '.join(missing[:10])}")
+            lacking = ", ".join(with_likeness(name, sample) for name in missing[:10])
+            raise RefusedSchema(f"the sample lacks columns that the model was trained on: {lacking}")
         if foreign := [name for name in described if name not in known]:
             raise RefusedSchema(f"the schema has features that the model does not know: {', '.join(foreign[:10])}")
         return known, known, {name: name for name in known}
@@ -105,6 +106,12 @@ def _names(
             raise RefusedSchema(f"the schema names {', '.join(foreign[:10])}, and the model takes {known} features")
         columns = {}
     return names, [f"x{number}" for number in range(len(names))], columns
+
+
+def _as_libraries_write(names: list[str]) -> list[list[str]]:
+    """The names as LightGBM writes them, without spaces, and as skl2onnx does: letters, digits, `_` and `+`."""
+    plain = [re.sub(r"[^\w+]", "_", name) for name in names]
+    return [[name.replace(" ", "_") for name in names], [f"_{name}" if name[:1].isdigit() else name for name in plain]]
 
 
 def _known_to(estimator: Any) -> list[str] | int | None:

@@ -15,7 +15,8 @@ from examination.boosters import known_columns
 from examination.categories import Categories
 from inference.estimators import is_own_code
 
-#: Positions of columns as the whole model takes them; None for a column that a step has made.
+#: Positions of columns as the whole model takes them; None for a column that a step has made. An empty list says that
+#: nothing is known of the columns, nor how many they are.
 Columns = list[int | None]
 
 _KEEPING = frozenset({"StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "KNNImputer"})
@@ -82,7 +83,7 @@ def _wrapped(estimator: Any, columns: Columns) -> Iterator[tuple[Any, Columns]]:
         for number, part in enumerate(parts):
             if hasattr(part, "fit") or hasattr(part, "estimator"):
                 is_choice = number < len(chosen) and len(columns) > 0
-                taken = [columns[place] for place in chosen[number]] if is_choice else columns
+                taken = [columns[place] for place in chosen[number] if place < len(columns)] if is_choice else columns
                 yield part, taken
 
 
@@ -100,7 +101,7 @@ def _places(chosen: Any, transformer: Any, names: Sequence[str], columns: Column
         return list(range(count))[chosen]
     values = [chosen] if isinstance(chosen, str) else np.asarray(chosen).ravel().tolist()
     if values and all(isinstance(value, bool) for value in values):
-        return [place for place, is_in in enumerate(values) if is_in]
+        return [place for place, is_in in enumerate(values[:count]) if is_in]
     places = [known.index(value) if isinstance(value, str) else int(value) for value in values]
     # A chain's later parts count columns that earlier parts have made.
     return [place % count for place in places if -count <= place < count]
@@ -128,7 +129,7 @@ def _after_one(step: Any, columns: Columns) -> Columns:
     if hasattr(step, "get_support"):
         return [columns[place] for place in step.get_support(indices=True) if place < len(columns)]
     is_identity = name == "FunctionTransformer" and getattr(step, "func", step) is None
-    return columns if is_identity or name in _KEEPING else [None] * len(columns)
+    return columns if is_identity or name in _KEEPING else []
 
 
 def _after_columns(step: Any, columns: Columns, names: Sequence[str]) -> Columns:

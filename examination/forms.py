@@ -18,6 +18,8 @@ from examination.probe_rows import answerable
 from examination.random_rows import SEED, random_rows
 from inference.engines import Engine, TrainedEngine
 from inference.estimators import parts_of
+from inference.files.code_words import words_of
+from inference.files.model_files import RefusedFile
 from inference.inputs import Kind, Row, inputs_of
 from inference.outputs import NotComputable, NotServable, Predictions, class_names_of, predict_with
 from inference.schema import InvalidRows, RowSchema
@@ -58,6 +60,8 @@ def form_of(estimator: Any, features: Features, schema: RowSchema, asked: Asked)
             return form
     if isinstance(failure, NotServable | NotComputable):
         raise failure
+    if isinstance(failure, ImportError):
+        raise RefusedFile(words_of(failure))
     raise NotServable(
         f"it cannot answer {_asked_for(asked)}: {raised_by(estimator, failure)}. Try the same in the notebook; if the"
         " model was trained on a frame with categories, dates or pandas' own types, give the sample as Parquet"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.features import MAX_INTEGER
+from inference.feature_names import name_fault
+from inference.integers import MAX_INTEGER
+from values.texts import is_storable
 
 MAX_DEPTH = 8
 LARGEST_FLOAT = 1e300
@@ -17,6 +19,9 @@ class RefusedSchema(Exception):
 
 def check_given(given: Any) -> None:
     """Raises `RefusedSchema` unless the document describes an object of features."""
+    described = given.get("properties") if isinstance(given, dict) else None
+    if isinstance(described, dict) and (fault := next(filter(None, map(name_fault, described)), None)):
+        raise RefusedSchema(fault)
     if not _is_plain(given, MAX_DEPTH):
         raise RefusedSchema("the schema is nested too deeply, or has a number or a text that cannot be stored")
     if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
@@ -43,8 +48,3 @@ def _is_plain(value: Any, depth: int) -> bool:
     if isinstance(value, bool) or value is None:
         return True
     return bool(abs(value) <= (MAX_INTEGER if isinstance(value, int) else LARGEST_FLOAT))
-
-
-def is_storable(text: str) -> bool:
-    """Whether a text has no NUL and no lone surrogate."""
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,4 +1,4 @@
-"""The process that examines a model file: `python -m examination.inside FOLDER PARENT`, started by `apart.py`."""
+"""The process that examines a model file, by the name of a folder and the id of a process; started by `apart.py`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,11 @@ def examine_in(folder: Path) -> dict[str, Any]:
     # The bounds hold for the loading of these libraries as well.
     from examination.examine import examine  # noqa: PLC0415  loaded under the bounds
     from examination.orders import Order, RefusedModel  # noqa: PLC0415  loaded under the bounds
+    from inference.files.own_code import OwnCode  # noqa: PLC0415  loaded under the bounds
 
     order = json.loads((folder / "order.json").read_text())
+    code = OwnCode(is_examination=True)
+    code.search([Path(each) for each in order["models_path"]])
     model = (folder / "model").read_bytes()
     if hashlib.sha256(model).hexdigest() != order.pop("sha256"):
         return {"refused": "the file changed while it was read"}
@@ -46,15 +50,14 @@ def examine_in(folder: Path) -> dict[str, Any]:
         return {"refused": f"the model cannot be served: it raises {type(error).__name__}"}
     if examined.compiled is not None:
         (folder / "compiled").write_bytes(examined.compiled)
-    return {"row_schema": examined.row_schema, "report": examined.report.to_stored()}
+    report = replace(examined.report, own_code=code.needed())
+    return {"row_schema": examined.row_schema, "report": report.to_stored()}
 
 
-def main(folder: Path, parent: int) -> None:
+def start() -> None:
+    """Examines as the arguments of this process say."""
+    folder, parent = Path(sys.argv[1]), int(sys.argv[2])
     end_with(parent)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     (folder / "result.json").write_text(json.dumps(examine_in(folder)))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -16,7 +16,10 @@ class RefusedModel(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The examination of a file. `sample_name` tells CSV from Parquet; `given` is the operator's own schema."""
+    """The examination of a file. `sample_name` tells CSV from Parquet; `given` is the operator's own schema.
+
+    `models_path` are the folders of operators' own code.
+    """
 
     format: Format
     sample_name: str | None = None
@@ -24,6 +27,7 @@ class Order:
     given: Mapping[str, Any] | None = None
     is_compiled: bool = True
     trusted: Sequence[str] = ()
+    models_path: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

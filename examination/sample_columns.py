@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
@@ -90,10 +90,10 @@ def require_known(name: str, column: Any, known: Categories) -> None:
         )
 
 
-def with_instants(frame: Any) -> Any | None:
-    """The frame with its columns of ISO dates as instants; None if it has none."""
+def with_instants(frame: Any, names: Sequence[str]) -> Any | None:
+    """The frame with those of the columns that are ISO dates as instants; None if it has none."""
     found = frame.copy()
-    for name in frame.columns:
+    for name in names:
         if str(frame[name].dtype) == "str" and format_of_texts(frame[name]):
             # Instants of which some have an offset are no column of one type.
             with suppress(ValueError):

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from examination.categories import Categories
+from examination.large_integers import with_exact_integers
 from examination.sample_columns import USE_PARQUET, RefusedSample, as_given, require_known, typed, with_instants
 
 MAX_BYTES = 256 << 20
@@ -39,8 +40,12 @@ class Hints(NamedTuple):
     own_code: AbstractSet[str] = frozenset()
 
     def is_text(self, name: str) -> bool:
+        return _is_of_type(self.given.get(name, {}), "string") or self.is_known_text(name)
+
+    def is_known_text(self, name: str) -> bool:
+        """Whether a part of the model has learnt that the column is text."""
         known = self.known.get(name)
-        return _is_of_type(self.given.get(name, {}), "string") or (known is not None and known.type == "string")
+        return known is not None and known.type == "string"
 
     def says_type(self, name: str) -> bool:
         return name in self.known or "type" in self.given.get(name, {})
@@ -103,7 +108,7 @@ class Sample:
         yield Reading(frame)
         if self._is_parquet:
             return
-        dated = with_instants(frame)
+        dated = with_instants(frame, [name for name in frame.columns if not hints.is_known_text(name)])
         if dated is not None:
             yield Reading(dated)
         texts = [name for name in frame.columns if str(frame[name].dtype) == "str"]
@@ -133,7 +138,7 @@ class Sample:
             return frame.set_axis(list(columns), axis="columns").reset_index(drop=True)
         texts = {own for name, own in columns.items() if hints.is_text(name)}
         self._refuse_zeros({name: own for name, own in columns.items() if not hints.says_type(name)})
-        frame = self._read_csv(list(columns.values()), texts)
+        frame = with_exact_integers(self._read_csv(list(columns.values()), texts), self._content)
         frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
         for name, own in columns.items():
             if own in texts:

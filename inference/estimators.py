@@ -98,6 +98,8 @@ def _inside(value: Any) -> list[Any] | None:
 
 
 def _is_foreign_function(value: Any) -> bool:
+    while isinstance(value, partial):
+        value = value.func
     if not callable(value) or isinstance(value, type | np.ufunc) or hasattr(value, "get_params"):
         return False
     return not (getattr(value, "__module__", None) or "").startswith(_OURS)

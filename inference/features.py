@@ -13,6 +13,9 @@ from typing import Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
 
+from inference.feature_names import name_fault
+from inference.integers import integer_schema
+
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 LENGTHS = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
 NOTES = frozenset({"title", "description", "examples", "x-observed", "x-categories", "x-unit", "x-dtype"})
@@ -21,10 +24,7 @@ FORMATS = {"date": "2024-02-29", "date-time": "2024-02-29T12:00:00"}
 WORDS = frozenset({"type", "enum", "format", "pii"}) | NOTES | BOUNDS.keys() | LENGTHS.keys()
 PII = ("no", "mask", "fingerprint", "drop")
 KINDS = ("number", "integer", "boolean", "string")
-#: Past this a float64 no longer tells integers apart.
-MAX_INTEGER = 2**53
 MAX_FEATURES = 10_000
-MAX_NAME_CHARACTERS = 200
 #: A text has at most so many characters unless the schema says otherwise: it is searched for personal data.
 MAX_TEXT_CHARACTERS = 10_000
 
@@ -50,7 +50,7 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
     elif kind == "number":
         schema = core_schema.float_schema(strict=True, allow_inf_nan=False, **_given(spec, BOUNDS))
     elif kind == "integer":
-        schema = core_schema.int_schema(strict=True, **({"ge": -MAX_INTEGER, "le": MAX_INTEGER} | _given(spec, BOUNDS)))
+        schema = integer_schema(_given(spec, BOUNDS))
     elif kind == "boolean":
         schema = core_schema.bool_schema(strict=True)
     else:
@@ -65,8 +65,8 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
 
 
 def _check_words(name: str, spec: Mapping[str, Any], kind: str) -> None:
-    if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
-        raise UnsupportedSchema(f"a feature's name has 1 to {MAX_NAME_CHARACTERS} printable characters")
+    if fault := name_fault(name):
+        raise UnsupportedSchema(fault)
     if unknown := sorted(spec.keys() - WORDS):
         raise UnsupportedSchema(f"feature {name} has words that are not served: {', '.join(map(str, unknown))[:200]}")
     if spec.get("pii", "no") not in PII:
@@ -92,10 +92,10 @@ def _enum_schema(kind: str, values: Any) -> CoreSchema:
         raise UnsupportedSchema(f"an enum is a list of the feature's own type, {kind}")
     if kind == "string":
         return core_schema.literal_schema(values)
-    bare: Any = {
-        "integer": core_schema.int_schema,
-        "number": core_schema.float_schema,
-        "boolean": core_schema.bool_schema,
+    bare = {
+        "integer": integer_schema(None),
+        "number": core_schema.float_schema(strict=True),
+        "boolean": core_schema.bool_schema(strict=True),
     }
     known = frozenset(values)
 
@@ -104,7 +104,7 @@ def _enum_schema(kind: str, values: Any) -> CoreSchema:
             raise PydanticCustomError("literal_error", "is not one of the values that the schema lists")
         return value
 
-    return core_schema.no_info_after_validator_function(check, bare[kind](strict=True))
+    return core_schema.no_info_after_validator_function(check, bare[kind])
 
 
 def _instant(parse: Callable[[str], Any]) -> Callable[[str], str]:

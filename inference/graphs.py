@@ -85,10 +85,15 @@ def _feeder(inputs: Sequence[Any], names: Sequence[str]) -> Callable[[Sequence[R
     """A function that makes a graph's inputs: one tensor of shape (rows, features), or a column for each feature."""
     if len(inputs) == 1 and not (len(names) == 1 and inputs[0].name == names[0]):
         return _matrix_feeder(inputs[0].name, _TYPES[inputs[0].type], names)
-    types = {each.name: _TYPES[each.type] for each in inputs}
+    own = [each.name for each in inputs]
+    # Converters leave only letters, digits and `_` in names, and keep the inputs in their order.
+    is_renamed = len(own) == len(names) and set(own) != set(names)
+    columns = [
+        (each.name, name, _TYPES[each.type]) for each, name in zip(inputs, names if is_renamed else own, strict=True)
+    ]
 
     def feed(rows: Sequence[Row]) -> dict[str, Any]:
-        return {name: _column(rows, name, dtype) for name, dtype in types.items()}
+        return {own_name: _column(rows, name, dtype) for own_name, name, dtype in columns}
 
     return feed
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hmac
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
 from inference.estimators import use_one_thread
 from inference.files.artifacts import AlteredArtifact, ArtifactStore
+from inference.files.code_words import AlteredCode
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
+from inference.files.own_code import OwnCode, own_code
 from inference.gathering import Lane
 from inference.graphs import Graph
 from inference.inputs import inputs_of
@@ -40,7 +42,7 @@ class ServedVersion:
 
 def reason_of(error: BaseException) -> str:
     """Why a version could not be loaded: in our words, or by the error's type, since a model's words may hold rows."""
-    return str(error) if isinstance(error, AlteredArtifact | RefusedFile) else type(error).__name__
+    return str(error) if isinstance(error, AlteredArtifact | AlteredCode | RefusedFile) else type(error).__name__
 
 
 def _quieten() -> None:
@@ -63,12 +65,16 @@ class Loader:
     patience_seconds: float
     trusted: Sequence[str] = ()
     gathers: bool = True
+    code: OwnCode = field(default_factory=own_code)
 
     def load(self, model: ModelListing, version: VersionListing) -> ServedVersion:
-        """The version, ready. Raises `AlteredArtifact`, `RefusedFile`, or what the model raises at its first row."""
+        """The version, ready. Raises `AlteredArtifact`, `AlteredCode`, `RefusedFile`, or what the model raises at
+        its first row.
+        """
         # Nothing is opened before the MAC shows that everything about it is as it was registered.
         if not hmac.compare_digest(self.mac(version.facts()), version.mac):
             raise AlteredArtifact(f"version {version.name} is not as it was registered under this SECRET")
+        self.code.require(version.report.own_code)
         content = self.store.get(version.artifact_sha256)
         compiled = self.store.get(version.compiled_sha256) if version.compiled_sha256 else None
         schema = RowSchema(version.row_schema, self.max_rows)

@@ -7,7 +7,7 @@ loaded until they are registered again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,6 +57,7 @@ class CompilationReport:
     """Without `comparison` the version runs as it was registered, and `reason` says why.
 
     `classes` are the names of its classes; `batches` says whether rows of different callers may be computed together.
+    `own_code` are the modules of operators' own that it needs, each with the SHA-256 of its source.
     """
 
     format: str
@@ -68,6 +69,7 @@ class CompilationReport:
     reason: str | None = None
     comparison: Comparison | None = None
     versions: Mapping[str, str] | None = None
+    own_code: Sequence[tuple[str, str]] = ()
     compiled_sha256: str | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
@@ -90,6 +92,8 @@ class CompilationReport:
             found |= _members(self.comparison)
         if self.versions is not None:
             found["versions"] = self.versions
+        if self.own_code:
+            found["own_code"] = [list(each) for each in self.own_code]
         return found | {"compiled_sha256": self.compiled_sha256} | dict(self.unknown)
 
 
@@ -103,6 +107,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "sample_rows": 0,
     "reason": None,
     "versions": None,
+    "own_code": (),
     "compiled_sha256": None,
 }
 _COUNTS = ("rows", "random_rows", "threshold_rows", "boundary_rows", "label_mismatches")

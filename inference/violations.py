@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from inference.integers import MAX_INTEGER, SEND_AS_TEXT
 from values.json_pointer import Violation, pointer
 
 _CONTEXT = ("gt", "ge", "lt", "le", "min_length", "max_length")
@@ -37,6 +38,9 @@ def violation_of(detail: ErrorDetails, at: str) -> Violation:
     is_huge = detail["type"] == "float_type" and type(detail["input"]) is int
     rule, message = _RULES.get("finite_number" if is_huge else detail["type"], ("invalid", "is not valid"))
     words = message.format(**{name: _plain(context.get(name)) for name in _CONTEXT})
+    bound = context.get("le", context.get("ge"))
+    if isinstance(bound, int) and abs(bound) == MAX_INTEGER:
+        words = f"{words}: {SEND_AS_TEXT}"
     return Violation(at + pointer(detail["loc"]), rule, words)
 
 

@@ -22,6 +22,7 @@ from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens
 from db.database import Database
 from inference.files.artifacts import ArtifactStore
+from inference.files.own_code import own_code
 from inference.loading import Loader
 from inference.pool import Pool
 from inference.registry import Registry
@@ -49,6 +50,7 @@ def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loa
         gathers=settings.batching,
         patience_seconds=settings.request_timeout_seconds,
         trusted=settings.skops_trusted,
+        code=own_code(settings.own_code_folders()),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from audit.redaction import scrub_secrets
+from values.texts import shown
 
 
 class RedactingFormatter(logging.Formatter):
@@ -24,11 +25,12 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        message = scrub_secrets(record.getMessage())
+        # Escaped, a name of somebody's can neither begin a line of its own nor steer a terminal.
+        message = shown(scrub_secrets(record.getMessage()))
         line = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": message}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            line["trace"] = _trace(record)
+            line["trace"] = shown(_trace(record))
         if self._form == "json":
             return orjson.dumps(line).decode()
         return " ".join([at[11:], f"{line['level']:7}", message, line.get("error", ""), line.get("trace", "")]).rstrip()

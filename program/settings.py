@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from inference.files.own_code import is_libraries
 from program.origins import check_origin
 
 MIN_SECRET_BYTES = 32
@@ -33,6 +35,10 @@ class InvalidSettings(Exception):
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _split_paths(value: object) -> object:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
 def _checked_origins(origins: list[str]) -> list[str]:
@@ -57,6 +63,7 @@ class Settings(BaseSettings):
     max_loaded_bytes: int = Field(2 << 30, ge=1)
     registration_seconds: float = Field(600.0, gt=0)
     batching: bool = True
+    models_path: Annotated[list[Path], NoDecode, BeforeValidator(_split_paths)] = []
     skops_trusted: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
     secret: SecretStr | None = None
     secret_file: Path | None = None
@@ -117,6 +124,17 @@ class Settings(BaseSettings):
             return path.read_bytes().strip()
         except OSError as error:
             raise InvalidSettings(f"ADYTON_SECRET_FILE cannot be read: {error.strerror}") from None
+
+    def own_code_folders(self) -> list[Path]:
+        """The folders of operators' own code, by their absolute paths. Raises `InvalidSettings`."""
+        folders = [folder.resolve() for folder in self.models_path]
+        for number, folder in enumerate(folders, 1):
+            place = f"ADYTON_MODELS_PATH: folder {number} of {len(folders)}"
+            if not folder.is_dir():
+                raise InvalidSettings(f"{place} does not exist, or is no folder")
+            if is_libraries(folder):
+                raise InvalidSettings(f"{place} is one of Python's or of this program's own: keep models' code apart")
+        return folders
 
     def previous_secret_bytes(self) -> bytes | None:
         return None if self.secret_previous is None else self.secret_previous.get_secret_value().encode()

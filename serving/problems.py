@@ -98,7 +98,8 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     "unsupported-media-type",
     415,
     "The body is of a type that is not taken here",
-    "Send `Content-Type: application/json` (a form to `/auth/token` and `/auth/revoke`) and no `Content-Encoding`.",
+    "Send `Content-Type: application/json` (a form to `/auth/token` and `/auth/revoke`) in UTF-8, and no "
+    "`Content-Encoding`.",
 )
 INVALID_ROWS = Problem(
     "invalid-rows",

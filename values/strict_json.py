@@ -1,7 +1,11 @@
-"""JSON by the letter (RFC 8259): refuses what fast parsers forgive."""
+"""JSON by the letter (RFC 8259): refuses what fast parsers forgive. Every JSON text from outside is read here.
+
+A byte order mark before it is no part of the text: Windows' editors write one, and the RFC lets a parser ignore it.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
@@ -19,8 +23,11 @@ def parse_json(body: bytes) -> Any:
 
     Raises `BrokenJson`, also for a member twice, NaN, infinities and encodings other than UTF-8.
     """
+    if (encoding := json.detect_encoding(body)).startswith(("utf-16", "utf-32")):
+        raise BrokenJson(f"the body is in {encoding[:6].upper()}: send it in UTF-8")
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
+        text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_json)
         if b"\\u" in body:
             # Only an escape can write half of a surrogate pair.
             json.dumps(document, ensure_ascii=False).encode()

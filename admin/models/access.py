@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,8 @@ from db.catalogue import find_model, read_catalogue
 from db.changes import announce
 from db.database import Database
 from db.reach import EVERY_TENANT
-from db.tables import Grant, Model
+from db.tables import Grant, Model, Version
+from inference.files.own_code import OwnCode
 
 
 def grant_model(database: Database, *, actor: Actor, name: str, tenant: str) -> dict[str, Any]:
@@ -40,10 +42,17 @@ def ungrant_model(database: Database, *, actor: Actor, name: str, tenant: str) -
         return {"model": name, "no_longer_granted_to": tenant}
 
 
-def describe_model(database: Database, name: str, version: str | None = None) -> dict[str, Any]:
+def list_models(database: Database, code: OwnCode) -> list[dict[str, Any]]:
+    """Returns every model; `faults` says which of its versions cannot be loaded by their own code as it is now."""
+    with database.reading(EVERY_TENANT) as session:
+        entries = read_catalogue(session)
+    return [shown_model(entry) | {"faults": _faults(entry.versions, code)} for entry in entries.values()]
+
+
+def describe_model(database: Database, code: OwnCode, name: str, version: str | None = None) -> dict[str, Any]:
     """Returns the model with the details of its versions, or of the one that `version` names, also by an alias.
 
-    Raises `NotFound`.
+    `faults` is as in `list_models`. Raises `NotFound`.
     """
     with database.reading(EVERY_TENANT) as session:
         entry = read_catalogue(session).get(name)
@@ -53,8 +62,13 @@ def describe_model(database: Database, name: str, version: str | None = None) ->
     wanted = shown["aliases"].get(version or "", version)
     if wanted is not None and wanted not in entry.versions:
         raise NotFound(f"the model {name} has no version {version}")
-    details = [shown_version(each) for number, each in entry.versions.items() if wanted in (None, number)]
-    return shown | {"details": details}
+    chosen = {number: each for number, each in entry.versions.items() if wanted in (None, number)}
+    return shown | {"faults": _faults(chosen, code), "details": [shown_version(each) for each in chosen.values()]}
+
+
+def _faults(versions: Mapping[str, Version], code: OwnCode) -> dict[str, str]:
+    found = {name: code.fault_in(each.compilation.get("own_code", ())) for name, each in versions.items()}
+    return {name: fault for name, fault in found.items() if fault is not None}
 
 
 def named_model(session: Session, name: str) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
@@ -19,12 +20,13 @@ from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
 from examination.apart import examine_apart
-from examination.given_schema import RefusedSchema, check_given, is_storable
+from examination.given_schema import RefusedSchema, check_given
 from examination.orders import Examined, Order, RefusedModel
 from inference.files.artifacts import ArtifactStore
 from inference.files.model_files import Format, RefusedFile, format_of
 from inference.listings import PRODUCTION, version_facts
 from values.ids import uuid7
+from values.texts import is_storable
 
 MAX_DESCRIPTION = 2_000
 #: The formats that the admin API takes: their files run no code when they are opened.
@@ -85,6 +87,7 @@ def register_version(
     name: str,
     submission: Submission,
     trusted: tuple[str, ...] = (),
+    models_path: Sequence[Path] = (),
     limit_seconds: float = 600.0,
     formats: tuple[Format, ...] | None = None,
     is_apart: bool = True,
@@ -111,6 +114,7 @@ def register_version(
         given=submission.schema,
         is_compiled=submission.is_compiled,
         trusted=trusted,
+        models_path=[str(folder) for folder in models_path],
     )
     try:
         if is_apart:

@@ -87,9 +87,10 @@ def _check_headers(headers: list[tuple[bytes, bytes]], media_type: bytes) -> int
 
 
 def _is_in_utf8(content_type: bytes, media_type: bytes) -> bool:
-    media, _, parameters = content_type.lower().partition(b";")
-    charset = parameters.replace(b" ", b"").replace(b'"', b"")
-    return media.strip() == media_type and charset in {b"", b"charset=utf-8"}
+    """Whether it is that media type, in UTF-8 if it names a charset; many clients call that `utf8`."""
+    media, *parameters = (part.strip() for part in content_type.lower().split(b";"))
+    charsets = {part.replace(b" ", b"").replace(b'"', b"") for part in parameters}
+    return media == media_type and charsets <= {b"", b"charset=utf-8", b"charset=utf8"}
 
 
 async def skip_body(request: Request) -> None:

@@ -61,7 +61,8 @@ class Rollback(Form):
 @router.get("/admin/models/{name}", summary="Show a model")
 def show_model(request: Request, name: str, caller: Admin) -> dict[str, Any]:
     """A model with its versions, their schemas and compilation tests, and the versions that its aliases name."""
-    return describe_model(parts_of(request).database, name)
+    parts = parts_of(request)
+    return describe_model(parts.database, parts.loader.code, name)
 
 
 @router.post(
@@ -144,6 +145,7 @@ def _register(parts: Parts, caller: Person, name: str, submission: Submission, l
         name=name,
         submission=submission,
         trusted=tuple(parts.settings.skops_trusted),
+        models_path=parts.loader.code.folders,
         limit_seconds=limit_seconds,
         formats=HARMLESS,
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from inference.files.boosters import NativeModel
 from inference.files.catboost_files import catboost_model
+from inference.files.code_words import words_of
 from inference.files.formats import CATBOOST, FORMATS, PICKLE, Format, format_of
 from inference.files.lightgbm_files import lightgbm_model
 from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
@@ -71,6 +72,8 @@ def _open_skops(content: bytes, trusted: Sequence[str]) -> Any:
             return skops_io.loads(content, trusted=sorted(trusted))
     except RefusedFile:
         raise
+    except (ImportError, AttributeError) as error:
+        raise RefusedFile(words_of(error)) from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(
             f"the file cannot be opened ({type(error).__name__}): save it again, with the releases that are here"

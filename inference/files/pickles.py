@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.files.catboost_files import NEEDS_CATBOOST
+from inference.files.code_words import words_of
 from inference.files.foreign import foreign_look
 from inference.files.formats import COMPRESSED, PICKLE
 from inference.files.refused import RefusedFile
@@ -42,8 +43,7 @@ def open_pickle(content: bytes) -> Any:
         if str(error.name).partition(".")[0] == "catboost":
             raise RefusedFile(NEEDS_CATBOOST) from None
         refuse_pickle_of_other_sklearn(unpacked)
-        words = (str(error).splitlines() or [""])[0][:200]
-        raise RefusedFile(f"the file needs code that is not installed here: {words}") from None
+        raise RefusedFile(words_of(error)) from None
     except Exception as error:  # noqa: BLE001  a file may raise anything
         refuse_pickle_of_other_sklearn(unpacked)
         raise RefusedFile(

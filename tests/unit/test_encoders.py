@@ -46,7 +46,7 @@ def ends(encoder, columns, **others):
         [False, True, True, False], np.array([False, True, True, False]), pd.Index(["grade", "rooms"]),
         make_column_selector(pattern="^(?:grade|rooms)$"), lambda _: ["grade", "rooms"],
     ],
-    ids=str,
+    ids=range(12),
 )  # fmt: skip
 def test_an_encoder_knows_its_columns_however_they_are_given(columns):
     """Names, positions from either end, slices, masks, selectors and functions."""

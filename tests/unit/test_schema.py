@@ -81,7 +81,7 @@ def test_a_member_twice_is_broken_wherever_it_stands(body):
 
 
 def test_a_wide_integer_keeps_its_type():
-    """`true` is no integer, `1.0` is not either, and 3 is a fine number."""
+    """`true` is no integer, nor is `1.5`, and 3 is a fine number."""
     for bad in (True, 1.5, "1"):
         with pytest.raises(InvalidRows):
             ROW.rows(SCHEMA, json.dumps({**GOOD, "n": bad}).encode())
