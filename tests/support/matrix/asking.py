@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from admin.facts import InvalidValue
 from examination.examine import examine
@@ -81,7 +81,7 @@ class Server:
         self.site = server.site
         self.client = server.client(server.site.key())
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
