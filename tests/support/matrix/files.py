@@ -45,7 +45,7 @@ def _native(estimator: Any) -> tuple[str, bytes]:
     if type(estimator).__module__.startswith("lightgbm"):
         return "m.txt", estimator.booster_.model_to_string().encode()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "m.ubj"
+        path = Path(folder) / ("m.cbm" if type(estimator).__module__.startswith("catboost") else "m.ubj")
         estimator.save_model(path)
         return path.name, path.read_bytes()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from catboost import CatBoostClassifier, CatBoostRegressor
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
@@ -67,6 +68,10 @@ def _lgbm() -> Any:
     return LGBMClassifier(n_estimators=3, min_child_samples=5, verbose=-1, n_jobs=1)
 
 
+def _catboost(kind: Any = CatBoostClassifier) -> Any:
+    return kind(iterations=3, depth=2, verbose=0, allow_writing_files=False, thread_count=1, random_seed=0)
+
+
 _S, _M, _C = "sparse", "missing", "categories"
 KINDS: dict[str, Kind] = {
     "logistic": Kind(_logistic, ONE, {_S}, {"onnx"}),
@@ -75,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "hist-gb": Kind(lambda: HistGradientBoostingClassifier(max_iter=4, min_samples_leaf=5, random_state=0), ONE, {_M, _C}),
     "lightgbm": Kind(_lgbm, ONE, {_S, _M, _C}, {"native"}),
     "xgboost": Kind(_xgb, FROM_0 | {"many"}, {_S, _M, _C}, {"native"}),
+    "catboost": Kind(_catboost, ONE - {"bool"}, {_S, _M}, {"native"}),
     "nearest": Kind(lambda: KNeighborsClassifier(3), ONE | {"two of int", "many"}, {_S}, {"onnx"}),
     "svc": Kind(lambda: SVC(random_state=0), ONE, {_S}),
     "linear-svc": Kind(lambda: LinearSVC(random_state=0, max_iter=5000), ONE, {_S}, {"onnx"}),
@@ -97,6 +103,7 @@ KINDS: dict[str, Kind] = {
     "hist-gb-regressor": Kind(lambda: HistGradientBoostingRegressor(max_iter=4, min_samples_leaf=5, random_state=0), NUMBER, {_M, _C}),
     "lightgbm-regressor": Kind(lambda: LGBMRegressor(n_estimators=3, min_child_samples=5, verbose=-1, n_jobs=1), NUMBER, {_S, _M, _C}, {"native"}),
     "xgboost-regressor": Kind(lambda: XGBRegressor(n_estimators=3, max_depth=3, enable_categorical=True, n_jobs=1), NUMBER | {"two of float"}, {_S, _M, _C}, {"native"}),
+    "catboost-regressor": Kind(lambda: _catboost(CatBoostRegressor), NUMBER, {_S, _M}, {"native"}),
     "nearest-regressor": Kind(lambda: KNeighborsRegressor(3), NUMBER | {"two of float"}, {_S}),
     "network-regressor": Kind(lambda: MLPRegressor(hidden_layer_sizes=(6,), max_iter=60, random_state=0), NUMBER | {"two of float"}, {_S}, {"onnx"}),
     "transformed-target": Kind(Ridge, NUMBER, {_S}, wrap=lambda e: TransformedTargetRegressor(e, func=np.arcsinh, inverse_func=np.sinh)),
