@@ -32,6 +32,8 @@ _INSTANTS = {
 }
 #: A whole number as Python writes it, within the integers that JSON tells apart.
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,14}")
+#: The texts that pandas reads as whole numbers.
+_READ_AS_INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _USE_PARQUET = "give the sample as Parquet (frame.to_parquet), which keeps the columns' types"
 
 
@@ -89,6 +91,9 @@ class Sample:
         if frame.empty:
             raise RefusedSample("the sample has no rows")
         frame = frame.assign(**{name: _typed(frame[name], known) for name, known in _within(hints.known, frame)})
+        if not self._is_parquet:
+            digests = [name for name, known in _within(hints.known, frame) if known.are_digests]
+            frame = frame.assign(**{name: _of_digests(frame[name], hints.given.get(name, {})) for name in digests})
         for name, known in _within(hints.known, frame):
             _require_known(name, frame[name], known)
         yield frame
@@ -169,19 +174,28 @@ def _typed(column: Any, known: Categories) -> Any:
         return pd.Series(pd.Categorical(values, categories=known.learnt, ordered=is_ordered), index=column.index)
     if known.are_instants and column.dtype.kind != "M" and not all(map(_is_date, column.dropna())):
         return pd.to_datetime(column, format="ISO8601")
-    if known.are_digests and str(column.dtype) == "str":
-        return _of_digests(column)
     if known.type == "boolean" and column.dropna().isin(["True", "False"]).all():
         return column.map({"True": True, "False": False})
     return column
 
 
-def _of_digests(column: Any) -> Any:
-    """Texts of a CSV file as integers or truth values, if the category of each is the one of its text."""
+def _of_digests(column: Any, given: Mapping[str, Any]) -> Any:
+    """Texts of a CSV file as the categories that they were: integers, or texts, unless the schema says otherwise.
+
+    Raises `RefusedSample` where the same file may have been written of other categories.
+    """
     texts = column.tolist()
-    if all(_INTEGER.fullmatch(text) for text in texts):
+    if all(map(_INTEGER.fullmatch, texts)) and not _is_of_type(given, "string"):
         return column.astype("int64")
-    return column == "True" if {*texts} <= {"True", "False"} else column
+    if {*texts} <= {"True", "False"} and _is_of_type(given, "boolean"):
+        return column == "True"
+    if "type" not in given and ({*texts} <= {"True", "False"} or all(map(_READ_AS_INTEGER.fullmatch, texts))):
+        raise RefusedSample(
+            f"the column {column.name} has categories that CatBoost knows by their texts, and a CSV file does not say"
+            f" whether those were as in the file (True, 02139) or as pandas reads it (1, 2139): {_USE_PARQUET}, or the"
+            " column's type in --schema"
+        )
+    return column
 
 
 def _as_known(value: Any, known: Categories) -> Any:
