@@ -15,10 +15,13 @@ _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 class Categories:
     """What a part of a model has learnt of a column.
 
-    `learnt` are its categories in the part's own order. `is_closed` says that the part refuses any other value.
-    `is_dtype` says that the part was trained on a pandas column of type `category`, whose codes it counts on.
-    `are_digests` says that it keeps digests of its categories alone, for which 1 and "1" are the same. `are_codes` says
-    that they are integers from 0. `unreadable` says why they cannot be read, and what to do.
+    - `learnt`: its categories, in the part's own order.
+    - `is_closed`: the part refuses any other value.
+    - `is_dtype`: it was trained on a pandas column of type `category`, whose codes it counts on.
+    - `are_objects`: it was trained on Python's own objects, which are compared otherwise than a column of floats.
+    - `are_digests`: it keeps digests of its categories alone, for which 1 and "1" are the same.
+    - `are_codes`: they are integers from 0.
+    - `unreadable`: why they cannot be read, and what to do.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class Categories:
         is_closed: bool = False,
         is_text: bool = False,
         is_dtype: bool = False,
+        are_objects: bool = False,
         are_digests: bool = False,
         are_codes: bool = False,
         unreadable: str = "",
@@ -36,15 +40,16 @@ class Categories:
         self.has_null = len(self.learnt) < len(values)
         self.is_closed = is_closed
         self.is_dtype = is_dtype
+        self.are_objects = are_objects
         self.are_digests = are_digests
         self.are_codes = are_codes
         self.unreadable = unreadable
         self.type = "string" if is_text or are_digests else "integer" if are_codes else type_of(self.learnt)
 
-    def of_integers(self) -> Categories:
-        """The same, of whole numbers that were learnt as floats."""
+    def of_type(self, kind: type) -> Categories:
+        """The same, of whole numbers or truth values that were learnt as floats."""
         nulls = [None] if self.has_null else []
-        return Categories([*map(int, self.learnt), *nulls], is_closed=self.is_closed, is_dtype=self.is_dtype)
+        return Categories([*map(kind, self.learnt), *nulls], is_closed=self.is_closed, is_dtype=self.is_dtype)
 
     @property
     def are_instants(self) -> bool:

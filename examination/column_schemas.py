@@ -9,7 +9,7 @@ from typing import Any
 
 from examination.categories import Categories, type_of
 from examination.given_schema import RefusedSchema
-from examination.samples import format_of_texts
+from examination.sample_columns import format_of_texts
 from inference.columns import DATE, bounds_of, is_instant
 
 MAX_NOTED_CATEGORIES = 100
@@ -90,14 +90,26 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
         return {"type": graph_type} if graph_type != "number" else {}
     if known is None:
         return {}
+    if known.are_instants:
+        return _of_instants(spec, known)
     if known.are_digests or known.are_codes:
         return _of_open_categories(spec, known)
-    if known.type is None or "format" in spec:
-        closed = known.are_instants and known.is_closed and "format" in spec
-        return {"enum": [each.isoformat() for each in known.learnt]} if closed else {}
+    if known.type is None:
+        return {}
+    if known.type in {"number", "integer"} and "boolean" in spec["type"] and set(known.learnt) <= {0, 1}:
+        known = known.of_type(bool)
     if known.type == "number" and "integer" in spec["type"] and all(map(float.is_integer, map(float, known.learnt))):
-        known = known.of_integers()
+        known = known.of_type(int)
     return _of_categories_known(spec, known)
+
+
+def _of_instants(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:
+    closed = {"enum": [each.isoformat() for each in known.learnt]} if known.is_closed else {}
+    if "format" in spec:
+        return closed
+    is_whole = not any(isinstance(each, datetime) for each in known.learnt)
+    found = {"format": "date", "x-dtype": DATE} if is_whole else {"format": "date-time", "x-dtype": "datetime64[us]"}
+    return {"type": _nullable("string", has_null=known.has_null), **found, **closed}
 
 
 def _of_open_categories(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:

@@ -89,11 +89,11 @@ def _comparison(precision: str, found: Agreement, probes: Probes, trained: Train
 
 def why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: TrainedEngine) -> str | None:
     """The reason why a test on finitely many rows could not vouch for a compiled model; None if it could."""
-    if any(type(part).__name__.endswith("Vectorizer") for part in parts_of(estimator)) or kind == "texts":
-        return "only the trained model takes text apart: no test covers every language"
     own = {spec.get("x-dtype", "str") for spec in document["properties"].values()} if kind == "frame" else set()
     if kind in {"objects", "dictionaries"} or own - {"str", "object"}:
         return "only the trained model takes dictionaries, rows of objects, and columns of pandas' own types"
+    if any(type(part).__name__.endswith("Vectorizer") for part in parts_of(estimator)) or kind == "texts":
+        return "only the trained model takes text apart: no test covers every language"
     if any(is_text(spec) and is_nullable(spec) for spec in document["properties"].values()):
         return "a text that may be missing has no form in a compiled model"
     if trained.class_names and not isinstance(trained.class_names[0], str):

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from examination.boosters import column_names, is_shown
 from examination.column_schemas import of_column, of_model
-from examination.encoders import attribute, first_step, known_by_parts, known_dictionaries, takes_texts
+from examination.encoders import (
+    attribute,
+    first_step,
+    known_by_parts,
+    known_dictionaries,
+    seen_by_own_code,
+    takes_texts,
+)
 from examination.given_schema import RefusedSchema
 from examination.samples import Hints
 from inference.columns import check_dtype
@@ -47,14 +54,23 @@ def features_of(
     members = known_dictionaries(estimator)
     known = _known_to(estimator) if members is None else (list(members) or None)
     names, own, columns = _names(known, sample, list(specs))
-    if members is None:
-        by_place = known_by_parts(estimator, own)
-        hints = {names[place]: known for place, known in by_place.items() if place < len(names)}
-    else:
-        hints = {name: each for name, each in members.items() if each.learnt}
-    return Features(
-        names, columns, Hints(hints, specs), has_names=isinstance(known, list), dictionaries=members is not None
-    )
+    has_names = isinstance(known, list)
+    if members is not None:
+        learnt = {name: each for name, each in members.items() if each.learnt}
+        return Features(names, columns, Hints(learnt, specs, frozenset()), has_names=has_names, dictionaries=True)
+    by_place = known_by_parts(estimator, own)
+    learnt = {names[place]: each for place, each in by_place.items() if place < len(names)}
+    hints = Hints(learnt, specs, frozenset())
+    seen = {names[place]: part for place, part in seen_by_own_code(estimator, own).items() if place < len(names)}
+    open_to_it = {name: part for name, part in seen.items() if not hints.says_type(name)}
+    if sample is None and has_names and open_to_it:
+        name, part = next(iter(open_to_it.items()))
+        raise RefusedSchema(
+            f"the model's own code ({part}) sees the column {name}, and nothing says of which type that is: register"
+            " the model with a sample (Parquet keeps the types), or say it in a schema"
+        )
+    hints = hints._replace(own_code=frozenset(open_to_it))
+    return Features(names, columns, hints, has_names=has_names, dictionaries=False)
 
 
 def _names(

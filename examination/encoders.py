@@ -13,8 +13,10 @@ import numpy as np
 
 from examination.boosters import known_columns
 from examination.categories import Categories
+from inference.estimators import is_own_code
 
-#: Positions of columns as the whole model takes them; None for a column that a step has made.
+#: Positions of columns as the whole model takes them; None for a column that a step has made. An empty list says that
+#: nothing is known of the columns, nor how many they are.
 Columns = list[int | None]
 
 _KEEPING = frozenset({"StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "KNNImputer"})
@@ -80,7 +82,8 @@ def _wrapped(estimator: Any, columns: Columns) -> Iterator[tuple[Any, Columns]]:
         parts = np.array(value, dtype=object).ravel() if isinstance(value, list | np.ndarray) else [value]
         for number, part in enumerate(parts):
             if hasattr(part, "fit") or hasattr(part, "estimator"):
-                taken = columns if number >= len(chosen) else [columns[place] for place in chosen[number]]
+                is_choice = number < len(chosen) and len(columns) > 0
+                taken = [columns[place] for place in chosen[number] if place < len(columns)] if is_choice else columns
                 yield part, taken
 
 
@@ -98,7 +101,7 @@ def _places(chosen: Any, transformer: Any, names: Sequence[str], columns: Column
         return list(range(count))[chosen]
     values = [chosen] if isinstance(chosen, str) else np.asarray(chosen).ravel().tolist()
     if values and all(isinstance(value, bool) for value in values):
-        return [place for place, is_in in enumerate(values) if is_in]
+        return [place for place, is_in in enumerate(values[:count]) if is_in]
     places = [known.index(value) if isinstance(value, str) else int(value) for value in values]
     # A chain's later parts count columns that earlier parts have made.
     return [place % count for place in places if -count <= place < count]
@@ -126,7 +129,7 @@ def _after_one(step: Any, columns: Columns) -> Columns:
     if hasattr(step, "get_support"):
         return [columns[place] for place in step.get_support(indices=True) if place < len(columns)]
     is_identity = name == "FunctionTransformer" and getattr(step, "func", step) is None
-    return columns if is_identity or name in _KEEPING else [None] * len(columns)
+    return columns if is_identity or name in _KEEPING else []
 
 
 def _after_columns(step: Any, columns: Columns, names: Sequence[str]) -> Columns:
@@ -161,7 +164,21 @@ def _learnt(part: Any, count: int) -> dict[int, Categories]:
     if learnt is None or isinstance(learnt, str) or len(learnt) != count:
         return {}
     is_closed = getattr(part, "handle_unknown", "error") == "error" and not name.startswith("Target")
-    return {place: Categories(list(values), is_closed=is_closed) for place, values in enumerate(learnt)}
+    return {
+        place: Categories(list(values), is_closed=is_closed, are_objects=np.asarray(values).dtype == object)
+        for place, values in enumerate(learnt)
+    }
+
+
+def seen_by_own_code(estimator: Any, names: Sequence[str]) -> dict[int, str]:
+    """The columns, by position, that code of the model's maker sees as they come, with the type of that part."""
+    return {
+        position: type(part).__name__
+        for part, columns in _parts(estimator, list(range(len(names))), list(names))
+        if is_own_code(part)
+        for position in columns
+        if position is not None
+    }
 
 
 def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
@@ -189,12 +206,13 @@ def takes_texts(estimator: Any) -> bool:
 
 
 def first_step(estimator: Any) -> Any:
-    """The first step of a model, or of the model within a search."""
+    """The first step of a model, or of a model within it that takes the same rows."""
     while True:
-        steps, best = attribute(estimator, "steps"), attribute(estimator, "best_estimator_")
-        if not steps and best is None:
+        steps = attribute(estimator, "steps")
+        wrapped = [part for part, _ in _wrapped(estimator, [])] if not steps else []
+        if not steps and not wrapped:
             return estimator
-        estimator = steps[0][1] if steps else best
+        estimator = steps[0][1] if steps else wrapped[0]
 
 
 def attribute(estimator: Any, name: str) -> Any:

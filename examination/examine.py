@@ -13,12 +13,14 @@ import numpy as np
 from examination.compilation import Compiled, compile_tested, versions, why_not
 from examination.contents import require_model
 from examination.discovery import Features, describe, features_of
-from examination.forms import COMPILED_TOLERANCE, Asked, allowed_rows, differs, form_of
+from examination.forms import COMPILED_TOLERANCE, Asked, Form, allowed_rows, differs, form_of, is_same
 from examination.given_schema import RefusedSchema, check_given
 from examination.independence import is_independent
 from examination.orders import Examined, Order, RefusedModel
-from examination.probe_rows import SEED, answerable, probes_of, random_rows
-from examination.samples import RefusedSample, Sample, rows_of
+from examination.probe_rows import answerable, probes_of
+from examination.random_rows import SEED, random_rows
+from examination.sample_columns import RefusedSample, rows_of
+from examination.samples import Reading, Sample
 from inference.engines import Engine, GraphEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
@@ -75,21 +77,59 @@ def _examine_opened(estimator: Any, sample: Sample | None, order: Order) -> Exam
 
 
 def _of_readings(estimator: Any, features: Features, sample: Sample | None, order: Order) -> _Found:
-    """The findings by the first reading of the sample that the model answers. Raises what refused the first one."""
-    readings = [None] if sample is None else sample.readings(features.columns, features.hints)
+    """The findings by the first reading of the sample that the model answers. Raises what refused the first one.
+
+    Another reading that the model answers too must have the same answers.
+    """
+    readings = [Reading(None)] if sample is None else sample.readings(features.columns, features.hints)
     refused: Exception | None = None
-    for frame in readings:
+    found: _Read | None = None
+    for frame, only_compared in readings:
+        if only_compared and found is None:
+            continue
         try:
-            # The observed values of sensitive features are dropped first: nothing after this can show them.
-            document = without_personal_notes(describe(estimator, features, frame, order.given))
-            schema = RowSchema(document, _MANY_ROWS)
-            asked = _asked(frame, schema)
-            if isinstance(estimator, OnnxModel):
-                return _of_graph(estimator, schema, asked)
-            return _of_estimator(estimator, features, schema, asked, is_compiled=order.is_compiled)
+            read = _read(estimator, features, frame, order)
         except (NotServable, NotComputable, RefusedSchema, UnsupportedSchema, RefusedSample) as error:
             refused = refused or error
-    raise refused or RefusedSample("the sample has no rows")
+            continue
+        if found is None:
+            found = read
+        elif read.form is not None and found.form is not None and not is_same(read.form, found.form):
+            raise RefusedSample(_ambiguous(frame, found.asked.frame))
+    if found is None:
+        raise refused or RefusedSample("the sample has no rows")
+    if isinstance(estimator, OnnxModel):
+        return _of_graph(estimator, found.schema, found.asked)
+    return _of_estimator(estimator, found, is_compiled=order.is_compiled)
+
+
+def _ambiguous(frame: Any, other: Any) -> str:
+    names = [name for name in frame.columns if str(frame[name].dtype) != str(other[name].dtype)] or list(frame.columns)
+    return (
+        f"the CSV sample does not say of which type the column {names[0]} was, and the model answers differently: give"
+        " the sample as Parquet (frame.to_parquet), or say the type in a schema"
+    )
+
+
+class _Read(NamedTuple):
+    """A reading of the sample that the model answers; an ONNX file has its form in itself."""
+
+    schema: RowSchema
+    asked: Asked
+    form: Form | None
+
+
+def _read(estimator: Any, features: Features, frame: Any | None, order: Order) -> _Read:
+    # The observed values of sensitive features are dropped first: nothing after this can show them.
+    document = without_personal_notes(describe(estimator, features, frame, order.given))
+    schema = RowSchema(document, _MANY_ROWS)
+    asked = _asked(frame, schema)
+    if isinstance(estimator, OnnxModel):
+        return _Read(schema, asked, None)
+    if reads_files(estimator):
+        raise NotServable("it takes texts for names of files, which callers would choose")
+    use_one_thread(estimator)
+    return _Read(schema, asked, form_of(estimator, features, schema, asked))
 
 
 class _Found(NamedTuple):
@@ -112,11 +152,10 @@ def _of_graph(model: OnnxModel, schema: RowSchema, asked: Asked) -> _Found:
     return _Found(schema, asked.rows, engine, "matrix", compiled, answerable(engine, drawn)[0], _sample_count(asked))
 
 
-def _of_estimator(estimator: Any, features: Features, schema: RowSchema, asked: Asked, *, is_compiled: bool) -> _Found:
-    if reads_files(estimator):
-        raise NotServable("it takes texts for names of files, which callers would choose")
-    use_one_thread(estimator)
-    form = form_of(estimator, features, schema, asked)
+def _of_estimator(estimator: Any, read: _Read, *, is_compiled: bool) -> _Found:
+    schema, asked, form = read
+    if form is None:
+        raise NotServable("it has no form of input")
     trained, sample = form.trained, asked.rows if asked.frame is not None else []
     reason = why_not(estimator, form.kind, schema.document, trained) if is_compiled else "--engine sklearn"
     probes = probes_of(estimator, schema.document["properties"], sample, trained, is_compiled=reason is None)
@@ -142,7 +181,7 @@ def _asked(frame: Any | None, schema: RowSchema) -> Asked:
     if frame is None:
         return Asked([_example(schema)], None)
     rows = rows_of(frame)
-    allowed = list(allowed_rows(schema, rows))
+    allowed = allowed_rows(schema, rows)
     if not allowed:
         raise RefusedSample("the schema refuses every row of the sample: look at its bounds, and at the columns' types")
     return Asked([rows[place] for place in allowed], frame.iloc[allowed].reset_index(drop=True))

@@ -6,7 +6,7 @@ served must get the same answers, label for label: a form that the model refuses
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +14,13 @@ import orjson
 
 from examination.discovery import Features
 from examination.independence import is_near
-from examination.probe_rows import SEED, answerable, random_rows
+from examination.probe_rows import answerable
+from examination.random_rows import SEED, random_rows
 from inference.engines import Engine, TrainedEngine
 from inference.estimators import parts_of
 from inference.inputs import Kind, Row, inputs_of
 from inference.outputs import NotComputable, NotServable, Predictions, class_names_of, predict_with
-from inference.schema import RowSchema
+from inference.schema import InvalidRows, RowSchema
 
 #: Rows made from the schema on which forms are compared if there is no sample.
 DRAWN_ROWS = 200
@@ -174,6 +175,16 @@ def differs(
     return None
 
 
+def is_same(one: Form, other: Form) -> bool:
+    """Whether two readings of a sample have the same answers."""
+    ours, theirs = one.expected, other.expected
+    if len(ours.labels) != len(theirs.labels):
+        return False
+    return all(_is_same(*pair, TRAINED_TOLERANCE) for pair in zip(ours.labels, theirs.labels, strict=True)) and is_near(
+        _listed(ours.probabilities), _listed(theirs.probabilities), TRAINED_TOLERANCE
+    )
+
+
 def _listed(values: Any) -> Any:
     return [_listed(each) for each in values] if isinstance(values, list | tuple) else values
 
@@ -193,6 +204,25 @@ def rows_from_json(schema: RowSchema, rows: Sequence[Row]) -> list[Row]:
     return found if found is not None else schema.checked(schema.parsed(text), lambda row: f"/{row}")
 
 
-def allowed_rows(schema: RowSchema, rows: Sequence[Row]) -> Iterator[int]:
-    """The places of the rows that the schema takes."""
-    return (place for place, row in enumerate(rows) if schema.allows(row))
+def allowed_rows(schema: RowSchema, rows: Sequence[Row]) -> list[int]:
+    """The places of the rows that the schema takes: bounds and closed categories may refuse others.
+
+    Raises `NotServable` for a value of another type than its feature has: the sample was read wrongly.
+    """
+    found = []
+    for place, row in enumerate(rows):
+        try:
+            schema.checked([row], lambda _: "")
+        except InvalidRows as refused:
+            if wrong := next((each for each in refused.errors if each.rule == "type"), None):
+                raise NotServable(_misread(wrong.at.removeprefix("/"))) from None
+        else:
+            found.append(place)
+    return found
+
+
+def _misread(name: str) -> str:
+    return (
+        f"the sample's column {name} has values of another type than the model has learnt of it: give the sample as"
+        " Parquet, as it was when the model was trained"
+    )
