@@ -99,10 +99,9 @@ def why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: Tr
     if trained.class_names and not isinstance(trained.class_names[0], str):
         return "classifiers of several outputs are served as trained"
     modules = {type(part).__module__.partition(".")[0] for part in parts_of(estimator)}
-    if "inference" in modules:
-        return "the models of boosters' own files are served as trained"
     if foreign := sorted(modules - {"sklearn"}):
-        return f"{', '.join(foreign)} models are served as trained"
+        words = "the models of boosters' own files" if "inference" in foreign else f"{', '.join(foreign)} models"
+        return f"{words} are served as trained"
     return None
 
 
