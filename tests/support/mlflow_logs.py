@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ def mlflow_at(directory: Path):
         patch.setenv("MLFLOW_TRACKING_URI", (beside / "tracking").as_uri())
         patch.chdir(beside)
         yield importlib.import_module("mlflow")
-    assert os.listdir(beside) == []
+    assert not list(beside.iterdir())
 
 
 def logged(directory: Path, flavour: str, model, name: str = "model", **facts) -> Path:
