@@ -35,7 +35,9 @@ class EngineChoice(StrEnum):
 @app.command()
 def register(
     name: str,
-    file: Annotated[Path, typer.Argument(help="joblib, skops, ONNX, XGBoost or LightGBM file; folder of MLflow.")],
+    file: Annotated[
+        Path, typer.Argument(help="joblib, skops, ONNX, XGBoost, LightGBM or CatBoost file; folder of MLflow.")
+    ],
     version: Annotated[str | None, typer.Option(help="The version's name; the next number if not given.")] = None,
     sample: Annotated[Path | None, typer.Option(help="Training-like rows as CSV or Parquet.")] = None,
     target: Annotated[str | None, typer.Option(help="The sample's column that is no feature.")] = None,

@@ -45,8 +45,9 @@ def compile_tested(
     A compiled model is returned only if every label is identical (except next to ties, which the trained model answers)
     and every number within 1e-5 of the trained one's, relatively.
     """
-    if reason := _why_not(estimator, kind, document, probes, trained):
-        return Compiled(reason=reason)
+    if probes.raises or not probes.random:
+        # The graph would answer where the model refuses.
+        return Compiled(reason="the model raises an error on rows that its schema allows")
     rows = probes.rows
     expected = trained.compute(rows)
     may_round = is_of_numbers(expected) or _is_of_trees(estimator)
@@ -86,20 +87,20 @@ def _comparison(precision: str, found: Agreement, probes: Probes, trained: Train
     )
 
 
-def _why_not(
-    estimator: Any, kind: Kind, document: Mapping[str, Any], probes: Probes, trained: TrainedEngine
-) -> str | None:
+def why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: TrainedEngine) -> str | None:
     """The reason why a test on finitely many rows could not vouch for a compiled model; None if it could."""
-    if not probes.random:
-        return "the model raises an error on rows that its schema allows"
+    own = {spec.get("x-dtype", "str") for spec in document["properties"].values()} if kind == "frame" else set()
+    if kind in {"objects", "dictionaries"} or own - {"str", "object"}:
+        return "only the trained model takes dictionaries, rows of objects, and columns of pandas' own types"
     if any(type(part).__name__.endswith("Vectorizer") for part in parts_of(estimator)) or kind == "texts":
         return "only the trained model takes text apart: no test covers every language"
     if any(is_text(spec) and is_nullable(spec) for spec in document["properties"].values()):
         return "a text that may be missing has no form in a compiled model"
     if trained.class_names and not isinstance(trained.class_names[0], str):
         return "classifiers of several outputs are served as trained"
-    if not type(estimator).__module__.startswith("sklearn."):
-        return f"{type(estimator).__module__.partition('.')[0]} models are served as trained"
+    modules = {type(part).__module__.partition(".")[0] for part in parts_of(estimator)}
+    if foreign := sorted(modules - {"sklearn"}):
+        return f"{', '.join(foreign)} models are served as trained"
     return None
 
 

@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 import resource
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from examination.compilation import Compiled, compile_tested, versions
+from examination.compilation import Compiled, compile_tested, versions, why_not
 from examination.contents import require_model
-from examination.discovery import discover, features_of
-from examination.given_schema import RefusedSchema
-from examination.independence import is_independent, is_near
+from examination.discovery import Features, describe, features_of
+from examination.forms import COMPILED_TOLERANCE, Asked, Form, allowed_rows, differs, form_of, is_same
+from examination.given_schema import RefusedSchema, check_given
+from examination.independence import is_independent
 from examination.orders import Examined, Order, RefusedModel
-from examination.probe_rows import SEED, probes_of, random_rows
-from examination.samples import RefusedSample, read_sample, rows_of
-from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
+from examination.probe_rows import answerable, probes_of
+from examination.random_rows import SEED, random_rows
+from examination.sample_columns import RefusedSample, rows_of
+from examination.samples import Reading, Sample
+from inference.engines import Engine, GraphEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import Graph
-from inference.inputs import Kind, Row, inputs_of
-from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
+from inference.inputs import Kind, Row
+from inference.outputs import ClassNames, NotComputable, NotServable, name_of
 from inference.report import CompilationReport
 from inference.schema import RowSchema
 
@@ -42,12 +45,10 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
             warnings.simplefilter("ignore")
             estimator = open_model(model, order.format, order.trusted)
             require_model(estimator)
-            frame = None if sample is None else read_sample(sample, order.sample_name or "")
-            # The observed values of sensitive features are dropped first: nothing after this can show them.
-            document = without_personal_notes(discover(estimator, frame, order.target, order.given))
-            schema = RowSchema(document, _MANY_ROWS)
-            rows = _sample_rows(frame, document, schema)
-            return _examine_opened(estimator, document, rows, schema, frame, order)
+            if order.given is not None:
+                check_given(order.given)
+            rows = None if sample is None else Sample(sample, order.sample_name or "")
+            return _examine_opened(estimator, rows, order)
     except (RefusedFile, RefusedSample, RefusedSchema, UnsupportedSchema) as refused:
         raise RefusedModel(str(refused)) from None
     except (NotServable, NotComputable) as refused:
@@ -55,16 +56,12 @@ def examine(model: bytes, sample: bytes | None, order: Order) -> Examined:
         raise RefusedModel(f"the model cannot be served: {words}") from None
 
 
-def _examine_opened(
-    estimator: Any, document: dict[str, Any], rows: list[Row], schema: RowSchema, frame: Any, order: Order
-) -> Examined:
-    asked = rows or [_example(schema)]
-    if isinstance(estimator, OnnxModel):
-        found = _of_graph(estimator, schema, asked, len(rows))
-    else:
-        found = _of_estimator(estimator, document, rows, asked, frame, is_compiled=order.is_compiled)
+def _examine_opened(estimator: Any, sample: Sample | None, order: Order) -> Examined:
+    features = features_of(estimator, None if sample is None else sample.columns, order.target, order.given)
+    found = _of_readings(estimator, features, sample, order)
+    asked = found.rows
     _require_answers(found.engine, asked)
-    _require_example(found.engine, schema)
+    _require_example(found.engine, found.schema)
     report = CompilationReport(
         format=order.format,
         input=found.kind,
@@ -76,12 +73,70 @@ def _examine_opened(
         comparison=found.compiled.comparison,
         versions=None if isinstance(estimator, OnnxModel) else versions(),
     )
-    return Examined(document, report, found.compiled.model)
+    return Examined(dict(found.schema.document), report, found.compiled.model)
+
+
+def _of_readings(estimator: Any, features: Features, sample: Sample | None, order: Order) -> _Found:
+    """The findings by the first reading of the sample that the model answers. Raises what refused the first one.
+
+    Another reading that the model answers too must have the same answers.
+    """
+    readings = [Reading(None)] if sample is None else sample.readings(features.columns, features.hints)
+    refused: Exception | None = None
+    found: _Read | None = None
+    for frame, only_compared in readings:
+        if only_compared and found is None:
+            continue
+        try:
+            read = _read(estimator, features, frame, order)
+        except (NotServable, NotComputable, RefusedSchema, UnsupportedSchema, RefusedSample) as error:
+            refused = refused or error
+            continue
+        if found is None:
+            found = read
+        elif read.form is not None and found.form is not None and not is_same(read.form, found.form):
+            raise RefusedSample(_ambiguous(frame, found.asked.frame))
+    if found is None:
+        raise refused or RefusedSample("the sample has no rows")
+    if isinstance(estimator, OnnxModel):
+        return _of_graph(estimator, found.schema, found.asked)
+    return _of_estimator(estimator, found, is_compiled=order.is_compiled)
+
+
+def _ambiguous(frame: Any, other: Any) -> str:
+    names = [name for name in frame.columns if str(frame[name].dtype) != str(other[name].dtype)] or list(frame.columns)
+    return (
+        f"the CSV sample does not say of which type the column {names[0]} was, and the model answers differently: give"
+        " the sample as Parquet (frame.to_parquet), or say the type in a schema"
+    )
+
+
+class _Read(NamedTuple):
+    """A reading of the sample that the model answers; an ONNX file has its form in itself."""
+
+    schema: RowSchema
+    asked: Asked
+    form: Form | None
+
+
+def _read(estimator: Any, features: Features, frame: Any | None, order: Order) -> _Read:
+    # The observed values of sensitive features are dropped first: nothing after this can show them.
+    document = without_personal_notes(describe(estimator, features, frame, order.given))
+    schema = RowSchema(document, _MANY_ROWS)
+    asked = _asked(frame, schema)
+    if isinstance(estimator, OnnxModel):
+        return _Read(schema, asked, None)
+    if reads_files(estimator):
+        raise NotServable("it takes texts for names of files, which callers would choose")
+    use_one_thread(estimator)
+    return _Read(schema, asked, form_of(estimator, features, schema, asked))
 
 
 class _Found(NamedTuple):
     """The engine that will serve; `telling` are rows that show whether an answer depends on the rows beside it."""
 
+    schema: RowSchema
+    rows: list[Row]
     engine: Engine
     kind: Kind
     compiled: Compiled
@@ -89,41 +144,47 @@ class _Found(NamedTuple):
     sample_rows: int
 
 
-def _of_graph(model: OnnxModel, schema: RowSchema, asked: Sequence[Row], sample_rows: int) -> _Found:
+def _of_graph(model: OnnxModel, schema: RowSchema, asked: Asked) -> _Found:
     graph = Graph(model.content, schema.names)
-    engine = GraphEngine(graph, _graph_classes(model, graph, asked))
+    engine = GraphEngine(graph, _graph_classes(model, graph, asked.rows))
     compiled = Compiled(reason="registered as ONNX: it is the trained model")
-    drawn = random_rows(schema.document["properties"], asked, np.random.default_rng(SEED))
-    return _Found(engine, "matrix", compiled, drawn[:_ALONE_ROWS], sample_rows)
+    drawn = random_rows(schema.document["properties"], asked.rows, np.random.default_rng(SEED))[:_ALONE_ROWS]
+    return _Found(schema, asked.rows, engine, "matrix", compiled, answerable(engine, drawn)[0], _sample_count(asked))
 
 
-def _of_estimator(
-    estimator: Any, document: dict[str, Any], rows: list[Row], asked: Sequence[Row], frame: Any, *, is_compiled: bool
-) -> _Found:
-    if reads_files(estimator):
-        raise NotServable("it takes texts for names of files, which callers would choose")
-    use_one_thread(estimator)
-    kind, trained = _tried(estimator, document, asked, frame)
-    probes = probes_of(estimator, document["properties"], rows, trained)
+def _of_estimator(estimator: Any, read: _Read, *, is_compiled: bool) -> _Found:
+    schema, asked, form = read
+    if form is None:
+        raise NotServable("it has no form of input")
+    trained, sample = form.trained, asked.rows if asked.frame is not None else []
+    reason = why_not(estimator, form.kind, schema.document, trained) if is_compiled else "--engine sklearn"
+    probes = probes_of(estimator, schema.document["properties"], sample, trained, is_compiled=reason is None)
     telling = [*probes.random[:_ALONE_ROWS], *probes.near_ties]
-    compiled = Compiled(reason="--engine sklearn")
-    if is_compiled:
-        compiled = compile_tested(estimator, kind, document, probes, trained)
-    if compiled.model is None or compiled.comparison is None:
-        return _Found(trained, kind, compiled, telling, len(rows))
-    engine = compiled_engine(compiled.model, list(document["properties"]), trained, compiled.comparison)
+    compiled = Compiled(reason=reason)
+    if reason is None:
+        compiled = compile_tested(estimator, form.kind, schema.document, probes, trained)
+    engine: Engine = trained
+    if compiled.model is not None and compiled.comparison is not None:
+        engine = compiled_engine(compiled.model, schema.names, trained, compiled.comparison)
+        if sample and (difference := differs(engine, schema, sample, form.expected, COMPILED_TOLERANCE)):
+            engine, compiled = trained, Compiled(reason=f"compiled, it answers the sample otherwise: {difference}")
     # The report counts the rows of the sample on which the two were compared.
-    return _Found(engine, kind, compiled, telling, len(probes.sample))
+    return _Found(schema, asked.rows, engine, form.kind, compiled, telling, len(sample))
 
 
-def _sample_rows(frame: Any | None, document: Mapping[str, Any], schema: RowSchema) -> list[Row]:
-    """The sample's rows that the schema allows. Raises `RefusedSample` if it allows none."""
+def _sample_count(asked: Asked) -> int:
+    return 0 if asked.frame is None else len(asked.rows)
+
+
+def _asked(frame: Any | None, schema: RowSchema) -> Asked:
+    """The sample's rows that the schema allows, or an example. Raises `RefusedSample` if it allows none."""
     if frame is None:
-        return []
-    rows: list[Row] = [row for row in rows_of(features_of(frame, document)) if schema.allows(row)]
-    if not rows:
-        raise RefusedSample("the schema refuses every row of the sample")
-    return rows
+        return Asked([_example(schema)], None)
+    rows = rows_of(frame)
+    allowed = allowed_rows(schema, rows)
+    if not allowed:
+        raise RefusedSample("the schema refuses every row of the sample: look at its bounds, and at the columns' types")
+    return Asked([rows[place] for place in allowed], frame.iloc[allowed].reset_index(drop=True))
 
 
 def _example(schema: RowSchema) -> Row:
@@ -131,57 +192,6 @@ def _example(schema: RowSchema) -> Row:
     if not schema.allows(example):
         raise RefusedSchema("the schema needs `examples` for features whose pattern or bounds leave none to guess")
     return example
-
-
-def _tried(
-    estimator: Any, document: Mapping[str, Any], rows: Sequence[Row], frame: Any | None
-) -> tuple[Kind, TrainedEngine]:
-    """The form of input in which the model answers rows, and the engine that gives it that. Raises `RefusedModel`.
-
-    If there is a sample, the model must answer its rows in that form as it answers the sample itself.
-    """
-    some = rows[:_MANY_ROWS]
-    expected = _directly(estimator, document, frame, rows)
-    failure: Exception | None = None
-    for kind in _kinds(document):
-        try:
-            inputs = inputs_of(kind, document)
-            engine = TrainedEngine(estimator, inputs, class_names_of(estimator, inputs(some)))
-            found = engine.compute(some)
-        except Exception as error:  # noqa: BLE001  a model may raise anything
-            failure = error
-            continue
-        if expected is None or is_near(found.labels, expected):
-            return kind, engine
-        failure = failure or NotServable("rows that come as JSON are answered otherwise than the sample itself")
-    if isinstance(failure, NotServable | NotComputable):
-        raise failure
-    raise RefusedModel(f"the model cannot answer {_asked_of(frame)}: it raises {type(failure).__name__}")
-
-
-def _asked_of(frame: Any | None) -> str:
-    return "a row made from its schema (a sample would say more)" if frame is None else "the sample's rows"
-
-
-def _kinds(document: Mapping[str, Any]) -> list[Kind]:
-    types = [str(spec["type"]) for spec in document["properties"].values()]
-    has_text = any("string" in each for each in types)
-    kinds: list[Kind] = ["frame"] if has_text else ["matrix", "frame"]
-    if any("x-dtype" in spec for spec in document["properties"].values()):
-        kinds = ["frame"]
-    return ["texts", *kinds] if has_text and len(types) == 1 else kinds
-
-
-def _directly(estimator: Any, document: Mapping[str, Any], frame: Any | None, rows: Sequence[Row]) -> list[Any] | None:
-    """The model's answers to the sample as pandas reads it; None if it gives none."""
-    if frame is None or len(rows) < len(frame):
-        return None
-    try:
-        answers = estimator.predict(features_of(frame, document).head(_MANY_ROWS))
-        found: list[Any] = getattr(answers, "tolist", lambda: list(answers))()
-    except Exception:  # noqa: BLE001  it may want a matrix, or bare texts
-        return None
-    return found if len(found) == min(len(frame), _MANY_ROWS) else None
 
 
 def _require_answers(engine: Engine, rows: Sequence[Row]) -> None:

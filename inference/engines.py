@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.estimators import is_scikit_learns_own
-from inference.graphs import BeyondGraph, Graph, require_float32
+from inference.graphs import LARGEST_FLOAT32, BeyondGraph, Graph
 from inference.inputs import Inputs, Row
-from inference.outputs import ClassNames, Predictions, predict_with
+from inference.outputs import ClassNames, NotComputable, Predictions, predict_with
 from inference.report import Comparison, EngineName, TieReport
 
 #: Labels that a graph gives as integers.
@@ -57,8 +57,7 @@ class TrainedEngine:
             return predict_with(self._estimator, given, len(rows), self.class_names)
         except ValueError:
             # scikit-learn's trees count in float32, and this error is the only sign of it.
-            if isinstance(given, np.ndarray):
-                require_float32(given)
+            _require_float32(rows)
             raise
 
     compute_at_once = compute
@@ -69,6 +68,17 @@ class TrainedEngine:
             if hasattr(self._estimator, verb):
                 return np.asarray(getattr(self._estimator, verb)(self._inputs(rows)), float).reshape(len(rows), -1)
         return None
+
+
+def _require_float32(rows: Sequence[Row]) -> None:
+    """Raises `NotComputable` for rows with a number that float32 cannot hold."""
+    beyond = [
+        place
+        for place, row in enumerate(rows)
+        if any(isinstance(value, float | int) and abs(value) > LARGEST_FLOAT32 for value in row.values())
+    ]
+    if beyond:
+        raise NotComputable(beyond)
 
 
 class GraphEngine:

@@ -116,13 +116,13 @@ def _column(rows: Sequence[Row], name: str, dtype: Any) -> NDArray[Any]:
 def _narrowed(values: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
     """The same numbers in the graph's type. Raises `NotComputable` for those that it cannot hold."""
     if dtype is np.float32:
-        require_float32(values)
+        _require_float32(values)
     elif dtype is np.int64:
         _require(np.abs(values) <= _EXACT_INTEGERS)
     return values.astype(dtype, copy=False)
 
 
-def require_float32(values: NDArray[np.float64]) -> None:
+def _require_float32(values: NDArray[np.float64]) -> None:
     """Raises `NotComputable` for rows with a number that float32 cannot hold; NaN stands for a missing one."""
     _require(~(np.abs(values) > LARGEST_FLOAT32))
 

@@ -1,6 +1,6 @@
-"""Rows in the forms that estimators take: a matrix of numbers, a data frame of typed columns, or a list of texts.
+"""Rows in the forms that estimators take. Registration tries each form that an estimator could want.
 
-Registration tries each form that an estimator could want.
+They are a matrix of numbers, a matrix of objects, a data frame of typed columns, dictionaries, or a list of texts.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.features import is_nullable, kind_of
+from inference.columns import column_of
 
 Row = Mapping[str, Any]
-Kind = Literal["matrix", "frame", "texts"]
+Kind = Literal["matrix", "frame", "texts", "objects", "dictionaries"]
 Inputs = Callable[[Sequence[Row]], Any]
 
 
@@ -27,7 +27,13 @@ def inputs_of(kind: Kind, document: Mapping[str, Any]) -> Inputs:
     if kind == "texts":
         (name,) = properties
         return lambda rows: [row[name] for row in rows]
-    return _frame_of(properties)
+    if kind == "dictionaries":
+        # A member that is null is left out, as it is from a dictionary that never had it.
+        return lambda rows: [{name: value for name, value in row.items() if value is not None} for row in rows]
+    frame = _frame_of(properties)
+    if kind == "objects":
+        return lambda rows: frame(rows).to_numpy(dtype=object)
+    return frame
 
 
 def matrix_of(names: Sequence[str]) -> Callable[[Sequence[Row]], NDArray[np.float64]]:
@@ -39,24 +45,5 @@ def matrix_of(names: Sequence[str]) -> Callable[[Sequence[Row]], NDArray[np.floa
 def _frame_of(properties: Mapping[str, Mapping[str, Any]]) -> Inputs:
     import pandas as pd  # noqa: PLC0415  half a second and 30 MB, for models that were trained on data frames only
 
-    columns = {name: _column_of(name, spec, pd) for name, spec in properties.items()}
+    columns = {name: column_of(name, spec, pd) for name, spec in properties.items()}
     return lambda rows: pd.DataFrame({name: column([row[name] for row in rows]) for name, column in columns.items()})
-
-
-def _column_of(name: str, spec: Mapping[str, Any], pd: Any) -> Callable[[list[Any]], Any]:
-    """A function that makes a column of the type that pandas gives it from CSV; missing values are NaN."""
-    kind = kind_of(name, spec)
-    if spec.get("x-dtype") == "category":
-        categories = spec["enum"]
-        return lambda values: pd.Categorical(values, categories=categories)
-    if kind == "number" or (kind == "integer" and is_nullable(spec)):
-        return lambda values: np.array(values, dtype=np.float64)
-    if kind == "integer":
-        return lambda values: np.array(values, dtype=np.int64)
-    if kind == "boolean" and not is_nullable(spec):
-        return lambda values: np.array(values, dtype=np.bool_)
-
-    def objects(values: list[Any]) -> Any:
-        return pd.Series([np.nan if value is None else value for value in values], dtype=object)
-
-    return objects

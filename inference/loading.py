@@ -48,7 +48,7 @@ def _quieten() -> None:
 
     Registration has tested such models, and warnings may hold rows.
     """
-    for library in ("sklearn", "pandas", "numpy", "xgboost", "lightgbm"):
+    for library in ("sklearn", "pandas", "numpy", "xgboost", "lightgbm", "catboost"):
         warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
 
 

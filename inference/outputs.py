@@ -65,7 +65,7 @@ def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None
         found = _by_probabilities(estimator, given, rows)
         if found is not None:
             return found
-    labels = np.asarray(estimator.predict(given))
+    labels = _dense(estimator.predict(given))
     if labels.ndim == 2 and labels.shape[1] == 1:
         # One output that was trained as a column: the same as trained as a list.
         labels = labels.ravel()
@@ -74,6 +74,11 @@ def predict_with(estimator: Any, given: Any, rows: int, names: ClassNames | None
     if names is None:
         return Predictions(_plain(labels), None)
     return Predictions(_plain(labels), _probabilities(estimator.predict_proba(given), rows))
+
+
+def _dense(labels: Any) -> NDArray[Any]:
+    """The labels as an array: several labels at once may come as a sparse matrix, or as a pandas column."""
+    return np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
 
 
 def _by_probabilities(estimator: Any, given: Any, rows: int) -> Predictions | None:

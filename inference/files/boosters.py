@@ -1,87 +1,80 @@
-"""XGBoost's and LightGBM's own model files, as estimators.
+"""The models of boosters' own files, as estimators with scikit-learn's verbs.
 
-The files do not name the classes: labels are 0 to n-1.
+A file that does not name its classes has the labels 0 to n-1.
 """
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: A booster's own prediction for rows: of shape (rows,) or (rows, outputs).
+Raw = Callable[[Any], Any]
+
 _UNNAMED = re.compile(r"Column_\d+")
 
 
 class NativeModel:
-    """A booster of either library with scikit-learn's verbs; float rows of shape (rows, features)."""
+    """A booster whose own prediction is its answer: a number, or several.
 
-    def __init__(self, raw: Any, features: int, names: list[str] | None) -> None:
-        self._raw = raw
+    `takes_frames` says that it was trained on columns that a matrix of numbers does not have. `booster` is the
+    library's own object.
+    """
+
+    def __init__(
+        self, booster: Any, raw: Raw, features: int, names: Sequence[str] = (), *, takes_frames: bool = False
+    ) -> None:
+        self.booster = booster
+        self.takes_frames = takes_frames
         self.n_features_in_ = features
+        self._raw = raw
         if names and not all(map(_UNNAMED.fullmatch, names)):
             self.feature_names_in_ = np.array(names, dtype=object)
 
-    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, rows: Any) -> NDArray[Any]:
+        return self._answers(rows)
+
+    def _answers(self, rows: Any) -> NDArray[Any]:
+        self._check(rows)
         return np.asarray(self._raw(rows))
 
+    def _check(self, rows: Any) -> None:
+        if self.takes_frames and isinstance(rows, np.ndarray):
+            # The library would take the numbers for its codes of the categories, without a word.
+            raise TypeError("the model was trained on columns of categories or texts: a matrix has none")
 
-class NativeClassifier(NativeModel):
-    """A booster whose numbers are probabilities: of the second of two classes, or of each of several."""
 
-    def __init__(self, raw: Any, features: int, names: list[str] | None, classes: int) -> None:
-        super().__init__(raw, features, names)
-        self.classes_ = np.arange(classes)
+class NativeLabeller(NativeModel):
+    """A booster whose greatest score is the label; of single scores, and of several labels, each is one above 0.5."""
 
-    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
-        scores = np.asarray(self._raw(rows))
-        return (scores > 0.5).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+    def __init__(self, *given: Any, is_multi_label: bool = False, **facts: Any) -> None:
+        super().__init__(*given, **facts)
+        self._is_multi_label = is_multi_label
 
-    def predict_proba(self, rows: NDArray[Any]) -> NDArray[Any]:
-        scores = np.asarray(self._raw(rows))
+    def predict(self, rows: Any) -> NDArray[Any]:
+        scores = self._answers(rows)
+        if scores.ndim == 1 or self._is_multi_label:
+            return np.asarray(scores > 0.5, dtype=int)
+        return np.asarray(scores.argmax(axis=1))
+
+
+class NativeClassifier(NativeLabeller):
+    """A labeller whose scores are probabilities, or are made such by `to_probabilities`."""
+
+    def __init__(
+        self, *given: Any, classes: int, to_probabilities: Raw | None = None, is_multi_label: bool = False, **facts: Any
+    ) -> None:
+        super().__init__(*given, is_multi_label=is_multi_label, **facts)
+        self._to_probabilities = to_probabilities
+        if not is_multi_label:
+            self.classes_ = np.arange(classes)
+
+    def predict_proba(self, rows: Any) -> NDArray[Any]:
+        scores = self._answers(rows)
+        if self._to_probabilities is not None:
+            scores = np.asarray(self._to_probabilities(scores))
         return np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
-
-
-def _native(raw: Any, features: int, names: list[str], classes: int) -> NativeModel:
-    return NativeClassifier(raw, features, names, classes) if classes else NativeModel(raw, features, names)
-
-
-def xgboost_model(content: bytes) -> NativeModel:
-    """A model that `save_model` wrote as JSON or UBJSON; raises whatever XGBoost raises."""
-    import xgboost  # noqa: PLC0415  loaded by those alone who have such a model
-
-    booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content))
-    learner = json.loads(booster.save_config())["learner"]
-    objective = learner["objective"]["name"]
-    classes = 2 if objective == "binary:logistic" else 0
-    if objective == "multi:softprob":
-        classes = int(learner["learner_model_param"]["num_class"])
-    # The scikit-learn class stops where early stopping found the best; a bare booster uses all of its trees.
-    best = booster.attr("best_iteration") if booster.attr("scikit_learn") else None
-    trees = (0, int(best) + 1) if best is not None else (0, 0)
-
-    def raw(rows: NDArray[Any]) -> Any:
-        if learner["gradient_booster"]["name"] == "gblinear":
-            return booster.predict(xgboost.DMatrix(rows, feature_names=booster.feature_names))
-        return booster.inplace_predict(rows, iteration_range=trees, validate_features=False)
-
-    return _native(raw, booster.num_features(), list(booster.feature_names or ()), classes)
-
-
-def lightgbm_model(content: bytes) -> NativeModel:
-    """A model that `save_model` wrote as text; raises whatever LightGBM raises."""
-    import lightgbm  # noqa: PLC0415  loaded by those alone who have such a model
-
-    text = content.decode("utf-8")
-    booster = lightgbm.Booster(model_str=text)
-    match = re.search(r"^objective=(\w+)", text, re.MULTILINE)
-    objective = match[1] if match else ""
-    several = booster.num_model_per_iteration()
-    classes = {"binary": 2, "multiclass": several, "multiclassova": several}.get(objective, 0)
-
-    def raw(rows: NDArray[Any]) -> Any:
-        return booster.predict(rows, num_threads=1)
-
-    return _native(raw, booster.num_feature(), booster.feature_name(), classes)

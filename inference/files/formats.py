@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from inference.files.foreign import foreign_look, has_member
 from inference.files.refused import RefusedFile
 
-Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm"]
+Format = Literal["joblib", "skops", "onnx", "xgboost", "lightgbm", "catboost"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 #: Formats as operators know them.
@@ -23,6 +23,7 @@ FORMAT_NAMES: dict[Format, str] = {
     "onnx": "an ONNX graph",
     "xgboost": "an XGBoost model",
     "lightgbm": "a LightGBM model",
+    "catboost": "a CatBoost model",
 }
 #: The formats that a name claims; any other name claims none.
 _CLAIMS: dict[str, tuple[Format, ...]] = {
@@ -31,10 +32,11 @@ _CLAIMS: dict[str, tuple[Format, ...]] = {
     ".pickle": ("joblib",),
     ".skops": ("skops",),
     ".onnx": ("onnx",),
-    ".json": ("xgboost",),
+    ".json": ("xgboost", "catboost"),
     ".ubj": ("xgboost",),
     ".txt": ("lightgbm",),
     ".lgb": ("lightgbm",),
+    ".cbm": ("catboost",),
 }
 #: Protocols 2 to 5 begin with their number; 0 and 1 have no mark, and an object in them begins with its class.
 PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?c[A-Za-z_][\w.]*\n\w+\n|\((?:lp|dp|i)\w*\n|[\]}]q\x00")
@@ -43,8 +45,18 @@ COMPRESSED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b|BZh[1-9]|\xfd7zXZ\x00
 _ARCHIVE = re.compile(rb"PK\x03\x04|PK\x05\x06")
 _XGBOOST = re.compile(rb'\{(?:L\x00{7}\x07|[Ui]\x07|l\x00{3}\x07)learner|\s*\{\s*"(?:learner|version)"')
 _LIGHTGBM = re.compile(rb"tree\r?\n")
+#: The first members of CatBoost's JSON have other names than those of XGBoost's.
+CATBOOST = re.compile(rb'CBM1|\s*\{\s*"(?:ctr_data|features_info|model_info|oblivious_trees|scale_and_bias|trees)"\s*:')
 #: A graph begins with its IR version, a small number.
 _ONNX = re.compile(rb"\x08[\x01-\x7f]")
+_HEADS: tuple[tuple[re.Pattern[bytes], Format], ...] = (
+    (PICKLE, "joblib"),
+    (COMPRESSED, "joblib"),
+    (_XGBOOST, "xgboost"),
+    (_LIGHTGBM, "lightgbm"),
+    (CATBOOST, "catboost"),
+    (_ONNX, "onnx"),
+)
 
 
 def format_of(name: str, content: bytes) -> Format:
@@ -75,10 +87,4 @@ def recognized(content: bytes) -> Format | None:
         return "skops" if has_member(content, "schema.json") or foreign_look(content) is None else None
     if foreign_look(content) is not None:
         return None
-    if PICKLE.match(content) or COMPRESSED.match(content):
-        return "joblib"
-    if _XGBOOST.match(content):
-        return "xgboost"
-    if _LIGHTGBM.match(content):
-        return "lightgbm"
-    return "onnx" if _ONNX.match(content) else None
+    return next((kind for head, kind in _HEADS if head.match(content)), None)

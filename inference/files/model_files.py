@@ -12,12 +12,15 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
-from inference.files.boosters import NativeModel, lightgbm_model, xgboost_model
-from inference.files.formats import FORMATS, PICKLE, Format, format_of
+from inference.files.boosters import NativeModel
+from inference.files.catboost_files import catboost_model
+from inference.files.formats import CATBOOST, FORMATS, PICKLE, Format, format_of
+from inference.files.lightgbm_files import lightgbm_model
 from inference.files.onnx_files import OnnxModel, UnsafeOnnx, checked_onnx
 from inference.files.pickles import open_pickle
 from inference.files.refused import RefusedFile
 from inference.files.writers import check_boosters, check_lightgbm, check_skops, check_xgboost, one_sklearn
+from inference.files.xgboost_files import xgboost_model
 
 __all__ = ["FORMATS", "Format", "RefusedFile", "format_of", "open_model"]
 
@@ -42,6 +45,7 @@ def open_model(content: bytes, kind: str, trusted: Sequence[str] = ()) -> Any:
         "onnx": _open_onnx,
         "xgboost": _open_xgboost,
         "lightgbm": _open_lightgbm,
+        "catboost": _open_catboost,
     }
     return openers[kind](content)
 
@@ -123,6 +127,8 @@ def _open_xgboost(content: bytes) -> NativeModel:
     check_xgboost(content)
     try:
         return xgboost_model(content)
+    except RefusedFile:
+        raise
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(
             f"XGBoost cannot open the file ({type(error).__name__}): save it again with save_model"
@@ -138,4 +144,18 @@ def _open_lightgbm(content: bytes) -> NativeModel:
     except Exception as error:  # noqa: BLE001  a file may raise anything
         raise RefusedFile(
             f"LightGBM cannot open the file ({type(error).__name__}): save it again with booster_.save_model"
+        ) from None
+
+
+def _open_catboost(content: bytes) -> NativeModel:
+    if not CATBOOST.match(content):
+        raise RefusedFile("the file is not a model that CatBoost wrote as CBM or JSON: save it with save_model")
+    check_boosters(content)
+    try:
+        return catboost_model(content)
+    except RefusedFile:
+        raise
+    except Exception as error:  # noqa: BLE001  a file may raise anything
+        raise RefusedFile(
+            f"CatBoost cannot open the file ({type(error).__name__}): save it again with save_model"
         ) from None

@@ -49,11 +49,12 @@ async def test_the_schema_comes_from_sample_and_model_and_may_be_edited(site, tm
     }  # fmt: skip
     assert properties["colour"] == {
         "type": "string",
+        "x-dtype": "str",
         "x-categories": ["red", "rosé", "white"],
         "pii": "no",
         "maxLength": 10_000,
     }
-    assert properties["region"] == {"type": "string", "enum": ["east", "north", "south"], "pii": "no"}
+    assert properties["region"] == {"type": "string", "x-dtype": "str", "enum": ["east", "north", "south"], "pii": "no"}
     assert properties["vintage"] == {"type": "integer", "pii": "mask"}
     assert properties["is_dry"] == {"type": "boolean", "pii": "no"}
     row = {**frame.iloc[0].to_dict(), "vintage": 2001, "is_dry": True}

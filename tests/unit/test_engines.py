@@ -37,7 +37,7 @@ def forest():
 
 def test_a_forest_refuses_what_float32_cannot_hold(forest):
     """Compiled and as trained, whatever else is in the batch."""
-    probes = probes_of(forest._estimator, DOCUMENT["properties"], rows_of(ROWS), forest)
+    probes = probes_of(forest._estimator, DOCUMENT["properties"], rows_of(ROWS), forest, is_compiled=True)
     found = compile_tested(forest._estimator, "matrix", DOCUMENT, probes, forest)
     compiled = CompiledEngine(Graph(found.model, NAMES, is_guarded=True), forest, found.comparison.ties)
     for engine in (compiled, forest):
