@@ -18,7 +18,15 @@ import pandas as pd
 
 from examination.categories import Categories
 from examination.large_integers import with_exact_integers
-from examination.sample_columns import USE_PARQUET, RefusedSample, as_given, require_known, typed, with_instants
+from examination.sample_columns import (
+    USE_PARQUET,
+    RefusedSample,
+    as_given,
+    of_digests,
+    require_known,
+    typed,
+    with_instants,
+)
 
 MAX_BYTES = 256 << 20
 MAX_ROWS = 10_000
@@ -101,6 +109,9 @@ class Sample:
         """
         frame = self._read(columns, hints)
         frame = frame.assign(**{name: typed(frame[name], known) for name, known in _within(hints.known, frame)})
+        if not self._is_parquet:
+            digests = [name for name, known in _within(hints.known, frame) if known.are_digests]
+            frame = frame.assign(**{name: of_digests(frame[name], hints.given.get(name, {})) for name in digests})
         for name, known in _within(hints.known, frame):
             require_known(name, frame[name], known)
         if not self._is_parquet:

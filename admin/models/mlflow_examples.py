@@ -49,7 +49,15 @@ def example_of(
         columns = None
     if not columns or not all(len(each) == len(next(iter(columns.values()))) for each in columns.values()):
         raise InvalidValue(f"the input example is no table of rows: {_GIVE}")
-    return _parquet(columns, signature)
+    return _parquet(_named(columns, signature), signature)
+
+
+def _named(columns: Columns, signature: Signature | None) -> Columns:
+    """The columns by the signature's names, where the example has none: by their places, as MLflow gives them."""
+    names = list(signature.named) if signature else []
+    if len(names) != len(columns) or list(columns) != [f"x{number}" for number in range(len(columns))]:
+        return columns
+    return dict(zip(names, columns.values(), strict=True))
 
 
 def columns_of(document: Any) -> Columns | None:
@@ -74,6 +82,9 @@ def _of_object(document: dict[str, Any]) -> Columns | None:
             return columns_of(document[word])
     if {"columns", "data"} <= document.keys() <= {"columns", "data", "index"}:
         return _of_rows(document["data"], [str(each) for each in document["columns"]])
+    if {"data"} <= document.keys() <= {"data", "index"} and document["data"] and isinstance(document["data"][0], list):
+        # A frame whose columns have no names but their numbers.
+        return columns_of(document["data"])
     if all(isinstance(each, list) for each in document.values()):
         return document
     return {name: [value] for name, value in document.items()}

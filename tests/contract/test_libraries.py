@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("admin", "api", "audit", "auth", "benchmarks", "cli", "db", "examination", "inference", "locustfiles", "migrations",
          "program", "quotas", "serving", "values")  # fmt: skip
-SLOW = {"pandas", "sklearn", "onnx", "skl2onnx", "xgboost", "lightgbm", "pyarrow", "skops"}
+SLOW = {"pandas", "sklearn", "onnx", "skl2onnx", "xgboost", "lightgbm", "catboost", "pyarrow", "skops"}
 
 
 def sources():
