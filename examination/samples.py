@@ -150,7 +150,7 @@ class Sample:
         texts = {own for name, own in columns.items() if hints.is_text(name)}
         self._refuse_zeros({name: own for name, own in columns.items() if not hints.says_type(name)})
         frame = with_exact_integers(self._read_csv(list(columns.values()), texts), self._content)
-        frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
+        frame = frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
         for name, own in columns.items():
             if own in texts:
                 gaps = [word for word in _MISSING if hints.may_be_missing(name, word)]

@@ -60,6 +60,18 @@ def test_a_column_comes_back_from_parquet_and_json_as_it_was(name):
     assert_series_equal(made, column)
 
 
+@pytest.mark.parametrize("name", ["sample.csv", "sample.parquet"])
+def test_columns_come_under_the_features_names_and_in_their_order(name):
+    """Whatever else the file has, and in whatever order."""
+    table = pd.DataFrame({"Unnamed: 0": [0, 1], "b": [1.5, 2.5], "spare": ["x", "y"], "a": [3, 4]})
+    file = io.BytesIO()
+    _ = table.to_parquet(file) if name.endswith("parquet") else table.to_csv(file, index=False)
+    readings = Sample(file.getvalue(), name).readings({"a": "a", "big b": "b", "x0": "Unnamed: 0"}, Hints({}, {}))
+    frame = next(readings).frame
+    assert frame.to_dict("list") == {"a": [3, 4], "big b": [1.5, 2.5], "x0": [0, 1]}
+    assert list(frame) == ["a", "big b", "x0"]
+
+
 def test_an_instant_with_an_offset_is_given_in_utc():
     """A column without a time zone has no other way to hold it; one with a zone shows the same instant there."""
     values = ["2024-03-01T01:30:00+02:00", "2024-02-29T23:30:00Z", "2024-02-29T23:30:00"]
