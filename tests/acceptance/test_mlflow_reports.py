@@ -146,6 +146,8 @@ async def test_a_wrong_type_in_a_signature_is_corrected_by_the_operator(site, tm
     folder = logged(tmp_path, "sklearn", LinearRegression().fit(ROWS, ROWS.a))
     specs = '[{"type": "string", "name": "a"}, {"type": "double", "name": "b"}, {"type": "double", "name": "c"}]'
     edited(folder, inputs(specs))
-    with pytest.raises(InvalidValue, match="the model cannot answer"):
+    with pytest.raises(
+        InvalidValue, match=r"cannot answer .*The schema is the signature in MLmodel; --schema corrects it"
+    ):
         register(site, folder)
     register(site, folder, schema={"properties": {"a": {"type": "number"}}})
