@@ -166,7 +166,6 @@ class Sample:
                 index_col=False,
                 usecols=list(columns),
                 low_memory=False,
-                float_precision="round_trip",
                 dtype=dict.fromkeys(texts, "str"),
                 keep_default_na=False,
                 na_values={own: list(_MISSING) for own in columns if own not in texts},

@@ -28,6 +28,8 @@ _ARROW_TYPES: Mapping[str, str] = {
     "string": "string",
     "datetime": "timestamp[ns]",
 }
+#: A column of these that may have gaps was one of pandas' nullable types: numpy's have none.
+_NULLABLE: Mapping[str, str] = {"boolean": "boolean", "integer": "Int32", "long": "Int64"}
 Columns = dict[str, list[Any]]
 
 
@@ -113,8 +115,22 @@ def _parquet(columns: Columns, signature: Signature | None) -> bytes:
             fits = f"as the signature's {kind}" if kind else "as one type"
             raise InvalidValue(f"the input example's column {name[:80]} cannot be read {fits}: {_GIVE}") from None
     file = io.BytesIO()
-    parquet.write_table(pa.table(arrays), file)
+    nullable = {
+        name: _NULLABLE[column.type]
+        for name, column in signed.items()
+        if column.is_optional and column.type in _NULLABLE and name in arrays
+    }
+    parquet.write_table(pa.table(arrays).replace_schema_metadata({"pandas": _pandas_notes(nullable)}), file)
     return file.getvalue()
+
+
+def _pandas_notes(dtypes: Mapping[str, str]) -> str:
+    """The note in a Parquet file by which pandas reads these columns as types of its own."""
+    columns = [
+        {"name": name, "field_name": name, "pandas_type": dtype.lower(), "numpy_type": dtype, "metadata": None}
+        for name, dtype in dtypes.items()
+    ]
+    return json.dumps({"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"})
 
 
 def _instant(value: Any) -> datetime | None:

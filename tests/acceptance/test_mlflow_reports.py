@@ -146,6 +146,28 @@ async def test_a_wrong_type_in_a_signature_is_corrected_by_the_operator(site, tm
     folder = logged(tmp_path, "sklearn", LinearRegression().fit(ROWS, ROWS.a))
     specs = '[{"type": "string", "name": "a"}, {"type": "double", "name": "b"}, {"type": "double", "name": "c"}]'
     edited(folder, inputs(specs))
-    with pytest.raises(InvalidValue, match="the model cannot answer"):
+    with pytest.raises(
+        InvalidValue, match=r"cannot answer .*The schema is the signature in MLmodel; --schema corrects it"
+    ):
         register(site, folder)
     register(site, folder, schema={"properties": {"a": {"type": "number"}}})
+
+
+@pytest.mark.parametrize("has_example", [True, False])
+async def test_a_column_of_instants_is_served_as_one(site, tmp_path, has_example):
+    """`datetime` in the signature: the model's own code asks the column for its hours."""
+    scope = {}
+    source = "def hours(rows):\n    return rows.assign(at=rows['at'].dt.hour)\n"
+    exec(source, scope)
+    scope["hours"].__module__ = "__main__"
+    rows = pd.DataFrame(
+        {"at": pd.date_range("2024-02-28", periods=40, freq="97min", unit="ns"), "n": RANDOM.normal(size=40)}
+    )
+    model = make_pipeline(FunctionTransformer(scope["hours"]), LinearRegression()).fit(rows, rows["at"].dt.hour * 2.0)
+    facts = {"signature": signed(tmp_path, rows), "serialization_format": "cloudpickle"}
+    facts |= {"input_example": rows} if has_example else {}
+    registered = register(site, logged(tmp_path, "sklearn", model, **facts))
+    assert registered.row_schema["properties"]["at"]["format"] == "date-time"
+    asked = [{"at": at.isoformat(), "n": n} for at, n in zip(rows["at"], rows["n"], strict=True)]
+    found, _ = await answers(site, "logged", asked)
+    np.testing.assert_allclose([each["prediction"] for each in found], model.predict(rows), rtol=1e-9)

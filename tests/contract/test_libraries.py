@@ -26,6 +26,12 @@ def test_one_file_imports_onnx_runtime():
     assert found == {"inference/onnx_runtime.py"}
 
 
+def test_nothing_imports_mlflow():
+    """Its folders are read without it: it belongs to the tests, which have it write some."""
+    importing = re.compile(r"^\s*(?:import|from) mlflow\b", re.MULTILINE)
+    assert not [path for path in sources() if importing.search(path.read_text())]
+
+
 @pytest.mark.parametrize(
     ("program", "slow"),
     [

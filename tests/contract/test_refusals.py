@@ -28,18 +28,22 @@ GAP = "…"
 
 def words_in_code():
     """Each literal with a gap for every value in it, and the place where it is raised; what passes another's words on is none."""
-    found = {}
-    for room, facts in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            if path.name in OTHER_SUBJECTS:
-                continue
-            tree = ast.parse(path.read_text())
-            constants = texts_of(tree)
-            for node in ast.walk(tree):
-                for expression in refusals_in(node, facts):
-                    place = f"{path.relative_to(ROOT)}:{expression.lineno}"
-                    for text in spelled(expression, constants, place):
-                        found.setdefault(re.sub(f"{GAP}+", GAP, text), place)
+    found, elsewhere = {}, {}
+    trees = {
+        path: (ast.parse(path.read_text()), facts)
+        for room, facts in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if path.name not in OTHER_SUBJECTS
+    }
+    for tree, _ in trees.values():
+        elsewhere |= {name: text for name, text in texts_of(tree).items() if name.isupper()}
+    for path, (tree, facts) in trees.items():
+        constants = elsewhere | returned_by(tree) | texts_of(tree)
+        for node in ast.walk(tree):
+            for expression in refusals_in(node, facts):
+                place = f"{path.relative_to(ROOT)}:{expression.lineno}"
+                for text in spelled(expression, constants, place):
+                    found.setdefault(re.sub(f"{GAP}+", GAP, text), place)
     return found
 
 
@@ -71,19 +75,29 @@ def texts_of(tree):
     }
 
 
+def returned_by(tree):
+    """The texts that a file's functions return, by the functions' names."""
+    return {
+        f"{node.name}()": [
+            each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value is not None
+        ]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
 def spelled(node, constants, place):
     """The texts that an expression may have; none where it passes words on that another place has said."""
     if isinstance(node, ast.Constant):
         return [str(node.value)]
+    if isinstance(node, ast.Call) and (returned := constants.get(f"{getattr(node.func, 'id', '')}()")):
+        return [text for each in returned for text in spelled(each, constants, place)]
     if isinstance(node, ast.Name) and node.id in constants:
         return spelled(constants[node.id], constants, place)
     if isinstance(node, ast.JoinedStr):
         return ["".join(part for each in node.values for part in gap_or_text(each, constants, place))]
     if isinstance(node, ast.IfExp):
         return spelled(node.body, constants, place) + spelled(node.orelse, constants, place)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = (spelled(each, constants, place) for each in (node.left, node.right))
-        return [one + other for one in left for other in right]
     passes_on = isinstance(node, ast.Subscript) or (
         isinstance(node, ast.Call)
         and (getattr(node.func, "id", "") == "str" or getattr(node.func, "attr", "") == "join")

@@ -128,6 +128,16 @@ def test_a_pickle_of_another_xgboost_is_refused(release, protocol):
     assert open_model(pickle.dumps(xgboost_model(), protocol), "joblib").predict(ROWS).shape == (60,)
 
 
+def test_a_skops_file_with_another_xgboost_is_refused():
+    """Its snapshot is a member of its own in the archive; refused before the types in it are looked at."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(xgboost_model()))) as archive, zipfile.ZipFile(file, "w") as other:
+        for name in archive.namelist():
+            content = archive.read(name)
+            other.writestr(name, xgboost_with(content, (1, 6, 2)) if name.endswith(".bin") else content)
+    assert refused(file.getvalue(), "skops") == written_by("XGBoost", "1.6.2", xgboost.__version__)
+
+
 def test_a_pickle_of_an_early_xgboost_is_refused():
     """Its snapshot was of another form before 1.6."""
     content = pickle.dumps(bytearray(b"CONFIG-offset:" + bytes(8)))
