@@ -13,19 +13,22 @@ import numpy as np
 from examination.compilation import Compiled, compile_tested, versions
 from examination.discovery import discover, features_of
 from examination.given_schema import RefusedSchema
+from examination.graph_outputs import told_outputs
 from examination.independence import is_independent, is_near
 from examination.orders import Examined, Order, RefusedModel
 from examination.probe_rows import SEED, probes_of, random_rows
 from examination.samples import RefusedSample, read_sample, rows_of
-from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
+from examination.scores import scores_of
+from inference.engines import Engine, TrainedEngine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import Graph
 from inference.inputs import Kind, Row, inputs_of
-from inference.outputs import ClassNames, NotComputable, NotServable, class_names_of, name_of
-from inference.report import CompilationReport
+from inference.outputs import NotComputable, NotServable, class_names_of
+from inference.registered_graphs import GraphEngine
+from inference.report import CompilationReport, OutputsReport, ScoresReport
 from inference.schema import RowSchema
 
 #: The memory that the answers to `_MANY_ROWS` rows may take beyond the model's own.
@@ -73,6 +76,8 @@ def _examine_opened(
         reason=found.compiled.reason,
         comparison=found.compiled.comparison,
         versions=None if isinstance(estimator, OnnxModel) else versions(),
+        outputs=found.outputs,
+        scores=found.scores,
     )
     return Examined(document, report, found.compiled.model)
 
@@ -85,14 +90,17 @@ class _Found(NamedTuple):
     compiled: Compiled
     telling: Sequence[Row]
     sample_rows: int
+    scores: ScoresReport | None
+    outputs: OutputsReport | None = None
 
 
 def _of_graph(model: OnnxModel, schema: RowSchema, asked: Sequence[Row], sample_rows: int) -> _Found:
     graph = Graph(model.content, schema.names)
-    engine = GraphEngine(graph, _graph_classes(model, graph, asked))
-    compiled = Compiled(reason="registered as ONNX: it is the trained model")
     drawn = random_rows(schema.document["properties"], asked, np.random.default_rng(SEED))
-    return _Found(engine, "matrix", compiled, drawn[:_ALONE_ROWS], sample_rows)
+    told = told_outputs(model.outputs, graph, asked, drawn)
+    engine = GraphEngine(graph, told.outputs, told.classes, told.scores.names if told.scores else None)
+    compiled = Compiled(reason="registered as ONNX: it is the trained model")
+    return _Found(engine, "matrix", compiled, drawn[:_ALONE_ROWS], sample_rows, told.scores, told.outputs)
 
 
 def _of_estimator(
@@ -110,10 +118,11 @@ def _of_estimator(
     if is_compiled:
         compiled = compile_tested(estimator, kind, document, probes, trained)
     if compiled.model is None or compiled.comparison is None:
-        return _Found(trained, kind, compiled, telling, len(rows))
+        return _Found(trained, kind, compiled, telling, len(rows), scores_of(estimator, trained, asked, [], None))
     engine = compiled_engine(compiled.model, list(document["properties"]), trained, compiled.comparison)
+    scores = scores_of(estimator, trained, asked, probes.rows, engine.graph)
     # The report counts the rows of the sample on which the two were compared.
-    return _Found(engine, kind, compiled, telling, len(probes.sample))
+    return _Found(engine, kind, compiled, telling, len(probes.sample), scores)
 
 
 def _sample_rows(frame: Any | None, document: Mapping[str, Any], schema: RowSchema) -> list[Row]:
@@ -213,11 +222,3 @@ def _require_example(engine: Engine, schema: RowSchema) -> None:
     except Exception as error:  # noqa: BLE001  a model may raise anything
         words = "give `examples` in the schema for features whose values cannot be guessed"
         raise RefusedModel(f"the model raises {type(error).__name__} on the example row: {words}") from None
-
-
-def _graph_classes(model: OnnxModel, graph: Graph, rows: Sequence[Row]) -> ClassNames | None:
-    labels, scores = graph.predict(rows[:1])
-    if scores is None or isinstance(labels[0], float):
-        return None
-    names = [name_of(each) for each in model.classes or ()]
-    return names if len(names) == scores.shape[1] else [str(number) for number in range(scores.shape[1])]

@@ -7,8 +7,8 @@ loaded until they are registered again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -52,11 +52,36 @@ class Comparison:
         return "float32" in self.precision
 
 
+@dataclass(frozen=True, slots=True)
+class ScoresReport:
+    """The names of a version's scores, and their `source`: the estimator's own verb, or the `outputs` of a graph.
+
+    With `compiled` the compiled model gives them; otherwise the trained model computes them for those who ask.
+    """
+
+    source: str
+    names: Sequence[str]
+    compiled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsReport:
+    """The outputs of a graph that was registered as one: its label or number, its probabilities and its scores.
+
+    Several outputs of one column each stand side by side.
+    """
+
+    label: str
+    probabilities: Sequence[str] = ()
+    scores: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompilationReport:
     """Without `comparison` the version runs as it was registered, and `reason` says why.
 
     `classes` are the names of its classes; `batches` says whether rows of different callers may be computed together.
+    Without `scores` it has none. `outputs` is there for graphs alone, and not for those that an early release took.
     """
 
     format: str
@@ -69,6 +94,8 @@ class CompilationReport:
     comparison: Comparison | None = None
     versions: Mapping[str, str] | None = None
     compiled_sha256: str | None = None
+    outputs: OutputsReport | None = None
+    scores: ScoresReport | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -78,6 +105,8 @@ class CompilationReport:
             engine=stored["engine"],
             **{name: stored.get(name, default) for name, default in _DEFAULTS.items()},
             comparison=_comparison(stored) if stored.keys() >= {*_COUNTS, *_DIFFERENCES, "precision"} else None,
+            outputs=OutputsReport(**stored["outputs"]) if "outputs" in stored else None,
+            scores=ScoresReport(**stored["scores"]) if "scores" in stored else None,
             unknown={name: value for name, value in stored.items() if name not in _MEMBERS},
         )
 
@@ -90,7 +119,11 @@ class CompilationReport:
             found |= _members(self.comparison)
         if self.versions is not None:
             found["versions"] = self.versions
-        return found | {"compiled_sha256": self.compiled_sha256} | dict(self.unknown)
+        found["compiled_sha256"] = self.compiled_sha256
+        for name, part in (("outputs", self.outputs), ("scores", self.scores)):
+            if part is not None:
+                found[name] = {each.name: getattr(part, each.name) for each in fields(part)}
+        return found | dict(self.unknown)
 
 
 _ALWAYS = ("format", "input", "classes", "batches", "sample_rows", "engine")
@@ -108,7 +141,9 @@ _DEFAULTS: Mapping[str, Any] = {
 _COUNTS = ("rows", "random_rows", "threshold_rows", "boundary_rows", "label_mismatches")
 _DIFFERENCES = ("largest_difference", "largest_absolute_difference")
 _TIES = ("tie_rule", "tie_margin", "label_type")
-_MEMBERS = frozenset({*_ALWAYS, *_DEFAULTS, *_COUNTS, *_DIFFERENCES, *_TIES, "precision", "ties_alone"})
+_MEMBERS = frozenset(
+    {*_ALWAYS, *_DEFAULTS, *_COUNTS, *_DIFFERENCES, *_TIES, "precision", "ties_alone", "outputs", "scores"}
+)
 
 
 def _comparison(stored: Mapping[str, Any]) -> Comparison:

@@ -61,7 +61,7 @@ async def test_a_lone_caller_waits_for_nobody(compute):
     """A call starts at once when the version is idle, with these rows alone."""
     version = lane(compute)
     for number in range(3):
-        assert await version.ask([{"x": number}]) == ([2 * number], [[number]])
+        assert await version.ask([{"x": number}]) == Predictions([2 * number], [[number]])
     assert compute.sizes == [1, 1, 1]
 
 
@@ -105,7 +105,7 @@ def test_one_bad_row_fails_alone(callers):
             assert isinstance(answer, ModelRaised)
             assert (rows[answer.row] < 0, answer.kind) == (True, "ValueError")
         else:
-            assert answer == ([2 * x for x in rows], [[x] for x in rows])
+            assert answer == Predictions([2 * x for x in rows], [[x] for x in rows])
 
 
 async def test_a_caller_who_gives_up_frees_the_place(compute, monkeypatch):
