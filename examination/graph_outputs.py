@@ -118,10 +118,10 @@ def _class_names(
     """The names of the classes that these are the probabilities of; None if they are no probabilities."""
     if labels.ndim != 1 or not _is_distribution(columns):
         return None
-    width = columns.shape[1]
-    classes: Sequence[Any] = range(width)
-    if found.classes is not None and len(found.classes) == width:
-        classes = _by_names(found.classes, block) or found.classes
+    if found.classes is not None and len(found.classes) == columns.shape[1]:
+        classes: Sequence[Any] = _by_names(found.classes, block) or found.classes
+    else:
+        classes = _learnt(columns, labels) or (block if len(block) > 1 else range(columns.shape[1]))
     typed = _typed(classes, labels)
     if not found.choosing.issuperset(block) and not _is_greatest(columns, typed, labels):
         return None
@@ -132,10 +132,8 @@ def _classes_of_several(shares: NDArray[Any], labels: NDArray[Any]) -> list[list
     """The names of the classes of several labels, whose probabilities have shape (labels, rows, classes)."""
     if labels.ndim != 2 or len(shares) != labels.shape[1] or not _is_distribution(shares):
         return None
-    numbers = list(range(shares.shape[2]))
-    if not all(_is_greatest(each, numbers, labels[:, place]) for place, each in enumerate(shares)):
-        return None
-    return [[str(number) for number in numbers] for _ in shares]
+    learnt = [_learnt(each, labels[:, place]) for place, each in enumerate(shares)]
+    return None if any(each is None for each in learnt) else [[name_of(one) for one in each or ()] for each in learnt]
 
 
 def _is_distribution(shares: NDArray[Any]) -> bool:
@@ -143,12 +141,25 @@ def _is_distribution(shares: NDArray[Any]) -> bool:
     return bool(within and shares.shape[-1] > 1 and (np.abs(shares.sum(axis=-1) - 1) <= ROUNDING_OF_SUM).all())
 
 
-def _is_greatest(shares: NDArray[Any], classes: Sequence[Any], labels: NDArray[Any]) -> bool:
-    """Whether the label is always the class of the greatest share, where that is clear, and not always the same."""
+def _said(shares: NDArray[Any], labels: NDArray[Any]) -> set[tuple[int, Any]]:
+    """The columns of the greatest shares with the labels that were said then, where the greatest is clear."""
     two = np.partition(shares, -2, axis=1)
     clear = two[:, -1] - two[:, -2] > _CLEAR
-    picks, said = shares.argmax(axis=1)[clear].tolist(), labels[clear].tolist()
-    return len(set(said)) > 1 and all(classes[pick] == label for pick, label in zip(picks, said, strict=True))
+    return set(zip(shares.argmax(axis=1)[clear].tolist(), labels[clear].tolist(), strict=True))
+
+
+def _is_greatest(shares: NDArray[Any], classes: Sequence[Any], labels: NDArray[Any]) -> bool:
+    """Whether the label is always the class of the greatest share, and not always the same."""
+    said = _said(shares, labels)
+    return len({label for _, label in said}) > 1 and all(classes[column] == label for column, label in said)
+
+
+def _learnt(shares: NDArray[Any], labels: NDArray[Any]) -> list[Any] | None:
+    """The class of each column, if each was the greatest once and had one label then, and no other column had it."""
+    said = _said(shares, labels)
+    classes = dict(said)
+    is_told = len(said) == len(classes) == len(set(classes.values())) == shares.shape[1]
+    return [classes[column] for column in range(shares.shape[1])] if is_told else None
 
 
 def _by_names(classes: Sequence[Any], outputs: Sequence[str]) -> list[Any] | None:

@@ -18,7 +18,7 @@ from examination.independence import is_near
 from inference.engines import TrainedEngine, named_columns
 from inference.graphs import Graph
 from inference.inputs import Row
-from inference.outputs import ClassNames, Predictions, name_of, names_of_classes
+from inference.outputs import name_of, names_of_classes
 from inference.report import ScoresReport
 from inference.scores import kind_of, verb_of
 
@@ -46,7 +46,7 @@ def scores_of(
     try:
         predictions = trained.compute(asked)
         scores = trained.scores_by(verb, asked)
-        names = _names(estimator, verb, predictions, scores, trained.class_names)
+        names = _names(estimator, verb, predictions.labels, scores)
         if names is None or not is_alone_as_together(lambda rows: trained.scores_by(verb, rows), asked):
             return None
     except Exception:  # noqa: BLE001  a model may raise anything: it has no scores then
@@ -61,25 +61,22 @@ def is_alone_as_together(scores: Callable[[Sequence[Row]], NDArray[Any]], rows: 
     return is_near(alone, scores(some).tolist(), ALONE_TOLERANCE)
 
 
-def _names(
-    estimator: Any, verb: str, predictions: Predictions, scores: NDArray[Any], class_names: ClassNames | None
-) -> list[str] | None:
+def _names(estimator: Any, verb: str, labels: Sequence[Any], scores: NDArray[Any]) -> list[str] | None:
     """A name for each score; None if they are not what callers would take them for."""
     width = scores.shape[1]
     if verb == "score_samples":
         return [LOG_DENSITY] if width == 1 else None
     if verb == "transform":
-        is_nearest = width > 1 and scores.argmin(axis=1).tolist() == predictions.labels
+        is_nearest = width > 1 and scores.argmin(axis=1).tolist() == labels
         return [str(number) for number in range(width)] if is_nearest else None
     if kind_of(estimator) == "outlier_detector":
         return [INLIER] if width == 1 else None
     classes = _classes(estimator)
     if width == 1:
         return [name_of(classes[1]) if classes is not None and len(classes) == 2 else "score"]
-    if classes is not None and _is_of_pairs(estimator, scores, classes, predictions.labels):
+    if classes is not None and _is_of_pairs(estimator, scores, classes, labels):
         return unique([f"{name_of(one)}/{name_of(other)}" for one, other in combinations(classes, 2)])
-    is_by_class = class_names is not None and len(class_names) == width and isinstance(class_names[0], str)
-    return unique([*map(str, class_names or ())] if is_by_class else names_of_classes(classes, width))
+    return unique(names_of_classes(None if classes is None else np.array(classes, dtype=object), width))
 
 
 def _classes(estimator: Any) -> list[Any] | None:
