@@ -8,12 +8,13 @@ and the label is chosen by them: the graph says so, or the label is always the c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examination.scores import names_by_values, unique
+from examination.scores import MAX_SCORES, is_alone_as_together, names_by_values, unique
 from inference.files.onnx_outputs import GraphOutputs
 from inference.graphs import Graph
 from inference.inputs import Row
@@ -25,6 +26,8 @@ from inference.report import OutputsReport, ScoresReport
 ROUNDING, ROUNDING_OF_SUM = 1e-5, 1e-4
 #: Rows whose two greatest shares are nearer to each other say nothing of the label.
 _CLEAR = 1e-5
+#: A sum of float32 may differ by so much with the number of rows in a call; graphs that look at others differ by more.
+_ALONE_TOLERANCE = 1e-4
 
 
 class Told(NamedTuple):
@@ -51,7 +54,7 @@ def told_outputs(found: GraphOutputs, graph: Graph, asked: Sequence[Row], drawn:
     classes: list[str] | None = None
     names: tuple[str, ...] = ()
     for block in blocks:
-        columns = _columns(block, numbers, len(rows))
+        columns = side_by_side([numbers[name] for name in block], len(rows))
         classes = _class_names(found, block, columns, labels)
         if classes is not None:
             names = tuple(block)
@@ -59,10 +62,18 @@ def told_outputs(found: GraphOutputs, graph: Graph, asked: Sequence[Row], drawn:
     left = [each for block in blocks if (each := [name for name in block if name not in names])]
     if not left:
         return Told(OutputsReport(found.label, names), classes, None)
-    columns = _columns(left[0], numbers, len(rows))
+    columns = side_by_side([numbers[name] for name in left[0]], len(rows))
+    if columns.shape[1] > MAX_SCORES or not is_alone_as_together(
+        partial(_scores, graph, left[0]), rows, _ALONE_TOLERANCE
+    ):
+        return Told(OutputsReport(found.label, names), classes, None)
     score_names = _score_names(found, left[0], columns, labels)
     outputs = OutputsReport(found.label, names, tuple(left[0]))
     return Told(outputs, classes, ScoresReport("outputs", score_names))
+
+
+def _scores(graph: Graph, names: Sequence[str], rows: Sequence[Row]) -> NDArray[Any]:
+    return side_by_side(graph.run(rows, names), len(rows))
 
 
 def _answerable(graph: Graph, label: str, asked: Sequence[Row], drawn: Sequence[Row]) -> list[Row]:
@@ -104,12 +115,6 @@ def _blocks(found: GraphOutputs, numbers: dict[str, NDArray[Any]], rows: int) ->
     choosing = [name for name in narrow if name in found.choosing]
     others = [name for name in narrow if name not in found.choosing]
     return [each for each in (*wide, choosing, others) if each], several
-
-
-def _columns(block: Sequence[str], numbers: dict[str, NDArray[Any]], rows: int) -> NDArray[Any]:
-    columns = side_by_side([numbers[name] for name in block], rows)
-    assert columns is not None  # noqa: S101  a block has outputs
-    return columns
 
 
 def _class_names(

@@ -27,6 +27,8 @@ INLIER = "inlier"
 LOG_DENSITY = "log_density"
 #: A score alone and beside other rows may differ by so much: a distance of nearly 0 is the root of a rounding error.
 ALONE_TOLERANCE = 1e-6
+#: An answer of so many numbers for each of a thousand rows is as long as any should be.
+MAX_SCORES = 1_000
 #: A support vector machine's label is at times not the class of its greatest score.
 _MOSTLY = 0.95
 _MOST_ROWS, _ALONE_ROWS = 1_000, 16
@@ -47,18 +49,24 @@ def scores_of(
         predictions = trained.compute(asked)
         scores = trained.scores_by(verb, asked)
         names = _names(estimator, verb, predictions.labels, scores)
-        if names is None or not is_alone_as_together(lambda rows: trained.scores_by(verb, rows), asked):
+        if (
+            names is None
+            or len(names) > MAX_SCORES
+            or not is_alone_as_together(lambda rows: trained.scores_by(verb, rows), asked)
+        ):
             return None
     except Exception:  # noqa: BLE001  a model may raise anything: it has no scores then
         return None
     return ScoresReport(verb, names, compiled=_are_in(graph, trained, verb, names, tried))
 
 
-def is_alone_as_together(scores: Callable[[Sequence[Row]], NDArray[Any]], rows: Sequence[Row]) -> bool:
+def is_alone_as_together(
+    scores: Callable[[Sequence[Row]], NDArray[Any]], rows: Sequence[Row], tolerance: float = ALONE_TOLERANCE
+) -> bool:
     """Whether rows have the same scores alone as together."""
     some = rows[:_ALONE_ROWS]
     alone = [scores([row])[0].tolist() for row in some]
-    return is_near(alone, scores(some).tolist(), ALONE_TOLERANCE)
+    return is_near(alone, scores(some).tolist(), tolerance)
 
 
 def _names(estimator: Any, verb: str, labels: Sequence[Any], scores: NDArray[Any]) -> list[str] | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.estimators import is_scikit_learns_own
-from inference.graphs import BeyondGraph, Graph, clip, require_float32
+from inference.graphs import BeyondGraph, Graph, clipped, require_float32
 from inference.inputs import Inputs, Row
 from inference.outputs import ClassNames, Predictions, predict_with, scores_with
 from inference.report import Comparison, EngineName, ScoresReport, TieReport
@@ -167,8 +167,7 @@ class CompiledEngine:
         labels, scores = self.graph.predict(rows)
         probabilities = None
         if scores is not None and self.class_names is not None:
-            clip(scores)
-            probabilities = scores.tolist()
+            probabilities = clipped(scores)
         if self._of_type is not None:
             labels = [self._of_type(label) for label in labels]
         ties = [] if scores is None or self._tie is None else self._tie.near(scores)

@@ -81,10 +81,16 @@ class Graph:
         return outputs
 
 
-def clip(probabilities: NDArray[Any]) -> None:
-    """Clips them into [0, 1] in place: a sum of float32 shares may be a little more or less."""
+def clipped(probabilities: NDArray[Any]) -> list[Any]:
+    """The same within [0, 1], as lists: a sum of float32 shares may be a little more or less."""
+    if probabilities.shape[0] == 1 and probabilities.ndim == 2:
+        # One row is the usual case, and asking numpy twice costs more than looking at each share.
+        (row,) = probabilities.tolist()
+        return [[1.0 if share > 1.0 else share if share > 0.0 else 0.0 for share in row]]  # noqa: FURB136  a call of `max` for each costs more
     np.minimum(probabilities, 1.0, out=probabilities)
     np.maximum(probabilities, 0.0, out=probabilities)
+    answer: list[Any] = probabilities.tolist()
+    return answer
 
 
 def _refuse_infinite(output: NDArray[Any], rows: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.graphs import Graph, clip
+from inference.graphs import Graph, clipped
 from inference.inputs import Row
 from inference.outputs import ClassNames, NotServable, Predictions
 from inference.report import CompilationReport, EngineName, OutputsReport
@@ -30,8 +30,8 @@ class GraphEngine:
         clips: bool = True,
     ) -> None:
         self._graph = graph
-        self._clips = clips
-        self._probabilities = len(outputs.probabilities)
+        self._listed = clipped if clips else _unclipped
+        self._end = 1 + len(outputs.probabilities)
         self._asked = [outputs.label, *outputs.probabilities]
         self._asked_with_scores = [*self._asked, *outputs.scores]
         self.class_names = class_names
@@ -47,14 +47,11 @@ class GraphEngine:
 
     def _predictions(self, outputs: list[NDArray[Any]], rows: int) -> Predictions:
         labels = labels_of(outputs[0], rows).tolist()
-        end = 1 + self._probabilities
-        probabilities, scores = side_by_side(outputs[1:end], rows), side_by_side(outputs[end:], rows)
-        if probabilities is not None and self._clips:
-            clip(probabilities)
+        probabilities, scores = outputs[1 : self._end], outputs[self._end :]
         return Predictions(
             labels,
-            None if probabilities is None else probabilities.tolist(),
-            None if scores is None else scores.tolist(),
+            self._listed(side_by_side(probabilities, rows)) if probabilities else None,
+            side_by_side(scores, rows).tolist() if scores else None,
         )
 
 
@@ -71,6 +68,11 @@ def graph_engine(graph: Graph, report: CompilationReport) -> GraphEngine:
     return GraphEngine(graph, report.outputs, report.classes, report.scores.names if report.scores else None)
 
 
+def _unclipped(values: NDArray[Any]) -> list[Any]:
+    answer: list[Any] = values.tolist()
+    return answer
+
+
 def labels_of(output: NDArray[Any], rows: int) -> NDArray[Any]:
     """One label for each row, of shape (rows,), or several, of shape (rows, labels). Raises `NotServable`."""
     # One for each row comes as (rows,), (rows, 1) or (1, rows), depending on the converter.
@@ -81,17 +83,16 @@ def labels_of(output: NDArray[Any], rows: int) -> NDArray[Any]:
     return output.reshape(rows, -1)
 
 
-def side_by_side(outputs: Sequence[NDArray[Any]], rows: int) -> NDArray[Any] | None:
-    """The columns of the outputs, of shape (rows, columns); None without any. Raises `NotServable`.
+def side_by_side(outputs: Sequence[NDArray[Any]], rows: int) -> NDArray[Any]:
+    """The columns of the outputs, of shape (rows, columns). Raises `NotServable`.
 
     A single output of shape (labels, rows, classes) becomes (rows, labels, classes).
     """
-    if not outputs:
-        return None
     if len(outputs) == 1 and outputs[0].ndim == 3:
         outputs = [outputs[0].transpose(1, 0, 2)]
-    if any(output.shape[0] != rows for output in outputs):
-        raise NotServable("it does not answer once for each row")
+    for output in outputs:
+        if output.shape[0] != rows:
+            raise NotServable("it does not answer once for each row")
     if len(outputs) == 1 and outputs[0].ndim > 1:
         return outputs[0]
     return np.concatenate([output.reshape(rows, -1) for output in outputs], axis=1)

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from numpy.testing import assert_allclose
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 from skl2onnx import to_onnx
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
@@ -239,9 +240,18 @@ async def test_rounded_shares_are_never_more_than_1_or_less_than_0(site):
         ("a little more", np.float32([1 + 3e-7])),
         ("a little", np.float32([1e-7])),
     ]
-    found, _ = await answered(site, "rounded", graph(nodes, [LABEL, FIRST], *constants))
+    model = graph(nodes, [LABEL, FIRST], *constants)
+    found, _ = await answered(site, "rounded", model)
     names, values = given(found, "probabilities")
     assert (names, np.min(values), np.max(values)) == (NUMBERS, 0.0, 1.0)
+    # The graph itself says otherwise.
+    beyond = ReferenceEvaluator(model).run(["probabilities"], {"x": VALUES})[0]
+    assert beyond.min() < 0.0
+    assert beyond.max() > 1.0
+    row = dict(zip(NAMES, map(float, VALUES[beyond.max(axis=1).argmax()]), strict=True))
+    async with site.client(site.key()) as client:
+        one = (await client.post("/v1/models/rounded/predict", json=row)).json()
+    assert (min(one["probabilities"].values()), max(one["probabilities"].values())) == (0.0, 1.0)
 
 
 def of_shares(label):
@@ -279,3 +289,12 @@ async def test_shares_that_do_not_sum_up_to_1_are_no_probabilities(site):
     ]  # fmt: skip
     found, version = await answered(site, "halves", graph(half, [LABEL, FIRST], ("half", np.float32([0.5]))))
     assert (version["classes"], version["scores"]) == (None, NUMBERS)
+
+
+async def test_numbers_that_depend_on_the_rows_beside_are_not_served(site):
+    """Shares among all rows of a call would tell one caller of another's rows."""
+    nodes = [helper.make_node("Softmax", ["x"], ["probabilities"], axis=0),
+             helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0)]  # fmt: skip
+    found, version = await answered(site, "across", graph(nodes, [LABEL, FIRST]))
+    assert (version["classes"], version["scores"]) == (None, None)
+    assert [each["prediction"] for each in found] == VALUES.argmax(axis=1).tolist()
