@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from api.http.security import parts_of
 from auth.principal import Principal
 from inference.features import example_row, with_default_lengths
 from inference.listings import ModelListing, VersionListing
+from inference.report import ScoresReport
 from program.settings import Settings
 from quotas.allowances import DESCRIPTIONS
 from serving.admission import Need
@@ -28,6 +29,11 @@ READS_DESCRIPTIONS = Need(allowance=DESCRIPTIONS)
 _PREDICTION = {
     "prediction": {"description": "The class label in its own JSON type, a number, or a list of either."},
     "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
+    "scores": {
+        "type": "object",
+        "additionalProperties": {"type": "number"},
+        "description": "Only with `include=scores`: the scores behind the prediction, by their names.",
+    },
 }
 _HEAD = {"request_id": {"type": "string", "format": "uuid"}, "model": {"type": "string"}, "version": {"type": "string"}}
 
@@ -93,6 +99,8 @@ def _document(app: FastAPI, served: dict[str, VersionListing], settings: Setting
     schemas["Problem"] = _PROBLEM
     for name, version in served.items():
         schemas[f"Row.{name}"] = with_default_lengths(version.row_schema)
+        if version.report.scores is not None:
+            schemas[f"Scores.{name}"] = _scores(version.report.scores)
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["responses"].pop("422", None)
@@ -107,8 +115,28 @@ def _document(app: FastAPI, served: dict[str, VersionListing], settings: Setting
         "/batch_predict": _body(names, _list, max_rows),
     }
     for path, body in bodies.items():
-        document["paths"][path]["post"]["requestBody"] = body
+        operation = document["paths"][path]["post"]
+        operation["requestBody"] = body
+        _name_scores(operation, served if "{model}" in path else names)
     return document
+
+
+def _scores(scores: ScoresReport) -> dict[str, Any]:
+    """The JSON Schema of a row's scores."""
+    numbers = {name: {"type": "number"} for name in scores.names}
+    return {"type": "object", "properties": numbers, "required": list(numbers), "additionalProperties": False}
+
+
+def _name_scores(operation: dict[str, Any], served: Mapping[str, VersionListing]) -> None:
+    """Says of the answer's `scores` which models have any, and which."""
+    schemas = [{"$ref": f"#/components/schemas/Scores.{name}"} for name, v in served.items() if v.report.scores]
+    properties = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+    item = properties["predictions"]["items"]["properties"] if "predictions" in properties else properties
+    if schemas:
+        words = {"description": item["scores"]["description"]}
+        item["scores"] = words | (schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
+    else:
+        del item["scores"]
 
 
 def _name_models(item: dict[str, Any], names: list[str]) -> None:

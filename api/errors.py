@@ -29,7 +29,7 @@ from inference.schema import InvalidRows
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
 from serving import outcomes, problems
-from serving.facts import BodyTooSlow, ClientGone, ModelFailed, NotAllowed
+from serving.facts import BodyTooSlow, ClientGone, ModelFailed, NoScores, NotAllowed
 from serving.problems import Problem
 from values.json_pointer import Violation, counted
 from values.strict_json import BrokenJson
@@ -73,6 +73,7 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
     ModelFailed: lambda e: _failed_row(e.at),
     InvalidParameter: lambda e: (f"{e.name}: {e.rule}", {}),
     InvalidFilter: lambda e: (f"{e.name}: {e.rule}", {}),
+    NoScores: lambda _: ("include: this version of the model has no scores; ask without it", {}),
     RequestValidationError: lambda e: (_parameters(e), {}),
     ExceedsQuota: lambda e: (f"more rows than {', '.join(e.policies)} could ever allow", _violated(e.policies)),
     QuotaExceeded: lambda e: (f"{', '.join(e.policies)}: wait {e.retry_after_seconds} s", _violated(e.policies)),

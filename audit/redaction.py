@@ -67,17 +67,17 @@ class Redactor:
 
     def _are_known(self, items: Sequence[Mapping[str, Any]]) -> bool:
         """Whether no search is needed: labels are numbers, or classes that held nothing. Nearly all are."""
-        classes = items[0].get("probabilities") if items else None
-        if classes is None:
+        names = _names_in(items[0]) if items else ()
+        if not names:
             return _TEXTS.isdisjoint([type(item["prediction"]) for item in items])
-        known = self._clean.get(_names(classes))
+        known = self._clean.get(names)
         if known is None:
             return False
         return known.issuperset(_labels(items))
 
     def _changed(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """A replacement for each text that must not be stored. All items have the classes of the first."""
-        names = _names(items[0].get("probabilities") or ())
+        names = _names_in(items[0])
         labels = set(_labels(items))
         texts = {label for label in labels if isinstance(label, str)}
         # A class that is a number is no text, however long the number is.
@@ -99,6 +99,12 @@ def _labels(items: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
     """Every label; those of an answer of several labels or outputs one after the other."""
     labels = [item["prediction"] for item in items]
     return chain.from_iterable(labels) if isinstance(labels[0], list) else labels
+
+
+def _names_in(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in an answer: of classes, and of scores."""
+    names = _names(item["probabilities"]) if "probabilities" in item else ()
+    return (*names, *item["scores"]) if "scores" in item else names
 
 
 def _names(classes: Any) -> tuple[str, ...]:
@@ -133,8 +139,10 @@ def _renamed(value: Any, changed: Mapping[str, str]) -> Any:
 
 
 def _is_number(text: str) -> bool:
+    """Whether the name is that of a number, or of a pair of them."""
     try:
-        float(text)
+        for each in text.split("/"):
+            float(each)
     except ValueError:
         return False
     return True

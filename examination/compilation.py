@@ -100,7 +100,8 @@ def why_not(estimator: Any, kind: Kind, document: Mapping[str, Any], trained: Tr
         return "classifiers of several outputs are served as trained"
     modules = {type(part).__module__.partition(".")[0] for part in parts_of(estimator)}
     if foreign := sorted(modules - {"sklearn"}):
-        return f"{', '.join(foreign)} models are served as trained"
+        words = "the models of boosters' own files" if "inference" in foreign else f"{', '.join(foreign)} models"
+        return f"{words} are served as trained"
     return None
 
 

@@ -50,13 +50,13 @@ def require_model(found: Any) -> None:
 
 def _refuse_what_predicts_nothing(found: Any) -> None:
     kind = type(found)
+    if callable(found) and not hasattr(found, "fit"):
+        raise RefusedFile(f"the file holds a {kind.__name__}: save a fitted model that has predict")
     if _library(found) in _DATA:
         raise RefusedFile(
             f"the file holds a {kind.__name__}, which is data: save the fitted model; rows like those of the training"
             " are given as --sample"
         )
-    if callable(found) and not hasattr(found, "fit"):
-        raise RefusedFile(f"the file holds a {kind.__name__}: save a fitted model that has predict")
     if hasattr(found, "transform"):
         raise RefusedFile(
             f"the file holds a {kind.__name__}, which transforms rows and predicts nothing: save the pipeline that ends"

@@ -15,21 +15,24 @@ from examination.contents import require_model
 from examination.discovery import Features, describe, features_of
 from examination.forms import COMPILED_TOLERANCE, Asked, Form, allowed_rows, differs, form_of, is_same
 from examination.given_schema import RefusedSchema, check_given
+from examination.graph_outputs import told_outputs
 from examination.independence import is_independent
 from examination.orders import Examined, Order, RefusedModel
-from examination.probe_rows import answerable, probes_of
+from examination.probe_rows import probes_of
 from examination.random_rows import SEED, random_rows
 from examination.sample_columns import RefusedSample, rows_of
 from examination.samples import Reading, Sample
-from inference.engines import Engine, GraphEngine, compiled_engine
+from examination.scores import scores_of
+from inference.engines import CompiledEngine, Engine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
 from inference.features import UnsupportedSchema, without_personal_notes
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import Graph
 from inference.inputs import Kind, Row
-from inference.outputs import ClassNames, NotComputable, NotServable, name_of
-from inference.report import CompilationReport
+from inference.outputs import NotComputable, NotServable
+from inference.registered_graphs import GraphEngine
+from inference.report import CompilationReport, OutputsReport, ScoresReport
 from inference.schema import RowSchema
 
 #: The memory that the answers to `_MANY_ROWS` rows may take beyond the model's own.
@@ -72,6 +75,8 @@ def _examine_opened(estimator: Any, sample: Sample | None, order: Order) -> Exam
         reason=found.compiled.reason,
         comparison=found.compiled.comparison,
         versions=None if isinstance(estimator, OnnxModel) else versions(),
+        outputs=found.outputs,
+        scores=found.scores,
     )
     return Examined(dict(found.schema.document), report, found.compiled.model)
 
@@ -142,14 +147,18 @@ class _Found(NamedTuple):
     compiled: Compiled
     telling: Sequence[Row]
     sample_rows: int
+    scores: ScoresReport | None
+    outputs: OutputsReport | None = None
 
 
 def _of_graph(model: OnnxModel, schema: RowSchema, asked: Asked) -> _Found:
     graph = Graph(model.content, schema.names)
-    engine = GraphEngine(graph, _graph_classes(model, graph, asked.rows))
-    compiled = Compiled(reason="registered as ONNX: it is the trained model")
-    drawn = random_rows(schema.document["properties"], asked.rows, np.random.default_rng(SEED))[:_ALONE_ROWS]
-    return _Found(schema, asked.rows, engine, "matrix", compiled, answerable(engine, drawn)[0], _sample_count(asked))
+    drawn = random_rows(schema.document["properties"], asked.rows, np.random.default_rng(SEED))
+    told = told_outputs(model.outputs, graph, asked.rows, drawn)
+    engine = GraphEngine(graph, told.outputs, told.classes, told.scores.names if told.scores else None)
+    compiled, telling = Compiled(reason="registered as ONNX: it is the trained model"), drawn[:_ALONE_ROWS]
+    rows = _sample_count(asked)
+    return _Found(schema, asked.rows, engine, "matrix", compiled, telling, rows, told.scores, told.outputs)
 
 
 def _of_estimator(estimator: Any, read: _Read, *, is_compiled: bool) -> _Found:
@@ -168,8 +177,10 @@ def _of_estimator(estimator: Any, read: _Read, *, is_compiled: bool) -> _Found:
         engine = compiled_engine(compiled.model, schema.names, trained, compiled.comparison)
         if sample and (difference := differs(engine, schema, sample, form.expected, COMPILED_TOLERANCE)):
             engine, compiled = trained, Compiled(reason=f"compiled, it answers the sample otherwise: {difference}")
+    graph = engine.graph if isinstance(engine, CompiledEngine) else None
+    scores = scores_of(estimator, trained, asked.rows, probes.rows if graph else [], graph)
     # The report counts the rows of the sample on which the two were compared.
-    return _Found(schema, asked.rows, engine, form.kind, compiled, telling, len(sample))
+    return _Found(schema, asked.rows, engine, form.kind, compiled, telling, len(sample), scores)
 
 
 def _sample_count(asked: Asked) -> int:
@@ -223,11 +234,3 @@ def _require_example(engine: Engine, schema: RowSchema) -> None:
     except Exception as error:  # noqa: BLE001  a model may raise anything
         words = "give `examples` in the schema for features whose values cannot be guessed"
         raise RefusedModel(f"the model raises {type(error).__name__} on the example row: {words}") from None
-
-
-def _graph_classes(model: OnnxModel, graph: Graph, rows: Sequence[Row]) -> ClassNames | None:
-    labels, scores = graph.predict(rows[:1])
-    if scores is None or isinstance(labels[0], float):
-        return None
-    names = [name_of(each) for each in model.classes or ()]
-    return names if len(names) == scores.shape[1] else [str(number) for number in range(scores.shape[1])]

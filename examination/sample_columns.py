@@ -22,6 +22,8 @@ _INSTANTS = {
 }
 #: A whole number as Python writes it, within the integers that JSON tells apart.
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,14}")
+#: The texts that pandas reads as whole numbers.
+_READ_AS_INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 
 
 class RefusedSample(Exception):
@@ -38,19 +40,29 @@ def typed(column: Any, known: Categories) -> Any:
         return pd.to_datetime(column, format="ISO8601")
     if known.are_objects and known.type != "string" and column.dtype.kind in "iufb":
         return column.astype(object)
-    if known.are_digests and str(column.dtype) == "str":
-        return _of_digests(column)
     if known.type == "boolean" and column.dropna().isin(["True", "False"]).all():
         return column.map({"True": True, "False": False})
     return column
 
 
-def _of_digests(column: Any) -> Any:
-    """Texts of a CSV file as integers or truth values, if the category of each is the one of its text."""
-    texts = column.tolist()
-    if all(_INTEGER.fullmatch(text) for text in texts):
+def of_digests(column: Any, given: Mapping[str, Any]) -> Any:
+    """Texts of a CSV file as the categories that they were: integers, or texts, unless the schema says otherwise.
+
+    Raises `RefusedSample` where the same file may have been written of other categories.
+    """
+    texts, kind = column.tolist(), str(given.get("type", ""))
+    are_truths = {*texts} <= {"True", "False"}
+    if all(map(_INTEGER.fullmatch, texts)) and "string" not in kind:
         return column.astype("int64")
-    return column == "True" if {*texts} <= {"True", "False"} else column
+    if are_truths and "boolean" in kind:
+        return column == "True"
+    if not kind and (are_truths or all(map(_READ_AS_INTEGER.fullmatch, texts))):
+        raise RefusedSample(
+            f"the column {column.name} has categories that CatBoost knows by their texts, and a CSV file does not say"
+            f" whether those were as in the file (True, 02139) or as pandas reads it (1, 2139): {USE_PARQUET}, or give"
+            " the column's type in --schema"
+        )
+    return column
 
 
 def _as_known(value: Any, known: Categories) -> Any:

@@ -18,7 +18,15 @@ import pandas as pd
 
 from examination.categories import Categories
 from examination.large_integers import with_exact_integers
-from examination.sample_columns import USE_PARQUET, RefusedSample, as_given, require_known, typed, with_instants
+from examination.sample_columns import (
+    USE_PARQUET,
+    RefusedSample,
+    as_given,
+    of_digests,
+    require_known,
+    typed,
+    with_instants,
+)
 
 MAX_BYTES = 256 << 20
 MAX_ROWS = 10_000
@@ -101,6 +109,9 @@ class Sample:
         """
         frame = self._read(columns, hints)
         frame = frame.assign(**{name: typed(frame[name], known) for name, known in _within(hints.known, frame)})
+        if not self._is_parquet:
+            digests = [name for name, known in _within(hints.known, frame) if known.are_digests]
+            frame = frame.assign(**{name: of_digests(frame[name], hints.given.get(name, {})) for name in digests})
         for name, known in _within(hints.known, frame):
             require_known(name, frame[name], known)
         if not self._is_parquet:
@@ -139,7 +150,7 @@ class Sample:
         texts = {own for name, own in columns.items() if hints.is_text(name)}
         self._refuse_zeros({name: own for name, own in columns.items() if not hints.says_type(name)})
         frame = with_exact_integers(self._read_csv(list(columns.values()), texts), self._content)
-        frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
+        frame = frame[list(columns.values())].set_axis(list(columns), axis="columns").reset_index(drop=True)
         for name, own in columns.items():
             if own in texts:
                 gaps = [word for word in _MISSING if hints.may_be_missing(name, word)]
@@ -155,7 +166,6 @@ class Sample:
                 index_col=False,
                 usecols=list(columns),
                 low_memory=False,
-                float_precision="round_trip",
                 dtype=dict.fromkeys(texts, "str"),
                 keep_default_na=False,
                 na_values={own: list(_MISSING) for own in columns if own not in texts},

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.estimators import is_scikit_learns_own
-from inference.graphs import LARGEST_FLOAT32, BeyondGraph, Graph
+from inference.graphs import LARGEST_FLOAT32, BeyondGraph, Graph, clipped
 from inference.inputs import Inputs, Row
-from inference.outputs import ClassNames, NotComputable, Predictions, predict_with
-from inference.report import Comparison, EngineName, TieReport
+from inference.outputs import ClassNames, NotComputable, Predictions, predict_with, scores_with
+from inference.report import Comparison, EngineName, ScoresReport, TieReport
 
 #: Labels that a graph gives as integers.
 LABEL_TYPES: dict[str, Callable[[Any], Any]] = {"bool": bool, "float": float}
@@ -30,6 +30,11 @@ class Engine(Protocol):
     @property
     def class_names(self) -> ClassNames | None: ...
     @property
+    def score_names(self) -> Sequence[str] | None:
+        """The names of a row's scores; None if there are none."""
+        ...
+
+    @property
     def may_hold_the_loop(self) -> bool:
         """Whether the same rows take about the same time each time."""
         ...
@@ -39,16 +44,24 @@ class Engine(Protocol):
         """The same, or None where it would take longer than usual."""
         ...
 
+    def compute_scored(self, rows: Sequence[Row]) -> Predictions:
+        """The same predictions with scores, if there are any."""
+        ...
+
 
 class TrainedEngine:
     """The estimator itself."""
 
     name: EngineName = "sklearn"
 
-    def __init__(self, estimator: Any, inputs: Inputs, class_names: ClassNames | None) -> None:
+    def __init__(
+        self, estimator: Any, inputs: Inputs, class_names: ClassNames | None, scores: ScoresReport | None = None
+    ) -> None:
         self._estimator = estimator
         self._inputs = inputs
+        self._verb = scores.source if scores else None
         self.class_names = class_names
+        self.score_names = scores.names if scores else None
         self.may_hold_the_loop = is_scikit_learns_own(estimator)
 
     def compute(self, rows: Sequence[Row]) -> Predictions:
@@ -56,11 +69,28 @@ class TrainedEngine:
         try:
             return predict_with(self._estimator, given, len(rows), self.class_names)
         except ValueError:
-            # scikit-learn's trees count in float32, and this error is the only sign of it.
-            _require_float32(rows)
+            _require_numbers(rows)
             raise
 
     compute_at_once = compute
+
+    def compute_scored(self, rows: Sequence[Row]) -> Predictions:
+        return self.with_scores(self.compute(rows), rows)
+
+    def with_scores(self, predictions: Predictions, rows: Sequence[Row]) -> Predictions:
+        """Those predictions of the rows, with the estimator's scores if it has any."""
+        if self._verb is None:
+            return predictions
+        return predictions._replace(scores=self.scores_by(self._verb, rows).tolist())
+
+    def scores_by(self, verb: str, rows: Sequence[Row]) -> NDArray[Any]:
+        """The scores that the estimator's `verb` gives, of shape (rows, scores). Raises like `compute`."""
+        given = self._inputs(rows)
+        try:
+            return scores_with(self._estimator, verb, given, len(rows))
+        except ValueError:
+            _require_numbers(rows)
+            raise
 
     def scores(self, rows: Sequence[Row]) -> NDArray[Any] | None:
         """The scores that choose its labels if it has no probabilities, of shape (rows, scores)."""
@@ -70,8 +100,11 @@ class TrainedEngine:
         return None
 
 
-def _require_float32(rows: Sequence[Row]) -> None:
-    """Raises `NotComputable` for rows with a number that float32 cannot hold."""
+def _require_numbers(rows: Sequence[Row]) -> None:
+    """Raises `NotComputable` for rows with a number that float32 cannot hold.
+
+    scikit-learn's trees count in float32, and a ValueError is the only sign of it.
+    """
     beyond = [
         place
         for place, row in enumerate(rows)
@@ -79,23 +112,6 @@ def _require_float32(rows: Sequence[Row]) -> None:
     ]
     if beyond:
         raise NotComputable(beyond)
-
-
-class GraphEngine:
-    """A graph that was registered as one: it is the trained model."""
-
-    name: EngineName = "onnx"
-    may_hold_the_loop = True
-
-    def __init__(self, graph: Graph, class_names: ClassNames | None) -> None:
-        self._graph = graph
-        self.class_names = class_names
-
-    def compute(self, rows: Sequence[Row]) -> Predictions:
-        labels, scores = self._graph.predict(rows)
-        return Predictions(labels, None if scores is None or self.class_names is None else scores.tolist())
-
-    compute_at_once = compute
 
 
 class CompiledEngine:
@@ -107,31 +123,46 @@ class CompiledEngine:
     name: EngineName = "onnx"
     may_hold_the_loop = True
 
-    def __init__(self, graph: Graph, trained: TrainedEngine, ties: TieReport | None = None) -> None:
-        self._graph = graph
+    def __init__(
+        self, graph: Graph, trained: TrainedEngine, ties: TieReport | None = None, *, has_scores: bool = False
+    ) -> None:
+        self.graph = graph
+        #: Whether the scores that choose the graph's labels are those that callers may ask for.
+        self._has_scores = has_scores
         self._trained = trained
         self._tie = None if ties is None else Tie(ties.tie_rule, ties.tie_margin)
         self._ties_alone = ties is not None and ties.ties_alone
         self._of_type = None if ties is None else LABEL_TYPES.get(ties.label_type)
         self.class_names = trained.class_names
+        self.score_names = trained.score_names
 
     def compute(self, rows: Sequence[Row]) -> Predictions:
         try:
             predictions, ties = self._by_graph(rows)
         except BeyondGraph:
             return self._trained.compute(rows)
-        for together in [[index] for index in ties] if self._ties_alone else [ties]:
-            self._ask_trained(rows, together, predictions)
+        self._ask_trained(rows, ties, predictions)
         return predictions
 
-    def _ask_trained(self, rows: Sequence[Row], indices: list[int], predictions: Predictions) -> None:
-        if not indices:
-            return
-        exact = self._trained.compute([rows[index] for index in indices])
-        for number, index in enumerate(indices):
-            predictions.labels[index] = exact.labels[number]
-            if predictions.probabilities is not None and exact.probabilities is not None:
-                predictions.probabilities[index] = exact.probabilities[number]
+    def compute_scored(self, rows: Sequence[Row]) -> Predictions:
+        if not self._has_scores:
+            return self._trained.with_scores(self.compute(rows), rows)
+        try:
+            predictions, ties = self._by_graph(rows, scored=True)
+        except BeyondGraph:
+            return self._trained.compute_scored(rows)
+        self._ask_trained(rows, ties, predictions)
+        return predictions
+
+    def _ask_trained(self, rows: Sequence[Row], ties: list[int], predictions: Predictions) -> None:
+        """Has the trained model answer those rows instead."""
+        compute = self._trained.compute if predictions.scores is None else self._trained.compute_scored
+        for together in [[index] for index in ties] if self._ties_alone else [ties] if ties else []:
+            exact = compute([rows[index] for index in together])
+            for mine, theirs in zip(predictions, exact, strict=True):
+                if mine is not None and theirs is not None:
+                    for number, index in enumerate(together):
+                        mine[index] = theirs[number]
 
     def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
         try:
@@ -140,23 +171,37 @@ class CompiledEngine:
             return None
         return None if ties else predictions
 
-    def _by_graph(self, rows: Sequence[Row]) -> tuple[Predictions, list[int]]:
-        labels, scores = self._graph.predict(rows)
+    def _by_graph(self, rows: Sequence[Row], *, scored: bool = False) -> tuple[Predictions, list[int]]:
+        labels, scores = self.graph.predict(rows)
+        probabilities = None
         if scores is not None and self.class_names is not None:
-            # A sum of float32 shares may be a little more than 1.
-            np.minimum(scores, 1.0, out=scores)
+            probabilities = clipped(scores)
         if self._of_type is not None:
             labels = [self._of_type(label) for label in labels]
         ties = [] if scores is None or self._tie is None else self._tie.near(scores)
-        return Predictions(labels, None if scores is None or self.class_names is None else scores.tolist()), ties
+        if scored and scores is not None and self.score_names is not None:
+            return Predictions(labels, probabilities, named_columns(scores, self.score_names).tolist()), ties
+        return Predictions(labels, probabilities), ties
+
+
+def named_columns(scores: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
+    """A graph's columns that have names: a graph gives both of two classes, where the trained model gives the second.
+
+    Others are returned as they are.
+    """
+    return scores[:, 1:] if (scores.shape[1], len(names)) == (2, 1) else scores
 
 
 def compiled_engine(
-    model: bytes, names: Sequence[str], trained: TrainedEngine, comparison: Comparison
+    model: bytes,
+    names: Sequence[str],
+    trained: TrainedEngine,
+    comparison: Comparison,
+    scores: ScoresReport | None = None,
 ) -> CompiledEngine:
     """The engine of a compiled model, as its comparison with the trained one describes it."""
     graph = Graph(model, names, is_guarded=comparison.rounds_to_float32)
-    return CompiledEngine(graph, trained, comparison.ties)
+    return CompiledEngine(graph, trained, comparison.ties, has_scores=scores is not None and scores.compiled)
 
 
 class Tie(NamedTuple):

@@ -29,8 +29,12 @@ def computed(compute: Compute, parts: Sequence[Sequence[Row]]) -> list[Answer]:
 
 def checked(predictions: Predictions, rows: int) -> Predictions:
     """The same predictions. Raises `NotServable` unless there is one for each row."""
-    labels, probabilities = predictions
-    if len(labels) != rows or (probabilities is not None and len(probabilities) != rows):
+    labels, probabilities, scores = predictions
+    if (
+        len(labels) != rows
+        or (probabilities is not None and len(probabilities) != rows)
+        or (scores is not None and len(scores) != rows)
+    ):
         raise NotServable("it does not answer once for each row")
     return predictions
 
@@ -71,9 +75,13 @@ def _split(predictions: Predictions, counts: Sequence[int]) -> Iterator[Predicti
     if len(counts) == 1:
         yield predictions
         return
-    labels, probabilities = predictions
+    labels, probabilities, scores = predictions
     start = 0
     for count in counts:
         end = start + count
-        yield Predictions(labels[start:end], None if probabilities is None else probabilities[start:end])
+        yield Predictions(
+            labels[start:end],
+            None if probabilities is None else probabilities[start:end],
+            None if scores is None else scores[start:end],
+        )
         start = end

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from inference.faults import Answer, Compute, computed, located
@@ -45,15 +45,16 @@ class Hung(Exception):
 
 
 class Turn(asyncio.Future[Predictions]):
-    """A caller's rows in a lane, and the future of their predictions.
+    """A caller's rows in a lane, and the future of their predictions, `scored` or not.
 
     Awaiting it raises `NotComputable`, `ModelRaised`, `Hung` or `TakenOut`. `has_begun` says whether the rows'
     computation has begun. The rows of a turn that is cancelled before that are not computed.
     """
 
-    def __init__(self, rows: Sequence[Row], raised: ModelRaised | None = None) -> None:
+    def __init__(self, rows: Sequence[Row], raised: ModelRaised | None = None, *, scored: bool = False) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self.rows = rows
+        self.scored = scored
         #: How the rows failed, if they were computed and only the one at fault is still to be found.
         self.raised = raised
         self.has_begun = raised is not None
@@ -87,13 +88,25 @@ class _Run:
 
 
 class Lane:
-    """The calls of one version. `max_rows` bounds what is gathered; without `gathers` each call is computed alone."""
+    """The calls of one version. `max_rows` bounds what is gathered; without `gathers` each call is computed alone.
+
+    `scored` computes the rows of callers who ask for scores; without it, all are computed alike.
+    """
 
     def __init__(
-        self, name: str, compute: Compute, pool: Pool, *, gathers: bool, max_rows: int, patience_seconds: float
+        self,
+        name: str,
+        compute: Compute,
+        pool: Pool,
+        *,
+        gathers: bool,
+        max_rows: int,
+        patience_seconds: float,
+        scored: Compute | None = None,
     ) -> None:
         self._name = name
-        self._compute = compute
+        #: By whether scores are asked for.
+        self._computes = {False: compute, True: scored or compute}
         self._pool = pool
         self._gathers = gathers
         self._max_rows = max_rows
@@ -111,14 +124,14 @@ class Lane:
             len(self._runs) >= SLOTS or (self._hangs_in_a_row >= HANGS_IN_A_ROW and time.monotonic() < self._out_until)
         )
 
-    def ask(self, rows: Sequence[Row], raised: ModelRaised | None = None) -> Turn:
+    def ask(self, rows: Sequence[Row], raised: ModelRaised | None = None, *, scored: bool = False) -> Turn:
         """Queues the rows to be computed; of rows that `raised`, the one at fault is searched instead.
 
         Raises `TakenOut`.
         """
         if self.is_out:
             raise raised or TakenOut
-        turn = Turn(rows, raised)
+        turn = Turn(rows, raised, scored=scored)
         self._waiting.append(turn)
         self._start()
         return turn
@@ -170,11 +183,19 @@ class Lane:
         first = run.turns[0]
         answers: list[Answer]
         if first.raised is not None:
-            answers = [located(self._compute, first.rows, first.raised)]
+            answers = [located(self._computes[first.scored], first.rows, first.raised)]
         else:
-            answers = computed(self._compute, [turn.rows for turn in run.turns])
+            answers = self._computed(run.turns)
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._finish, run, answers)
+
+    def _computed(self, turns: Sequence[Turn]) -> list[Answer]:
+        """An answer for each turn. Callers who ask for scores are computed apart: the others do not pay for them."""
+        found: dict[bool, Iterator[Answer]] = {}
+        for scored, compute in self._computes.items():
+            parts = [turn.rows for turn in turns if turn.scored is scored]
+            found[scored] = iter(computed(compute, parts) if parts else [])
+        return [next(found[turn.scored]) for turn in turns]
 
     def _finish(self, run: _Run, answers: list[Answer]) -> None:
         if run.alarm is not None:

@@ -51,26 +51,55 @@ class Graph:
         self._session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._feed = _feeder(self._session.get_inputs(), names)
         self._is_guarded = is_guarded
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self.outputs = [output.name for output in self._session.get_outputs()]
 
     def predict(self, rows: Sequence[Row]) -> GraphAnswer:
-        """Raises `BeyondGraph`, `NotComputable` for rows beyond its numbers, `NotServable` for a misshapen answer."""
+        """The first output as labels and the second as scores. Raises like `run`."""
+        outputs = self.run(rows, self.outputs)
+        count = len(rows)
+        # One label for each row comes as (rows,), (rows, 1) or (1, rows), depending on the converter.
+        labels = outputs[0].ravel() if outputs[0].size == count else outputs[0].reshape(count, -1)
+        scores = outputs[1].reshape(count, -1) if len(outputs) > 1 else None
+        return GraphAnswer(labels.tolist(), scores)
+
+    def run(self, rows: Sequence[Row], names: Sequence[str]) -> list[NDArray[Any]]:
+        """Those outputs, each of as many values as the rows or a multiple of it, and finite.
+
+        Raises `BeyondGraph`, `NotComputable` for rows beyond its numbers, `NotServable` for a misshapen answer.
+        """
         given = self._feed(rows)
         if self._is_guarded and not all(map(_is_within, given.values())):
             raise BeyondGraph
-        outputs = self._session.run(self._outputs, given)
+        outputs: list[NDArray[Any]] = self._session.run(names, given)
+        count = len(rows)
         for output in outputs:
-            if not isinstance(output, np.ndarray) or output.size == 0 or output.size % len(rows):
+            if not isinstance(output, np.ndarray) or output.size == 0 or output.size % count:
                 raise NotServable("it does not answer once for each row")
             # A sum is finite only if all its terms are; for one row that is the quickest test.
             if output.dtype.kind == "f" and not math.isfinite(output.sum()):
-                flat = np.isfinite(output.reshape(len(rows), -1))
-                if not flat.all():
-                    raise NotComputable(np.flatnonzero(~flat.all(axis=1)).tolist())
-        # One label for each row comes as (rows,), (rows, 1) or (1, rows), depending on the converter.
-        labels = outputs[0].ravel() if outputs[0].size == len(rows) else outputs[0].reshape(len(rows), -1)
-        scores = outputs[1].reshape(len(rows), -1) if len(outputs) > 1 else None
-        return GraphAnswer(labels.tolist(), scores)
+                _refuse_infinite(output, count)
+        return outputs
+
+
+def clipped(probabilities: NDArray[Any]) -> list[Any]:
+    """The same within [0, 1], as lists: a sum of float32 shares may be a little more or less."""
+    if probabilities.shape[0] == 1 and probabilities.ndim == 2:
+        # One row is the usual case, and asking numpy twice costs more than looking at each share.
+        (row,) = probabilities.tolist()
+        return [[1.0 if share > 1.0 else share if share > 0.0 else 0.0 for share in row]]  # noqa: FURB136  a call of `max` for each costs more
+    np.minimum(probabilities, 1.0, out=probabilities)
+    np.maximum(probabilities, 0.0, out=probabilities)
+    answer: list[Any] = probabilities.tolist()
+    return answer
+
+
+def _refuse_infinite(output: NDArray[Any], rows: int) -> None:
+    """Raises `NotComputable` for the rows of an output that is not finite, whichever of its axes the rows are."""
+    if output.ndim == 3 and output.shape[0] != rows:
+        output = output.transpose(1, 0, 2)
+    flat = np.isfinite(output.reshape(rows, -1))
+    if not flat.all():
+        raise NotComputable(np.flatnonzero(~flat.all(axis=1)).tolist())
 
 
 def _is_within(values: NDArray[Any]) -> bool:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from inference.engines import Engine, GraphEngine, TrainedEngine, compiled_engine
+from inference.engines import Engine, TrainedEngine, compiled_engine
 from inference.estimators import use_one_thread
 from inference.files.artifacts import AlteredArtifact, ArtifactStore
 from inference.files.code_words import AlteredCode
@@ -20,6 +20,7 @@ from inference.inputs import inputs_of
 from inference.listings import ModelListing, VersionListing
 from inference.outputs import ClassNames
 from inference.pool import Pool
+from inference.registered_graphs import graph_engine
 from inference.running import Runner
 from inference.schema import RowSchema
 
@@ -38,6 +39,10 @@ class ServedVersion:
     @property
     def class_names(self) -> ClassNames | None:
         return self.runner.engine.class_names
+
+    @property
+    def score_names(self) -> Sequence[str] | None:
+        return self.runner.engine.score_names
 
 
 def reason_of(error: BaseException) -> str:
@@ -90,6 +95,7 @@ class Loader:
             gathers=self.gathers and version.report.batches,
             max_rows=self.max_rows,
             patience_seconds=self.patience_seconds,
+            scored=engine.compute_scored,
         )
         runner = Runner(engine, lane, example)
         return ServedVersion(model.id, model.name, version, schema, runner, len(content) + len(compiled or b""))
@@ -101,9 +107,9 @@ def _engine(
     report = version.report
     estimator = open_model(content, version.format, trusted)
     if isinstance(estimator, OnnxModel):
-        return GraphEngine(Graph(estimator.content, schema.names), report.classes)
+        return graph_engine(Graph(estimator.content, schema.names), report)
     use_one_thread(estimator)
-    trained = TrainedEngine(estimator, inputs_of(report.input, version.row_schema), report.classes)
+    trained = TrainedEngine(estimator, inputs_of(report.input, version.row_schema), report.classes, report.scores)
     if compiled is None or report.comparison is None:
         return trained
-    return compiled_engine(compiled, schema.names, trained, report.comparison)
+    return compiled_engine(compiled, schema.names, trained, report.comparison, report.scores)

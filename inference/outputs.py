@@ -1,4 +1,4 @@
-"""An estimator's answers in forms that JSON has: labels in their own type, and a probability for each class."""
+"""An estimator's answers in forms that JSON has: labels in their own type, a probability for each class, and scores."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ _LABEL_IS_ARGMAX = frozenset(
 
 
 class Predictions(NamedTuple):
-    """For each row a label or number (or a list of them), and for classifiers a probability for each class."""
+    """For each row a label or number (or a list of them), for classifiers a probability for each class, and scores.
+
+    Scores are there only if they were asked for: a list of numbers for each row.
+    """
 
     labels: list[Any]
     probabilities: list[Any] | None
+    scores: list[list[float]] | None = None
 
 
 class NotComputable(Exception):
@@ -108,6 +112,14 @@ def _probabilities(given: Any, rows: int) -> list[Any]:
     return answer
 
 
+def scores_with(estimator: Any, verb: str, given: Any, rows: int) -> NDArray[Any]:
+    """The numbers that `verb` gives for `rows` rows, of shape (rows, scores). Raises like `predict_with`."""
+    scores = np.asarray(getattr(estimator, verb)(given), float)
+    _require_rows(scores, rows)
+    _require_finite(scores)
+    return scores.reshape(rows, -1)
+
+
 def class_names_of(estimator: Any, given: Any) -> ClassNames | None:
     """The names of its classes, from one call; None if it has no probabilities. Raises `NotServable`."""
     if not hasattr(estimator, "predict_proba"):
@@ -116,14 +128,16 @@ def class_names_of(estimator: Any, given: Any) -> ClassNames | None:
     classes = getattr(estimator, "classes_", None)
     if isinstance(probabilities, list):
         widths = [np.asarray(each).shape[1] for each in probabilities]
-        return [_names(each, width) for each, width in zip(classes or [None] * len(widths), widths, strict=True)]
+        return [
+            names_of_classes(each, width) for each, width in zip(classes or [None] * len(widths), widths, strict=True)
+        ]
     shape = np.asarray(probabilities).shape
     if len(shape) != 2:
         raise NotServable("its predict_proba does not answer a probability for each class")
-    return _names(classes, shape[1])
+    return names_of_classes(classes, shape[1])
 
 
-def _names(classes: Any, width: int) -> list[str]:
+def names_of_classes(classes: Any, width: int) -> list[str]:
     """The classes as text; classes without names (of mixtures, of several labels at once) are numbered."""
     if isinstance(classes, list) or classes is None or len(classes) != width:
         return [str(number) for number in range(width)]

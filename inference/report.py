@@ -8,7 +8,7 @@ loaded until they are registered again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -52,12 +52,37 @@ class Comparison:
         return "float32" in self.precision
 
 
+@dataclass(frozen=True, slots=True)
+class ScoresReport:
+    """The names of a version's scores, and their `source`: the estimator's own verb, or the `outputs` of a graph.
+
+    With `compiled` the compiled model gives them; otherwise the trained model computes them for those who ask.
+    """
+
+    source: str
+    names: Sequence[str]
+    compiled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsReport:
+    """The outputs of a graph that was registered as one: its label or number, its probabilities and its scores.
+
+    Several outputs of one column each stand side by side.
+    """
+
+    label: str
+    probabilities: Sequence[str] = ()
+    scores: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompilationReport:
     """Without `comparison` the version runs as it was registered, and `reason` says why.
 
     `classes` are the names of its classes; `batches` says whether rows of different callers may be computed together.
     `own_code` are the modules of operators' own that it needs, each with the SHA-256 of its source.
+    Without `scores` it has none. `outputs` is there for graphs alone, and not for those that an early release took.
     """
 
     format: str
@@ -71,6 +96,8 @@ class CompilationReport:
     versions: Mapping[str, str] | None = None
     own_code: Sequence[tuple[str, str]] = ()
     compiled_sha256: str | None = None
+    outputs: OutputsReport | None = None
+    scores: ScoresReport | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -80,6 +107,8 @@ class CompilationReport:
             engine=stored["engine"],
             **{name: stored.get(name, default) for name, default in _DEFAULTS.items()},
             comparison=_comparison(stored) if stored.keys() >= {*_COUNTS, *_DIFFERENCES, "precision"} else None,
+            outputs=OutputsReport(**stored["outputs"]) if "outputs" in stored else None,
+            scores=ScoresReport(**stored["scores"]) if "scores" in stored else None,
             unknown={name: value for name, value in stored.items() if name not in _MEMBERS},
         )
 
@@ -94,7 +123,11 @@ class CompilationReport:
             found["versions"] = self.versions
         if self.own_code:
             found["own_code"] = [list(each) for each in self.own_code]
-        return found | {"compiled_sha256": self.compiled_sha256} | dict(self.unknown)
+        found["compiled_sha256"] = self.compiled_sha256
+        for name, part in (("outputs", self.outputs), ("scores", self.scores)):
+            if part is not None:
+                found[name] = {each.name: getattr(part, each.name) for each in fields(part)}
+        return found | dict(self.unknown)
 
 
 _ALWAYS = ("format", "input", "classes", "batches", "sample_rows", "engine")
@@ -113,7 +146,9 @@ _DEFAULTS: Mapping[str, Any] = {
 _COUNTS = ("rows", "random_rows", "threshold_rows", "boundary_rows", "label_mismatches")
 _DIFFERENCES = ("largest_difference", "largest_absolute_difference")
 _TIES = ("tie_rule", "tie_margin", "label_type")
-_MEMBERS = frozenset({*_ALWAYS, *_DEFAULTS, *_COUNTS, *_DIFFERENCES, *_TIES, "precision", "ties_alone"})
+_MEMBERS = frozenset(
+    {*_ALWAYS, *_DEFAULTS, *_COUNTS, *_DIFFERENCES, *_TIES, "precision", "ties_alone", "outputs", "scores"}
+)
 
 
 def _comparison(stored: Mapping[str, Any]) -> Comparison:

@@ -26,14 +26,14 @@ class Runner:
         #: At most so many rows are computed on the event loop.
         self.inline_rows = inline_rows(engine, example) if engine.may_hold_the_loop else 0
 
-    def answer(self, rows: Sequence[Row]) -> Predictions | Turn:
+    def answer(self, rows: Sequence[Row], *, scored: bool = False) -> Predictions | Turn:
         """The predictions, computed here and now if that takes microseconds, or the turn to await for them.
 
-        Raises `NotComputable`, `ModelRaised` or `TakenOut`. Finding which of several rows is at fault takes a call for
-        each halving, and is not for the event loop.
+        Scores always take a turn: their cost is not measured. Raises `NotComputable`, `ModelRaised` or `TakenOut`.
+        Finding which of several rows is at fault takes a call for each halving, and is not for the event loop.
         """
-        if len(rows) > self.inline_rows:
-            return self.lane.ask(rows)
+        if scored or len(rows) > self.inline_rows:
+            return self.lane.ask(rows, scored=scored)
         try:
             predictions = self.engine.compute_at_once(rows)
             if predictions is not None:

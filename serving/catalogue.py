@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -54,6 +55,12 @@ def production_of(model: ModelListing) -> VersionListing | None:
     return None if alias is None else model.versions.get(alias.version)
 
 
+def _score_names(version: VersionListing) -> Sequence[str] | None:
+    """The names of the scores that `include=scores` adds to an answer."""
+    scores = version.report.scores
+    return scores.names if scores else None
+
+
 def _description(model: ModelListing) -> dict[str, Any]:
     versions = [
         {
@@ -65,6 +72,7 @@ def _description(model: ModelListing) -> dict[str, Any]:
             "schema": with_default_lengths(version.row_schema),
             "example": example_row(version.row_schema),
             "classes": version.report.classes,
+            "scores": _score_names(version),
         }
         for name, version in model.versions.items()
     ]

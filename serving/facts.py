@@ -25,6 +25,10 @@ class PasswordChangeRequired(Exception):
     """A person whose password was set for them, and who has not changed it yet."""
 
 
+class NoScores(Exception):
+    """The caller asks for scores, and the version that answers has none."""
+
+
 class ModelFailed(Exception):
     """The model raised on the caller's rows; `at` is the JSON Pointer of the row at fault, where it was found."""
 

@@ -23,10 +23,10 @@ from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.schema import MAX_ERRORS, InvalidRows
 from serving.admission import Admission, Stage
-from serving.facts import DeadlineExceeded, ModelFailed
+from serving.facts import DeadlineExceeded, ModelFailed, NoScores
 from serving.failing_models import FailingModels
 from serving.giving_up import unless_gone
-from serving.wire.format import Item, WireFormat, items_of
+from serving.wire.format import Item, WireFormat, add_scores, items_of
 from values.json_pointer import Violation
 from values.turns import Turns
 
@@ -45,6 +45,7 @@ T = TypeVar("T")
 class Question(NamedTuple):
     """A transport's question: the model, a version or an alias, and how the transport reads and writes.
 
+    `with_scores` asks for scores beside each prediction.
     `read_body` returns the body's bytes. `hung_up` returns when the caller is gone; it is awaited only while rows are
     computed off the event loop.
     """
@@ -54,6 +55,7 @@ class Question(NamedTuple):
     wire: WireFormat
     read_body: Callable[[], Awaitable[bytes]]
     hung_up: Callable[[], Awaitable[None]]
+    with_scores: bool = False
 
 
 class Predictor:
@@ -80,6 +82,8 @@ class Predictor:
         started = time.perf_counter()
         predictions = await self._infer(admission, served, rows, question)
         items = items_of(predictions, served.class_names)
+        if predictions.scores is not None:
+            add_scores(items, predictions.scores, served.score_names or ())
         inference_us = round((time.perf_counter() - started) * 1e6)
         if admission.has_waited:
             await admission.look_again()
@@ -95,13 +99,17 @@ class Predictor:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _find(self, admission: Admission, question: Question) -> ServedVersion:
-        """The version that answers this caller now. Raises `ModelNotFound` or `ModelNotAvailable`."""
+        """The version that answers this caller now. Raises `ModelNotFound`, `ModelNotAvailable` or `NoScores`."""
         partner = _partner(admission)
         if not partner.may_use(question.model):
             raise ModelNotFound
-        return await self._registry.find(
+        served = await self._registry.find(
             question.model, question.version, tenant_id=partner.tenant_id, key_id=partner.key_id
         )
+        if question.with_scores and served.score_names is None:
+            admission.version = served
+            raise NoScores
+        return served
 
     async def _rows(self, admission: Admission, served: ServedVersion, wire: WireFormat, body: bytes) -> Sequence[Row]:
         if len(body) <= INLINE_BODY_BYTES:
@@ -112,7 +120,7 @@ class Predictor:
         self, admission: Admission, served: ServedVersion, rows: Sequence[Row], question: Question
     ) -> Predictions:
         try:
-            answer = served.runner.answer(rows)
+            answer = served.runner.answer(rows, scored=question.with_scores)
             if isinstance(answer, Turn):
                 return await _awaited(admission, answer, question)
         except NotComputable as error:

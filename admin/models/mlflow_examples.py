@@ -28,6 +28,8 @@ _ARROW_TYPES: Mapping[str, str] = {
     "string": "string",
     "datetime": "timestamp[ns]",
 }
+#: A column of these that may have gaps was one of pandas' nullable types: numpy's have none.
+_NULLABLE: Mapping[str, str] = {"boolean": "boolean", "integer": "Int32", "long": "Int64"}
 Columns = dict[str, list[Any]]
 
 
@@ -49,7 +51,15 @@ def example_of(
         columns = None
     if not columns or not all(len(each) == len(next(iter(columns.values()))) for each in columns.values()):
         raise InvalidValue(f"the input example is no table of rows: {_GIVE}")
-    return _parquet(columns, signature)
+    return _parquet(_named(columns, signature), signature)
+
+
+def _named(columns: Columns, signature: Signature | None) -> Columns:
+    """The columns by the signature's names, where the example has none: by their places, as MLflow gives them."""
+    names = list(signature.named) if signature else []
+    if len(names) != len(columns) or list(columns) != [f"x{number}" for number in range(len(columns))]:
+        return columns
+    return dict(zip(names, columns.values(), strict=True))
 
 
 def columns_of(document: Any) -> Columns | None:
@@ -74,6 +84,9 @@ def _of_object(document: dict[str, Any]) -> Columns | None:
             return columns_of(document[word])
     if {"columns", "data"} <= document.keys() <= {"columns", "data", "index"}:
         return _of_rows(document["data"], [str(each) for each in document["columns"]])
+    if {"data"} <= document.keys() <= {"data", "index"} and document["data"] and isinstance(document["data"][0], list):
+        # A frame whose columns have no names but their numbers.
+        return columns_of(document["data"])
     if all(isinstance(each, list) for each in document.values()):
         return document
     return {name: [value] for name, value in document.items()}
@@ -102,8 +115,22 @@ def _parquet(columns: Columns, signature: Signature | None) -> bytes:
             fits = f"as the signature's {kind}" if kind else "as one type"
             raise InvalidValue(f"the input example's column {name[:80]} cannot be read {fits}: {_GIVE}") from None
     file = io.BytesIO()
-    parquet.write_table(pa.table(arrays), file)
+    nullable = {
+        name: _NULLABLE[column.type]
+        for name, column in signed.items()
+        if column.is_optional and column.type in _NULLABLE and name in arrays
+    }
+    parquet.write_table(pa.table(arrays).replace_schema_metadata({"pandas": _pandas_notes(nullable)}), file)
     return file.getvalue()
+
+
+def _pandas_notes(dtypes: Mapping[str, str]) -> str:
+    """The note in a Parquet file by which pandas reads these columns as types of its own."""
+    columns = [
+        {"name": name, "field_name": name, "pandas_type": dtype.lower(), "numpy_type": dtype, "metadata": None}
+        for name, dtype in dtypes.items()
+    ]
+    return json.dumps({"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"})
 
 
 def _instant(value: Any) -> datetime | None:

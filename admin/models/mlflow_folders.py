@@ -62,6 +62,8 @@ class MlflowFolder:
         words = []
         if self.code is not None and "code that is not installed" in refusal:
             words.append(f"The folder keeps code in {self.code}: name that folder in ADYTON_MODELS_PATH")
+        if "data in other files" in refusal:
+            words.append("Log it again with save_as_external_data=False")
         if self.signature is not None and ("schema" in refusal or "signature" in refusal):
             words.append("The schema is the signature in MLmodel; --schema corrects it")
         if self.example is not None and given.sample is None and "sample" in refusal:

@@ -32,6 +32,10 @@ class Column:
     type: str
     words: dict[str, Any]
 
+    @property
+    def is_optional(self) -> bool:
+        return isinstance(self.words["type"], list)
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:

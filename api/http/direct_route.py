@@ -129,23 +129,24 @@ def _filler(dependant: Dependant) -> Callable[[Request, dict[str, Any]], None]:
     request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
     paths = [(field.name, field.alias) for field in dependant.path_params]
     queries = [(field.name, field.alias) for field in dependant.query_params]
+    absent = {name: None for name, _ in queries}
 
     def fill(request: Request, values: dict[str, Any]) -> None:
         for name in request_names:
             values[name] = request
         for name, alias in paths:
             values[name] = request.scope["path_params"][alias]
-        if queries:
-            given = _query(request.scope["query_string"])
+        values |= absent
+        if absent and (query_string := request.scope["query_string"]):
+            given = _query(query_string)
             for name, query in queries:
-                values[name] = given.get(query)
+                if query in given:
+                    values[name] = given[query]
 
     return fill
 
 
 def _query(query_string: bytes) -> dict[str, str]:
-    if not query_string:
-        return {}
     try:
         given = parse_qs(
             query_string.decode("latin-1"), keep_blank_values=True, errors="replace", max_num_fields=MAX_QUERY_FIELDS

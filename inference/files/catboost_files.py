@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from inference.files.boosters import NativeModel
 from inference.files.refused import RefusedFile
 
-NEEDS_CATBOOST = "the file needs CatBoost, which is not installed here: pip install adyton[catboost]"
 #: The form in which CatBoost's own regressor answers, where it is not the sum of the trees. One that was opened from
 #: bytes has forgotten it.
 _FORMS = {"Poisson": "Exponent", "Tweedie": "Exponent", "RMSEWithUncertainty": "RMSEWithUncertainty"}
+
+
+def without_catboost() -> RefusedFile:
+    """The refusal of a file where the extra is not installed."""
+    return RefusedFile("the file needs CatBoost, which is not installed here: pip install adyton[catboost]")
 
 
 def catboost_model(content: bytes) -> NativeModel:
@@ -23,7 +27,7 @@ def catboost_model(content: bytes) -> NativeModel:
     try:
         import catboost  # noqa: PLC0415  an extra, loaded by those alone who have such a model
     except ImportError:
-        raise RefusedFile(NEEDS_CATBOOST) from None
+        raise without_catboost() from None
     model = catboost.CatBoost()
     if content.startswith(b"CBM1"):
         model.load_model(blob=content)

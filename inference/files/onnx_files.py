@@ -1,4 +1,4 @@
-"""ONNX files from outside: the operators that they may hold, and the classes that they name.
+"""ONNX files from outside: the operators that they may hold.
 
 An ONNX graph is data, but not harmless: it can point at other files, loop, or make tensors as large as it likes out of
 a few bytes. What classical models need is a short list of operators; anything else is refused. Shapes come from the
@@ -8,10 +8,10 @@ rows and the constants alone, so that the computation at registration bounds eve
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
+from inference.files.onnx_outputs import GraphOutputs, labels_in, outputs_of
 from inference.files.onnx_releases import refuse_newer
 from inference.files.refused import RefusedFile
 
@@ -38,11 +38,11 @@ class UnsafeOnnx(Exception):
 
 
 class OnnxModel:
-    """A graph that was checked, with plain tensors as outputs; `classes` are those that it has probabilities for."""
+    """A graph that was checked, with plain tensors as outputs."""
 
-    def __init__(self, content: bytes, classes: list[Any] | None) -> None:
+    def __init__(self, content: bytes, outputs: GraphOutputs) -> None:
         self.content = content
-        self.classes = classes
+        self.outputs = outputs
 
 
 def checked_onnx(content: bytes) -> OnnxModel:
@@ -57,14 +57,33 @@ def checked_onnx(content: bytes) -> OnnxModel:
         refuse_newer(model)
         # A graph that points at other files is refused before the checker follows it there.
         _refuse_unsafe(model)
-        onnx.checker.check_model(model)
+        with _outputs_of_known_shape(model):
+            onnx.checker.check_model(model)
     except (UnsafeOnnx, RefusedFile):
         raise
     except Exception as error:  # noqa: BLE001  protobuf and the checker raise many kinds
         raise UnsafeOnnx(f"the file is not a sound ONNX graph: {type(error).__name__}") from None
-    classes = _classes(model)
-    _drop_zipmaps(model)
-    return OnnxModel(model.SerializeToString(), classes)
+    zipped = _drop_zipmaps(model)
+    return OnnxModel(model.SerializeToString(), outputs_of(model, zipped))
+
+
+@contextmanager
+def _outputs_of_known_shape(model: Any) -> Iterator[None]:
+    """Takes the other outputs away meanwhile: the checker refuses them, and converters leave their shapes out."""
+    outputs = list(model.graph.output)
+    known = [
+        each for each in outputs if not each.type.HasField("tensor_type") or each.type.tensor_type.HasField("shape")
+    ]
+    _set_outputs(model, known or outputs)
+    try:
+        yield
+    finally:
+        _set_outputs(model, outputs)
+
+
+def _set_outputs(model: Any, outputs: list[Any]) -> None:
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
 
 
 def _refuse_unsafe(model: Any) -> None:
@@ -97,24 +116,11 @@ def _tensors(graph: Any) -> Iterator[Any]:
             yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
-def _classes(model: Any) -> list[Any] | None:
-    """The class labels, as the converters leave them: in an attribute, or in a constant that labels are taken from."""
-    from onnx import numpy_helper  # noqa: PLC0415  only what opens such a file should pay for it
+def _drop_zipmaps(model: Any) -> dict[str, list[Any]]:
+    """Takes ZipMaps out: they make a dictionary of every row's probabilities, in Python, instead of a tensor.
 
-    for node in reversed(model.graph.node):
-        for attribute in node.attribute:
-            if attribute.name.startswith("classlabels_") and (attribute.strings or attribute.ints):
-                return [each.decode() for each in attribute.strings] or list(attribute.ints)
-    constants = {each.name: each for each in model.graph.initializer}
-    for node in reversed(model.graph.node):
-        if node.op_type == "ArrayFeatureExtractor" and node.input[0] in constants:
-            values = np.ravel(numpy_helper.to_array(constants[node.input[0]]))
-            return [each.decode() if isinstance(each, bytes) else each for each in values.tolist()]
-    return None
-
-
-def _drop_zipmaps(model: Any) -> None:
-    """Takes ZipMaps out: they make a dictionary of every row's probabilities, in Python, instead of a tensor."""
+    Returns the classes that they named, by the tensor that each was given.
+    """
     zipmaps = [node for node in model.graph.node if node.op_type == "ZipMap"]
     for node in zipmaps:
         model.graph.node.remove(node)
@@ -123,3 +129,4 @@ def _drop_zipmaps(model: Any) -> None:
                 output.name = node.input[0]
                 output.ClearField("type")
                 output.type.tensor_type.elem_type = 1
+    return {node.input[0]: labels_in(node) or [] for node in zipmaps}

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from inference.files.catboost_files import NEEDS_CATBOOST
+from inference.files.catboost_files import without_catboost
 from inference.files.code_words import words_of
 from inference.files.foreign import foreign_look
 from inference.files.formats import COMPRESSED, PICKLE
@@ -41,7 +41,7 @@ def open_pickle(content: bytes) -> Any:
         raise
     except (ImportError, AttributeError) as error:
         if str(error.name).partition(".")[0] == "catboost":
-            raise RefusedFile(NEEDS_CATBOOST) from None
+            raise without_catboost() from None
         refuse_pickle_of_other_sklearn(unpacked)
         raise RefusedFile(words_of(error)) from None
     except Exception as error:  # noqa: BLE001  a file may raise anything

@@ -32,7 +32,7 @@ _XGBOOST_EARLY = b"CONFIG-offset:"
 _CATBOOST = re.compile(rb"CatBoost release (\d+\.\d+(?:\.\d+)?)")
 #: scikit-learn's release in a pickle: the text behind its name, with the marks that pickle puts between them.
 _SKLEARN = re.compile(
-    rb"_sklearn_version(?:q.|r.{4}|\x94|p\d+\n)?(?:\x8c.|X.{4}|V|U.)?(\d[\w.+]{2,30}?)(?=[\x94q\nsu])", re.DOTALL
+    rb"_sklearn_version\n?(?:q.|r.{4}|\x94|p\d+\n)?(?:\x8c.|X.{4}|V|U.)?(\d[\w.+]{2,30}?)(?=[\x94q\nsu])", re.DOTALL
 )
 
 Release = tuple[int, ...]

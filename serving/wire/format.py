@@ -31,7 +31,7 @@ class WireFormat(Protocol):
 
 def items_of(predictions: Predictions, class_names: ClassNames | None) -> list[Item]:
     """One `{"prediction", "probabilities"}` for each row; without probabilities where the model has none."""
-    labels, probabilities = predictions
+    labels, probabilities, _ = predictions
     if probabilities is None or not class_names:
         return [{"prediction": label} for label in labels]
     pairs = zip(labels, probabilities, strict=True)
@@ -47,3 +47,9 @@ def items_of(predictions: Predictions, class_names: ClassNames | None) -> list[I
         }
         for label, each in pairs
     ]
+
+
+def add_scores(items: list[Item], scores: Sequence[Sequence[float]], names: Sequence[str]) -> None:
+    """Adds `scores` to each item, by their names."""
+    for item, each in zip(items, scores, strict=True):
+        item["scores"] = dict(zip(names, each, strict=True))

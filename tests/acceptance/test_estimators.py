@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from examination.sample_columns import rows_of
 from inference.outputs import name_of
+from inference.scores import verb_of
 from tests.support.estimators import CATALOGUE
 from tests.support.patience import become
 from tests.support.site import dumped
@@ -47,21 +48,29 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
         (version,) = (await client.get(f"/v1/models/{name}")).json()["version_details"]
         example = await client.post(f"/v1/models/{name}/predict", json=version["example"])
         found = [await predicted(client, name, rows) for _, rows in asked]
+        verb = verb_of(trained.estimator)
+        scored = [] if verb is None else await predicted(client, name, asked[0][1], include="scores")
     assert example.status_code == 200, example.text
     assert version["engine"] == ("onnx" if trained.is_compiled else "sklearn"), version["compilation"]
     assert trained.is_compiled or version["compilation"]["reason"]
     for (given, _), answers in zip(asked, found, strict=True):
         assert_same(answers, trained.estimator, given, 1e-5 if trained.is_compiled else 1e-9)
+    assert (version["scores"] is None) == (verb is None)
+    if verb is not None:
+        tolerance = 1e-5 if version["compilation"]["scores"]["compiled"] else 1e-9
+        assert_same_scores(scored, version["scores"], getattr(trained.estimator, verb)(trained.given), tolerance)
+        assert [without_scores(each) for each in scored] == found[0]
 
 
 async def is_served(client, name) -> bool:
     return (await client.get(f"/v1/models/{name}")).status_code == 200
 
 
-async def predicted(client, name, rows):
+async def predicted(client, name, rows, **params):
     found, at_once = [], 20_000 // len(rows[0]) if len(rows[0]) > 20 else 1000
     for start in range(0, len(rows), at_once):
-        answer = await client.post(f"/v1/models/{name}/predict/batch", json={"rows": rows[start : start + at_once]})
+        some = {"rows": rows[start : start + at_once]}
+        answer = await client.post(f"/v1/models/{name}/predict/batch", json=some, params=params)
         assert answer.status_code == 200, answer.text
         found += answer.json()["predictions"]
     return found
@@ -96,6 +105,17 @@ def assert_same_probabilities(found, estimator, given, tolerance):
     names = [name_of(each) for each in np.asarray(classes).tolist()]
     values = [[each["probabilities"][key] for key in names] for each in found]
     assert_allclose(values, probabilities, rtol=tolerance, atol=1e-9)
+
+
+def assert_same_scores(found, names, scores, tolerance):
+    """Each under its name, in order; within 1e-9 if the trained model computes them and 1e-5 if the graph does."""
+    assert all(list(each["scores"]) == names for each in found)
+    values = [list(each["scores"].values()) for each in found]
+    assert_allclose(values, np.reshape(scores, (len(found), -1)), rtol=tolerance, atol=1e-9)
+
+
+def without_scores(answer):
+    return {name: value for name, value in answer.items() if name != "scores"}
 
 
 def is_number(label):

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("admin", "api", "audit", "auth", "benchmarks", "cli", "db", "examination", "inference", "locustfiles", "migrations",
          "program", "quotas", "serving", "values")  # fmt: skip
-SLOW = {"pandas", "sklearn", "onnx", "skl2onnx", "xgboost", "lightgbm", "pyarrow", "skops"}
+SLOW = {"pandas", "sklearn", "onnx", "skl2onnx", "xgboost", "lightgbm", "catboost", "pyarrow", "skops"}
 
 
 def sources():
@@ -24,6 +24,12 @@ def test_one_file_imports_onnx_runtime():
     importing = re.compile(r"^\s*(?:import|from) onnxruntime\b", re.MULTILINE)
     found = {str(path.relative_to(ROOT)) for path in sources() if importing.search(path.read_text())}
     assert found == {"inference/onnx_runtime.py"}
+
+
+def test_nothing_imports_mlflow():
+    """Its folders are read without it: it belongs to the tests, which have it write some."""
+    importing = re.compile(r"^\s*(?:import|from) mlflow\b", re.MULTILINE)
+    assert not [path for path in sources() if importing.search(path.read_text())]
 
 
 @pytest.mark.parametrize(

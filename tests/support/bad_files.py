@@ -93,6 +93,9 @@ BAD_FILES = {
     "noise as skops": (lambda _: ("m.skops", b"noise"), "not a skops file"),
     "noise as joblib": (lambda _: ("m.joblib", b"noise"), "joblib or pickle"),
     "noise as xgboost": (lambda _: ("m.json", b'{"learner": {}}'), "XGBoost cannot open|brought"),
+    "noise as catboost": (lambda _: ("m.cbm", b"CBM1noise"), "CatBoost cannot open|brought"),
+    "noise as catboost's json": (lambda _: ("m.json", b'{"features_info": {}}'), "CatBoost cannot open|brought"),
+    "another model as catboost": (lambda _: ("m.cbm", b"tree\nversion=v4\nend of trees\n"), "says a CatBoost model"),
     "noise as lightgbm": (lambda _: ("m.txt", b"tree\nnoise\nend of trees\n"), "LightGBM before 2.1"),
     "half a pickle": (lambda _: ("m.joblib", dumped(LinearRegression())[:-20]), "cannot be opened"),
     "a name that says nothing": (lambda _: ("model", b"noise"), "none of those that are served"),
@@ -112,6 +115,8 @@ BAD_FILES = {
 APART = {
     "a product as large as it likes",
     "noise as xgboost",
+    "noise as catboost",
+    "noise as catboost's json",
     "noise as lightgbm",
     "a model that hangs",
     "a model that fills the memory",

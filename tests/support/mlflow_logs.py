@@ -25,7 +25,7 @@ def mlflow_at(directory: Path):
         patch.setenv("MLFLOW_TRACKING_URI", (beside / "tracking").as_uri())
         patch.chdir(beside)
         yield importlib.import_module("mlflow")
-    assert not list(Path(beside).iterdir())
+    assert not list(beside.iterdir())
 
 
 def logged(directory: Path, flavour: str, model, name: str = "model", **facts) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 
@@ -90,3 +92,19 @@ class EatsMemory(Toy):
 class Crashes(Toy):
     def predict(self, rows):
         return ctypes.string_at(0)[: len(rows)]
+
+
+class Counts(Toy):
+    """Counts the calls of each verb, in this process."""
+
+    calls: ClassVar[Counter[str]] = Counter()
+
+    def predict(self, rows):
+        self.calls["predict"] += 1
+        return np.asarray(rows, float)[:, 0]
+
+    def decision_function(self, rows):
+        """Minus `x`; from `trigger` on it overflows."""
+        self.calls["decision_function"] += 1
+        rows = np.asarray(rows, float)
+        return np.where(rows[:, 0] >= self.trigger, np.inf, -rows[:, 0])

@@ -60,6 +60,27 @@ def test_a_column_comes_back_from_parquet_and_json_as_it_was(name):
     assert_series_equal(made, column)
 
 
+@pytest.mark.parametrize("name", ["sample.csv", "sample.parquet"])
+def test_columns_come_under_the_features_names_and_in_their_order(name):
+    """Whatever else the file has, and in whatever order."""
+    table = pd.DataFrame({"Unnamed: 0": [0, 1], "b": [1.5, 2.5], "spare": ["x", "y"], "a": [3, 4]})
+    file = io.BytesIO()
+    _ = table.to_parquet(file) if name.endswith("parquet") else table.to_csv(file, index=False)
+    readings = Sample(file.getvalue(), name).readings({"a": "a", "big b": "b", "x0": "Unnamed: 0"}, Hints({}, {}))
+    frame = next(readings).frame
+    assert frame.to_dict("list") == {"a": [3, 4], "big b": [1.5, 2.5], "x0": [0, 1]}
+    assert list(frame) == ["a", "big b", "x0"]
+
+
+def test_floats_of_a_csv_file_are_read_to_the_last_bit():
+    """Of any size, the least and the greatest among them."""
+    random = np.random.default_rng(0)
+    floats = random.normal(size=5_000) * 10.0 ** random.integers(-300, 300, 5_000)
+    column = pd.Series([*floats, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308], name="a")
+    sample = Sample(column.to_csv(index=False).encode(), "sample.csv")
+    assert_series_equal(next(sample.readings({"a": "a"}, Hints({}, {}))).frame["a"], column, check_exact=True)
+
+
 def test_an_instant_with_an_offset_is_given_in_utc():
     """A column without a time zone has no other way to hold it; one with a zone shows the same instant there."""
     values = ["2024-03-01T01:30:00+02:00", "2024-02-29T23:30:00Z", "2024-02-29T23:30:00"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -13,8 +15,10 @@ from inference.engines import CompiledEngine, TrainedEngine
 from inference.graphs import Graph
 from inference.inputs import matrix_of
 from inference.listings import ModelListing
-from inference.outputs import NotComputable
+from inference.outputs import NotComputable, Predictions
+from inference.registered_graphs import graph_engine
 from inference.registry import ModelNotFound, Registry
+from inference.report import CompilationReport, ScoresReport
 
 NAMES = ("a", "b")
 ROWS = np.random.default_rng(0).normal(size=(60, 2))
@@ -54,6 +58,41 @@ def test_probabilities_that_overflow_are_no_prediction():
     model.coef_ *= 1e10
     with np.errstate(all="ignore"), pytest.raises(NotComputable):
         trained(model).compute(rows_of([[1.7e308, 1.7e308]]))
+
+
+def test_next_to_a_tie_the_trained_model_gives_label_and_scores():
+    """The compiled one gives the others; a row that the graph does not take is the trained model's as well."""
+    model = KMeans(3, n_init=1, random_state=0).fit(ROWS)
+    report = ScoresReport("transform", ["0", "1", "2"], compiled=True)
+    engine = TrainedEngine(model, matrix_of(NAMES), None, report)
+    probes = probes_of(model, DOCUMENT["properties"], rows_of(ROWS), engine)
+    found = compile_tested(model, "matrix", DOCUMENT, probes, engine)
+    compiled = CompiledEngine(
+        Graph(found.model, NAMES, is_guarded=True), engine, found.comparison.ties, has_scores=True
+    )
+    between = model.cluster_centers_[[0, 1]].mean(axis=0)
+    for rows in (rows_of([between, *ROWS[:20]]), rows_of([[1e20, 0.0], between])):
+        ours, theirs = compiled.compute_scored(rows), engine.compute_scored(rows)
+        assert ours.labels == theirs.labels == compiled.compute(rows).labels
+        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5)
+    assert compiled.compute_at_once(rows_of([between])) is None
+    assert compiled.compute(rows_of(ROWS)).scores is None
+
+
+def test_a_graph_that_an_early_release_took_answers_as_it_did_then():
+    """Its report does not say which outputs are which: the second is called probabilities, and is not touched."""
+    nodes = [
+        onnx.helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0),
+        onnx.helper.make_node("Identity", ["x"], ["numbers"]),
+    ]
+    declare = onnx.helper.make_tensor_value_info
+    inputs, outputs = [declare("x", 11, ["n", 2])], [declare("label", 7, ["n"]), declare("numbers", 11, ["n", 2])]
+    made = onnx.helper.make_graph(nodes, "by-hand", inputs, outputs)
+    model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    stored = {"format": "onnx", "classes": ["0", "1"], "engine": "onnx"}
+    engine = graph_engine(Graph(model.SerializeToString(), NAMES), CompilationReport.from_stored(stored))
+    assert engine.compute(rows_of([[2.0, -1.0]])) == Predictions([0], [[2.0, -1.0]])
+    assert engine.score_names is None
 
 
 @pytest.mark.anyio

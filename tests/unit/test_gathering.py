@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inference import gathering
 from inference.gathering import Hung, Lane, TakenOut
-from inference.outputs import ModelRaised, Predictions
+from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.pool import Pool
 from tests.support.patience import SECONDS
 
@@ -40,8 +40,8 @@ def compute():
     return Compute()
 
 
-def lane(compute, *, gathers=True, max_rows=100, patience_seconds=10.0):
-    return Lane("a version", compute, Pool(4), gathers=gathers, max_rows=max_rows, patience_seconds=patience_seconds)
+def lane(compute, **terms):
+    return Lane("a version", compute, Pool(4), **{"gathers": True, "max_rows": 100, "patience_seconds": 10.0} | terms)
 
 
 async def started(work):
@@ -61,7 +61,7 @@ async def test_a_lone_caller_waits_for_nobody(compute):
     """A call starts at once when the version is idle, with these rows alone."""
     version = lane(compute)
     for number in range(3):
-        assert await version.ask([{"x": number}]) == ([2 * number], [[number]])
+        assert await version.ask([{"x": number}]) == Predictions([2 * number], [[number]])
     assert compute.sizes == [1, 1, 1]
 
 
@@ -105,7 +105,7 @@ def test_one_bad_row_fails_alone(callers):
             assert isinstance(answer, ModelRaised)
             assert (rows[answer.row] < 0, answer.kind) == (True, "ValueError")
         else:
-            assert answer == ([2 * x for x in rows], [[x] for x in rows])
+            assert answer == Predictions([2 * x for x in rows], [[x] for x in rows])
 
 
 async def test_a_caller_who_gives_up_frees_the_place(compute, monkeypatch):
@@ -196,3 +196,51 @@ async def test_what_hangs_takes_no_thread_from_other_versions():
         assert (await other.ask([{"x": n}])).labels == [2 * n]
     held.may_go_on.set()
     await until(lambda: (pool._replaced, pool._started) == (0, 2))
+
+
+class Scored(Compute):
+    """The same with a score for each row, which is no number past 100."""
+
+    def __call__(self, rows):
+        if any(row["x"] > 100 for row in rows):
+            raise NotComputable([number for number, row in enumerate(rows) if row["x"] > 100])
+        return super().__call__(rows)._replace(scores=[[-row["x"]] for row in rows])
+
+
+async def test_callers_with_and_without_scores_share_a_call_and_nothing_else(compute, monkeypatch):
+    """One turn of the pool: each side is computed once, and each caller gets their own rows, with scores if asked."""
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 30)
+    scored = Scored()
+    version = lane(compute, scored=scored)
+    compute.may_go_on.clear()
+    first = version.ask([{"x": 0}])
+    await until(lambda: compute.sizes)
+    turns = [version.ask([{"x": x}] * (1 + x % 3), scored=x % 2 == 0) for x in range(1, 9)]
+    compute.may_go_on.set()
+    for x, answer in enumerate(await asyncio.gather(*turns), 1):
+        count = 1 + x % 3
+        assert answer == Predictions([2 * x] * count, [[x]] * count, [[-x]] * count if x % 2 == 0 else None)
+    assert (await first).scores is None
+    assert (compute.sizes, scored.sizes) == ([1, 8], [9])
+
+
+async def test_a_score_that_fails_touches_nobody_else(compute, monkeypatch):
+    """Neither those without scores, nor others with; and the row at fault is searched among scores."""
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 30)
+    scored = Scored()
+    version = lane(compute, scored=scored)
+    compute.may_go_on.clear()
+    first = version.ask([{"x": 0}])
+    await until(lambda: compute.sizes)
+    plain = version.ask([{"x": 200}])
+    beyond, raises, fine = (version.ask([{"x": 1}, {"x": x}], scored=True) for x in (200, -1, 2))
+    compute.may_go_on.set()
+    assert (await first).labels == [0]
+    assert (await plain) == Predictions([400], [[200]])
+    assert (await fine).scores == [[-1], [-2]]
+    with pytest.raises(NotComputable) as refused:
+        await beyond
+    with pytest.raises(ModelRaised) as raised:
+        await raises
+    assert (refused.value.rows, raised.value.row) == ([1], 1)
+    assert compute.sizes == [1, 1]

@@ -49,6 +49,8 @@ def test_several_outputs_are_searched_each():
         {"prediction": 4111111111111111, "probabilities": {"4111111111111111": 0.5, "5555555555554444": 0.5}},
         {"prediction": [4111111111111111, 8112189876]},
         {"prediction": True, "probabilities": {"false": 0.25, "true": 0.75}},
+        {"prediction": -1, "scores": {"inlier": -0.5}},
+        {"prediction": 8112189876, "scores": {"4111111111111111/8112189876": -0.5, "4111111111111111/3": 0.5}},
         {"prediction": "setosa", "probabilities": {"setosa": 0.75, "virginica": 0.25}},
     ],
     ids=str,
@@ -56,6 +58,17 @@ def test_several_outputs_are_searched_each():
 def test_numbers_and_clean_names_are_stored_as_they_are(item):
     """Also a class that is a number, which has a text for its name."""
     assert REDACTOR.outputs([item]) == orjson.dumps([item]).decode()
+
+
+def test_names_of_scores_are_searched_as_those_of_classes():
+    """With probabilities and without, of one class or of a pair; each keeps a name of its own."""
+    names = {"jane@example.com": 0.25, "none": 0.75}
+    items = [{"prediction": "none", "probabilities": names, "scores": names}]
+    masked = {"***": 0.25, "none": 0.75}
+    assert stored(items) == [{"prediction": "none", "probabilities": masked, "scores": masked}]
+    pairs = {"none/jane@example.com": 1.0, "none/joe@example.com": -1.0}
+    (item,) = stored([{"prediction": 3, "scores": pairs}])
+    assert (list(item["scores"].values()), "example" in str(item)) == ([1.0, -1.0], False)
 
 
 def test_a_class_of_digits_among_texts_is_searched():
