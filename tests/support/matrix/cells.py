@@ -97,6 +97,8 @@ RULES = [
     Rule(("handling", "column"), _handles_column),
     Rule(("kind", "handling", "column"), _takes_column),
     Rule(("kind", "handling"), lambda kind, handling: "sparse" in KINDS[kind].takes or handling not in {*OF_TEXTS, "hashed dictionaries"}),
+    # Texts of one column alone leave nothing to tune.
+    Rule(("kind", "handling"), lambda kind, handling: kind != "tuned-threshold" or handling not in OF_TEXTS),
     Rule(("form", "handling"), _form_of_handling),
     Rule(("form", "column"), lambda form, column: column in _IN_FORM[form]),
     Rule(("missing", "column"), lambda missing, column: missing == "no" or COLUMNS[column][2]),
