@@ -65,7 +65,7 @@ def test_next_to_a_tie_the_trained_model_gives_label_and_scores():
     model = KMeans(3, n_init=1, random_state=0).fit(ROWS)
     report = ScoresReport("transform", ["0", "1", "2"], compiled=True)
     engine = TrainedEngine(model, matrix_of(NAMES), None, report)
-    probes = probes_of(model, DOCUMENT["properties"], rows_of(ROWS), engine)
+    probes = probes_of(model, DOCUMENT["properties"], rows_of(ROWS), engine, is_compiled=True)
     found = compile_tested(model, "matrix", DOCUMENT, probes, engine)
     compiled = CompiledEngine(
         Graph(found.model, NAMES, is_guarded=True), engine, found.comparison.ties, has_scores=True
