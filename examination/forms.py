@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from examination.discovery import Features
-from examination.independence import is_near
-from examination.probe_rows import answerable
-from examination.random_rows import SEED, random_rows
+from examination.columns.discovery import Features
+from examination.compiling.independence import is_near
+from examination.compiling.probe_rows import answerable
+from examination.compiling.random_rows import SEED, random_rows
 from inference.engines import Engine, TrainedEngine
 from inference.estimators import parts_of
 from inference.files.code_words import words_of
 from inference.files.model_files import RefusedFile
-from inference.inputs import Kind, Row, inputs_of
 from inference.outputs import NotComputable, NotServable, Predictions, class_names_of, predict_with
-from inference.schema import InvalidRows, RowSchema
+from inference.rows.inputs import Kind, Row, inputs_of
+from inference.rows.schema import InvalidRows, RowSchema
 
 #: Rows made from the schema on which forms are compared if there is no sample.
 DRAWN_ROWS = 200

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_series_equal
 
-from examination.column_schemas import of_column
-from examination.sample_columns import rows_of
-from examination.samples import Hints, Sample
-from inference.columns import check_dtype, column_of
-from inference.features import UnsupportedSchema
+from examination.columns.column_schemas import of_column
+from examination.columns.sample_columns import rows_of
+from examination.columns.samples import Hints, Sample
 from inference.outputs import NotComputable
+from inference.rows.columns import check_dtype, column_of
+from inference.rows.features import UnsupportedSchema
 
 COLUMNS = {
     "floats": pd.Series([1.5, -0.25, 1e300]),

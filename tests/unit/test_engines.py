@@ -9,16 +9,16 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from examination.compilation import compile_tested
-from examination.probe_rows import probes_of
+from examination.compiling.compilation import compile_tested
+from examination.compiling.probe_rows import probes_of
 from inference.engines import CompiledEngine, TrainedEngine
 from inference.graphs import Graph
-from inference.inputs import matrix_of
 from inference.listings import ModelListing
 from inference.outputs import NotComputable, Predictions
 from inference.registered_graphs import graph_engine
 from inference.registry import ModelNotFound, Registry
 from inference.report import CompilationReport, ScoresReport
+from inference.rows.inputs import matrix_of
 
 NAMES = ("a", "b")
 ROWS = np.random.default_rng(0).normal(size=(60, 2))

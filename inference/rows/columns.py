@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.features import UnsupportedSchema, is_nullable, kind_of
 from inference.outputs import NotComputable
+from inference.rows.features import UnsupportedSchema, is_nullable, kind_of
 
 Column = Callable[[list[Any]], Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
 
-from inference.feature_names import name_fault
-from inference.integers import integer_schema
+from inference.rows.feature_names import name_fault
+from inference.rows.integers import integer_schema
 
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 LENGTHS = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}

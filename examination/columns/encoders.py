@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from examination.boosters import known_columns
-from examination.categories import Categories
+from examination.columns.boosters import known_columns
+from examination.columns.categories import Categories
 from inference.estimators import is_own_code
 
 #: Positions of columns as the whole model takes them; None for a column that a step has made. An empty list says that

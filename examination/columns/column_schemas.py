@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from examination.categories import Categories, type_of
-from examination.given_schema import RefusedSchema
-from examination.large_integers import check_integers
-from examination.sample_columns import format_of_texts
-from inference.columns import DATE, bounds_of, is_instant
+from examination.columns.categories import Categories, type_of
+from examination.columns.given_schema import RefusedSchema
+from examination.columns.large_integers import check_integers
+from examination.columns.sample_columns import format_of_texts
+from inference.rows.columns import DATE, bounds_of, is_instant
 
 MAX_NOTED_CATEGORIES = 100
 MAX_CATEGORIES = 10_000

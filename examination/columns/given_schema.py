@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.feature_names import name_fault
-from inference.integers import MAX_INTEGER
+from inference.rows.feature_names import name_fault
+from inference.rows.integers import MAX_INTEGER
 from values.texts import is_storable
 
 MAX_DEPTH = 8

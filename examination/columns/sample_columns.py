@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from examination.categories import Categories, plain
-from inference.columns import check_dtype, column_of
-from inference.features import UnsupportedSchema
-from inference.inputs import Row
+from examination.columns.categories import Categories, plain
+from inference.rows.columns import check_dtype, column_of
+from inference.rows.features import UnsupportedSchema
+from inference.rows.inputs import Row
 
 USE_PARQUET = "give the sample as Parquet (frame.to_parquet), which keeps the columns' types"
 _INSTANTS = {

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from examination.boosters import column_names, is_shown
-from examination.column_schemas import of_column, of_model
-from examination.encoders import (
+from examination.columns.boosters import column_names, is_shown
+from examination.columns.column_schemas import of_column, of_model
+from examination.columns.encoders import (
     attribute,
     first_step,
     known_by_parts,
@@ -16,13 +16,13 @@ from examination.encoders import (
     seen_by_own_code,
     takes_texts,
 )
-from examination.given_schema import RefusedSchema
-from examination.samples import Hints
-from inference.columns import check_dtype
-from inference.feature_names import with_likeness
-from inference.features import row_fields
+from examination.columns.given_schema import RefusedSchema
+from examination.columns.samples import Hints
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
+from inference.rows.columns import check_dtype
+from inference.rows.feature_names import with_likeness
+from inference.rows.features import row_fields
 
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
