@@ -103,9 +103,9 @@ def _of_readings(estimator: Any, features: Features, sample: Sample | None, orde
             raise RefusedSample(_ambiguous(frame, found.asked.frame))
     if found is None:
         raise refused or RefusedSample("the sample has no rows")
-    if isinstance(estimator, OnnxModel):
+    if found.form is None:
         return _of_graph(estimator, found.schema, found.asked)
-    return _of_estimator(estimator, found, is_compiled=order.is_compiled)
+    return _of_estimator(estimator, found.schema, found.asked, found.form, is_compiled=order.is_compiled)
 
 
 def _ambiguous(frame: Any, other: Any) -> str:
@@ -161,10 +161,7 @@ def _of_graph(model: OnnxModel, schema: RowSchema, asked: Asked) -> _Found:
     return _Found(schema, asked.rows, engine, "matrix", compiled, telling, rows, told.scores, told.outputs)
 
 
-def _of_estimator(estimator: Any, read: _Read, *, is_compiled: bool) -> _Found:
-    schema, asked, form = read
-    if form is None:
-        raise NotServable("it has no form of input")
+def _of_estimator(estimator: Any, schema: RowSchema, asked: Asked, form: Form, *, is_compiled: bool) -> _Found:
     trained, sample = form.trained, asked.rows if asked.frame is not None else []
     reason = why_not(estimator, form.kind, schema.document, trained) if is_compiled else "--engine sklearn"
     probes = probes_of(estimator, schema.document["properties"], sample, trained, is_compiled=reason is None)

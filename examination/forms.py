@@ -107,21 +107,21 @@ def _served(estimator: Any, own: Kind, schema: RowSchema, asked: Asked) -> Form:
     names = class_names_of(estimator, given)
     expected = predict_with(estimator, given, len(rows), names)
     kinds: list[Kind] = ["matrix", own] if own == "frame" and _is_numeric(schema) else [own]
-    failure: Exception | None = None
+    difference: str | None = None
     for kind in kinds:
         engine = TrainedEngine(estimator, inputs_of(kind, document), names)
         try:
             difference = differs(engine, schema, rows, expected, TRAINED_TOLERANCE)
-        except Exception as error:  # noqa: BLE001  a model may refuse a form in any way
-            failure = error
+        except Exception:  # a model may refuse a matrix in any way
+            if kind == own:
+                raise
             continue
         if difference is None:
             return Form(kind, engine, expected)
-        failure = NotServable(_otherwise(difference, asked))
-    raise failure or NotServable("it has no form")
+    raise NotServable(_otherwise(difference, asked))
 
 
-def _otherwise(difference: str, asked: Asked) -> str:
+def _otherwise(difference: str | None, asked: Asked) -> str:
     rows = "the sample" if asked.frame is not None else "rows made from its schema"
     return (
         f"it answers {rows} otherwise than the same rows from JSON ({difference}): give the sample as Parquet, or train"
