@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from examination.columns.categories import Categories, plain
@@ -32,6 +33,9 @@ class RefusedSample(Exception):
 
 def typed(column: Any, known: Categories) -> Any:
     """The column in the type that the model's part knows it in."""
+    if known.has_none or column.dtype == object:
+        # A file has one kind of missing value; encoders tell None and NaN apart.
+        column = column.astype(object).where(column.notna(), None if known.has_none else np.nan)
     if known.is_dtype:
         is_ordered = str(column.dtype) == "category" and column.cat.ordered
         values = [_as_known(value, known) for value in column.tolist()]
