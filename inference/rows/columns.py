@@ -86,7 +86,7 @@ def _of_numpy(dtype: str, pd: Any) -> Column:
         return lambda values: _objects(values, pd)
     if _FLOATS.fullmatch(dtype):
         return lambda values: _floats(values, dtype, pd)
-    return lambda values: pd.array(values, dtype=dtype) if dtype != "str" else pd.Series(_gaps(values), dtype="str")
+    return lambda values: pd.array(values, dtype=dtype)
 
 
 def _plain_column(kind: str, pd: Any, *, is_nullable: bool) -> Column:
