@@ -11,7 +11,7 @@ from db.catalogue import CatalogueEntry
 from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Alias, Event, Key, Plan, Tenant, User, Version
-from inference.features import with_default_lengths
+from inference.rows.features import with_default_lengths
 
 
 def shown_plan(session: Session, plan: Plan) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from fastapi.openapi.utils import get_openapi
 from api.dependencies import admitted, visitor
 from api.http.security import parts_of
 from auth.principal import Principal
-from inference.features import example_row, with_default_lengths
 from inference.listings import ModelListing, VersionListing
 from inference.report import ScoresReport
+from inference.rows.features import example_row, with_default_lengths
 from program.settings import Settings
 from quotas.allowances import DESCRIPTIONS
 from serving.admission import Need

@@ -25,7 +25,7 @@ from auth.credentials import AmbiguousCredential, NotAuthenticated
 from auth.sign_in import SignInRefused
 from auth.sign_in_failures import TooManyFailedSignIns
 from db.database import ChangedMeanwhile
-from inference.schema import InvalidRows
+from inference.rows.schema import InvalidRows
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
 from serving import outcomes, problems

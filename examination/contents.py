@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from examination.encoders import attribute
+from examination.columns.encoders import attribute
 from inference.files.onnx_files import OnnxModel
 from inference.files.refused import RefusedFile
 

@@ -10,30 +10,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from examination.compilation import Compiled, compile_tested, versions, why_not
+from examination.columns.discovery import Features, describe, features_of
+from examination.columns.given_schema import RefusedSchema, check_given
+from examination.columns.sample_columns import RefusedSample, rows_of
+from examination.columns.samples import Reading, Sample
+from examination.compiling.compilation import Compiled, compile_tested, versions, why_not
+from examination.compiling.independence import is_independent
+from examination.compiling.probe_rows import probes_of
+from examination.compiling.random_rows import SEED, random_rows
 from examination.contents import require_model
-from examination.discovery import Features, describe, features_of
 from examination.forms import COMPILED_TOLERANCE, Asked, Form, allowed_rows, differs, form_of, is_same
-from examination.given_schema import RefusedSchema, check_given
 from examination.graph_outputs import told_outputs
-from examination.independence import is_independent
 from examination.orders import Examined, Order, RefusedModel
-from examination.probe_rows import probes_of
-from examination.random_rows import SEED, random_rows
-from examination.sample_columns import RefusedSample, rows_of
-from examination.samples import Reading, Sample
 from examination.scores import scores_of
 from inference.engines import CompiledEngine, Engine, compiled_engine
 from inference.estimators import reads_files, use_one_thread
-from inference.features import UnsupportedSchema, without_personal_notes
 from inference.files.model_files import RefusedFile, open_model
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import Graph
-from inference.inputs import Kind, Row
 from inference.outputs import NotComputable, NotServable
 from inference.registered_graphs import GraphEngine
 from inference.report import CompilationReport, OutputsReport, ScoresReport
-from inference.schema import RowSchema
+from inference.rows.features import UnsupportedSchema, without_personal_notes
+from inference.rows.inputs import Kind, Row
+from inference.rows.schema import RowSchema
 
 #: The memory that the answers to `_MANY_ROWS` rows may take beyond the model's own.
 MAX_COMPUTED_BYTES = 512 << 20
@@ -103,9 +103,9 @@ def _of_readings(estimator: Any, features: Features, sample: Sample | None, orde
             raise RefusedSample(_ambiguous(frame, found.asked.frame))
     if found is None:
         raise refused or RefusedSample("the sample has no rows")
-    if isinstance(estimator, OnnxModel):
+    if found.form is None:
         return _of_graph(estimator, found.schema, found.asked)
-    return _of_estimator(estimator, found, is_compiled=order.is_compiled)
+    return _of_estimator(estimator, found.schema, found.asked, found.form, is_compiled=order.is_compiled)
 
 
 def _ambiguous(frame: Any, other: Any) -> str:
@@ -161,10 +161,7 @@ def _of_graph(model: OnnxModel, schema: RowSchema, asked: Asked) -> _Found:
     return _Found(schema, asked.rows, engine, "matrix", compiled, telling, rows, told.scores, told.outputs)
 
 
-def _of_estimator(estimator: Any, read: _Read, *, is_compiled: bool) -> _Found:
-    schema, asked, form = read
-    if form is None:
-        raise NotServable("it has no form of input")
+def _of_estimator(estimator: Any, schema: RowSchema, asked: Asked, form: Form, *, is_compiled: bool) -> _Found:
     trained, sample = form.trained, asked.rows if asked.frame is not None else []
     reason = why_not(estimator, form.kind, schema.document, trained) if is_compiled else "--engine sklearn"
     probes = probes_of(estimator, schema.document["properties"], sample, trained, is_compiled=reason is None)

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from examination.discovery import Features
-from examination.independence import is_near
-from examination.probe_rows import answerable
-from examination.random_rows import SEED, random_rows
+from examination.columns.discovery import Features
+from examination.compiling.independence import is_near
+from examination.compiling.probe_rows import answerable
+from examination.compiling.random_rows import SEED, random_rows
 from inference.engines import Engine, TrainedEngine
 from inference.estimators import parts_of
 from inference.files.code_words import words_of
 from inference.files.model_files import RefusedFile
-from inference.inputs import Kind, Row, inputs_of
 from inference.outputs import NotComputable, NotServable, Predictions, class_names_of, predict_with
-from inference.schema import InvalidRows, RowSchema
+from inference.rows.inputs import Kind, Row, inputs_of
+from inference.rows.schema import InvalidRows, RowSchema
 
 #: Rows made from the schema on which forms are compared if there is no sample.
 DRAWN_ROWS = 200
@@ -107,21 +107,21 @@ def _served(estimator: Any, own: Kind, schema: RowSchema, asked: Asked) -> Form:
     names = class_names_of(estimator, given)
     expected = predict_with(estimator, given, len(rows), names)
     kinds: list[Kind] = ["matrix", own] if own == "frame" and _is_numeric(schema) else [own]
-    failure: Exception | None = None
+    difference: str | None = None
     for kind in kinds:
         engine = TrainedEngine(estimator, inputs_of(kind, document), names)
         try:
             difference = differs(engine, schema, rows, expected, TRAINED_TOLERANCE)
-        except Exception as error:  # noqa: BLE001  a model may refuse a form in any way
-            failure = error
+        except Exception:  # a model may refuse a matrix in any way
+            if kind == own:
+                raise
             continue
         if difference is None:
             return Form(kind, engine, expected)
-        failure = NotServable(_otherwise(difference, asked))
-    raise failure or NotServable("it has no form")
+    raise NotServable(_otherwise(difference, asked))
 
 
-def _otherwise(difference: str, asked: Asked) -> str:
+def _otherwise(difference: str | None, asked: Asked) -> str:
     rows = "the sample" if asked.frame is not None else "rows made from its schema"
     return (
         f"it answers {rows} otherwise than the same rows from JSON ({difference}): give the sample as Parquet, or train"

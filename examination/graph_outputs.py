@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from examination.scores import MAX_SCORES, is_alone_as_together, names_by_values, unique
 from inference.files.onnx_outputs import GraphOutputs
 from inference.graphs import Graph
-from inference.inputs import Row
 from inference.outputs import ClassNames, NotComputable, name_of
 from inference.registered_graphs import labels_of, side_by_side
 from inference.report import OutputsReport, ScoresReport
+from inference.rows.inputs import Row
 
 #: A share may be so far outside [0, 1] and still be one that was rounded in float32; and so may a row's sum.
 ROUNDING, ROUNDING_OF_SUM = 1e-5, 1e-4

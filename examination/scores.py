@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examination.agreement import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
-from examination.independence import is_near
+from examination.compiling.agreement import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+from examination.compiling.independence import is_near
 from inference.engines import TrainedEngine, named_columns
 from inference.graphs import Graph
-from inference.inputs import Row
 from inference.outputs import name_of, names_of_classes
 from inference.report import ScoresReport
+from inference.rows.inputs import Row
 from inference.scores import kind_of, verb_of
 
 #: Above 0 a row is usual, below it is an outlier.

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from inference.estimators import is_scikit_learns_own
 from inference.graphs import LARGEST_FLOAT32, BeyondGraph, Graph, clipped
-from inference.inputs import Inputs, Row
 from inference.outputs import ClassNames, NotComputable, Predictions, predict_with, scores_with
 from inference.report import Comparison, EngineName, ScoresReport, TieReport
+from inference.rows.inputs import Inputs, Row
 
 #: Labels that a graph gives as integers.
 LABEL_TYPES: dict[str, Callable[[Any], Any]] = {"bool": bool, "float": float}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from inference.inputs import Row
 from inference.outputs import ModelRaised, NotComputable, NotServable, Predictions
+from inference.rows.inputs import Row
 
 Compute = Callable[[Sequence[Row]], Predictions]
 Answer = Predictions | NotComputable | ModelRaised

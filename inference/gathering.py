@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from inference.faults import Answer, Compute, computed, located
-from inference.inputs import Row
 from inference.outputs import ModelRaised, Predictions
 from inference.pool import Pool
+from inference.rows.inputs import Row
 from values.alarms import MODEL_IS_TAKEN_OUT
 
 logger = logging.getLogger("adyton.inference")

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.inputs import Row, matrix_of
 from inference.onnx_runtime import InferenceSession, SessionOptions
 from inference.outputs import NotComputable, NotServable
+from inference.rows.inputs import Row, matrix_of
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 #: Far below what float32 holds, so that scaling within a graph does not come near that either.

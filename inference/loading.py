@@ -16,13 +16,13 @@ from inference.files.onnx_files import OnnxModel
 from inference.files.own_code import OwnCode, own_code
 from inference.gathering import Lane
 from inference.graphs import Graph
-from inference.inputs import inputs_of
 from inference.listings import ModelListing, VersionListing
 from inference.outputs import ClassNames
 from inference.pool import Pool
 from inference.registered_graphs import graph_engine
+from inference.rows.inputs import inputs_of
+from inference.rows.schema import RowSchema
 from inference.running import Runner
-from inference.schema import RowSchema
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.graphs import Graph, clipped
-from inference.inputs import Row
 from inference.outputs import ClassNames, NotServable, Predictions
 from inference.report import CompilationReport, EngineName, OutputsReport
+from inference.rows.inputs import Row
 
 
 class GraphEngine:

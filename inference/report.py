@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     # They import numpy, and commands that only list models need not wait for it.
-    from inference.inputs import Kind
     from inference.outputs import ClassNames
+    from inference.rows.inputs import Kind
 
 EngineName = Literal["onnx", "sklearn"]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from inference.engines import Engine
 from inference.faults import checked, failure_of
 from inference.gathering import Lane, Turn
-from inference.inputs import Row
 from inference.outputs import ModelRaised, Predictions
+from inference.rows.inputs import Row
 
 #: A call that was measured to cost less is computed at once: handing it to a thread would cost about as much.
 INLINE_SECONDS = 200e-6

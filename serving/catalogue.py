@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from auth.principal import Partner, Principal
-from inference.features import example_row, with_default_lengths
 from inference.listings import PRODUCTION, ModelListing, VersionListing
 from inference.registry import ModelNotFound, Registry
+from inference.rows.features import example_row, with_default_lengths
 
 
 class Catalogue:

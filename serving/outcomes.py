@@ -10,7 +10,7 @@ from auth.sign_in_failures import TooManyFailedSignIns
 from auth.turns import TooManySignIns
 from db.database import DatabaseUnavailable
 from inference.registry import ModelNotAvailable, ModelNotFound
-from inference.schema import InvalidRows
+from inference.rows.schema import InvalidRows
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
 from serving import problems

@@ -17,11 +17,11 @@ from audit.record import ANSWERED, Record
 from audit.redaction import Redactor
 from auth.principal import Partner
 from inference.gathering import Hung, TakenOut, Turn
-from inference.inputs import Row
 from inference.loading import ServedVersion
 from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
-from inference.schema import MAX_ERRORS, InvalidRows
+from inference.rows.inputs import Row
+from inference.rows.schema import MAX_ERRORS, InvalidRows
 from serving.admission import Admission, Stage
 from serving.facts import DeadlineExceeded, ModelFailed, NoScores
 from serving.failing_models import FailingModels

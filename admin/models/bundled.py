@@ -87,7 +87,7 @@ def _lost(entry: CatalogueEntry) -> list[str]:
 def _submission(each: Bundled) -> Submission:
     import joblib  # noqa: PLC0415  with the training, which only a first start pays
 
-    from examination.samples import sample_bytes  # noqa: PLC0415  as above
+    from examination.columns.samples import sample_bytes  # noqa: PLC0415  as above
 
     file = io.BytesIO()
     joblib.dump(each.estimator, file)

@@ -20,7 +20,7 @@ from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Alias, Model, Version
 from examination.apart import examine_apart
-from examination.given_schema import RefusedSchema, check_given
+from examination.columns.given_schema import RefusedSchema, check_given
 from examination.orders import Examined, Order, RefusedModel
 from inference.files.artifacts import ArtifactStore
 from inference.files.model_files import Format, RefusedFile, format_of

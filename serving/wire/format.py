@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from inference.inputs import Row
 from inference.loading import ServedVersion
 from inference.outputs import ClassNames, Predictions
-from inference.schema import RowSchema
+from inference.rows.inputs import Row
+from inference.rows.schema import RowSchema
 
 Item = dict[str, Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from inference.inputs import Row
 from inference.loading import ServedVersion
-from inference.schema import InvalidRows, RowSchema
+from inference.rows.inputs import Row
+from inference.rows.schema import InvalidRows, RowSchema
 from serving.wire.format import Item, WireFormat
 from values.json_pointer import Violation
 

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from xgboost import XGBClassifier, XGBRegressor
 
 from admin.facts import InvalidValue
-from examination.sample_columns import rows_of
+from examination.columns.sample_columns import rows_of
 from tests.support.asking import answers
 from tests.support.patience import become
 from tests.support.site import dumped

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from examination.sample_columns import rows_of
+from examination.columns.sample_columns import rows_of
 from inference.outputs import name_of
 from inference.scores import verb_of
 from tests.support.estimators import CATALOGUE

@@ -61,7 +61,7 @@ SERVED = {
 async def test_a_logged_model_answers_as_it_does_in_the_notebook(site, tmp_path, name):
     """With the signature that MLflow infers and its example, or with either alone."""
     if "float32" in name:
-        pytest.importorskip("inference.columns", reason="columns are served as float64 alone")
+        pytest.importorskip("inference.rows.columns", reason="columns are served as float64 alone")
     model, rows = SERVED[name]()
     facts = {"serialization_format": "cloudpickle"}
     for version, more in enumerate(

@@ -19,10 +19,13 @@ FACTS = {
     "NotServable",
     "UnsupportedSchema",
     "UnsafeOnnx",
+    "AlteredCode",
 }
 ROOMS = [("examination", FACTS), ("inference", FACTS), ("admin/models", {"InvalidValue"})]
 #: In these files of `admin/models` it is about aliases and grants.
 OTHER_SUBJECTS = {"promotion.py", "access.py", "bundled.py", "listings.py"}
+#: Functions of these files make the words of several others.
+SHARED_WORDS = {"code_words.py", "feature_names.py"}
 GAP = "…"
 
 
@@ -35,8 +38,10 @@ def words_in_code():
         for path in sorted((ROOT / room).rglob("*.py"))
         if path.name not in OTHER_SUBJECTS
     }
-    for tree, _ in trees.values():
+    for path, (tree, _) in trees.items():
         elsewhere |= {name: text for name, text in texts_of(tree).items() if name.isupper()}
+        if path.name in SHARED_WORDS:
+            elsewhere |= returned_by(tree)
     for path, (tree, facts) in trees.items():
         constants = elsewhere | returned_by(tree) | texts_of(tree)
         for node in ast.walk(tree):
@@ -79,18 +84,28 @@ def returned_by(tree):
     """The texts that a file's functions return, by the functions' names."""
     return {
         f"{node.name}()": [
-            each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value is not None
+            each.value for each in ast.walk(node) if isinstance(each, ast.Return) and not is_nothing(each.value)
         ]
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
     }
 
 
+def called(call):
+    """The name of a function, or of a method of the same object."""
+    is_own = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "self"
+    return call.func.attr if is_own else getattr(call.func, "id", "")
+
+
+def is_nothing(value):
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
 def spelled(node, constants, place):
     """The texts that an expression may have; none where it passes words on that another place has said."""
     if isinstance(node, ast.Constant):
         return [str(node.value)]
-    if isinstance(node, ast.Call) and (returned := constants.get(f"{getattr(node.func, 'id', '')}()")):
+    if isinstance(node, ast.Call) and (returned := constants.get(f"{called(node)}()")):
         return [text for each in returned for text in spelled(each, constants, place)]
     if isinstance(node, ast.Name) and node.id in constants:
         return spelled(constants[node.id], constants, place)

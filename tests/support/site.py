@@ -28,7 +28,7 @@ from auth.principal import Scope
 from cli.database_commands import upgrade_database
 from db.database import Database
 from db.reach import EVERY_TENANT
-from examination.samples import sample_bytes
+from examination.columns.samples import sample_bytes
 from inference.files.artifacts import ArtifactStore
 from program.settings import Settings
 from tests.support.patience import PatientApplication

@@ -13,7 +13,7 @@ from lightgbm import LGBMClassifier, LGBMRanker
 from sklearn.linear_model import LinearRegression
 from xgboost import XGBClassifier, XGBRegressor
 
-from examination.boosters import column_names, known_columns
+from examination.columns.boosters import column_names, known_columns
 from inference.estimators import use_one_thread
 from inference.files.model_files import open_model
 from tests.support.site import dumped

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_series_equal
 
-from examination.column_schemas import of_column
-from examination.sample_columns import rows_of
-from examination.samples import Hints, Sample
-from inference.columns import check_dtype, column_of
-from inference.features import UnsupportedSchema
+from examination.columns.categories import Categories
+from examination.columns.column_schemas import of_column, of_model
+from examination.columns.sample_columns import rows_of
+from examination.columns.samples import Hints, Sample
 from inference.outputs import NotComputable
+from inference.rows.columns import check_dtype, column_of
+from inference.rows.features import UnsupportedSchema
 
 COLUMNS = {
     "floats": pd.Series([1.5, -0.25, 1e300]),
@@ -70,6 +71,21 @@ def test_columns_come_under_the_features_names_and_in_their_order(name):
     frame = next(readings).frame
     assert frame.to_dict("list") == {"a": [3, 4], "big b": [1.5, 2.5], "x0": [0, 1]}
     assert list(frame) == ["a", "big b", "x0"]
+
+
+@pytest.mark.parametrize("gap", [None, np.nan])
+@pytest.mark.parametrize("name", ["sample.csv", "sample.parquet"])
+def test_none_and_nan_are_what_the_encoder_has_learnt(name, gap):
+    """No file tells the two apart; encoders do, and take the other one for an unknown category."""
+    column = pd.Series(["u", "v", gap, "u"], name="k", dtype=object)
+    file = io.BytesIO()
+    _ = column.to_frame().to_parquet(file) if name.endswith("parquet") else column.to_csv(file, index=False)
+    known = Categories(["u", "v", gap])
+    frame = next(Sample(file.getvalue(), name).readings({"k": "k"}, Hints({"k": known}, {}))).frame
+    spec = of_column("k", frame["k"]) | of_model(None, of_column("k", frame["k"]), known)
+    check_dtype("k", spec)
+    for found in (frame["k"], pd.Series(column_of("k", spec, pd)(["u", "v", None, "u"]))):
+        assert found.tolist()[2] is None if gap is None else found.isna().tolist() == [False, False, True, False]
 
 
 def test_floats_of_a_csv_file_are_read_to_the_last_bit():

@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from examination.encoders import known_by_parts, known_dictionaries
+from examination.columns.encoders import known_by_parts, known_dictionaries
 
 COUNT = 60
 FRAME = pd.DataFrame(

@@ -9,16 +9,16 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from examination.compilation import compile_tested
-from examination.probe_rows import probes_of
+from examination.compiling.compilation import compile_tested
+from examination.compiling.probe_rows import probes_of
 from inference.engines import CompiledEngine, TrainedEngine
 from inference.graphs import Graph
-from inference.inputs import matrix_of
 from inference.listings import ModelListing
 from inference.outputs import NotComputable, Predictions
 from inference.registered_graphs import graph_engine
 from inference.registry import ModelNotFound, Registry
 from inference.report import CompilationReport, ScoresReport
+from inference.rows.inputs import matrix_of
 
 NAMES = ("a", "b")
 ROWS = np.random.default_rng(0).normal(size=(60, 2))
@@ -65,7 +65,7 @@ def test_next_to_a_tie_the_trained_model_gives_label_and_scores():
     model = KMeans(3, n_init=1, random_state=0).fit(ROWS)
     report = ScoresReport("transform", ["0", "1", "2"], compiled=True)
     engine = TrainedEngine(model, matrix_of(NAMES), None, report)
-    probes = probes_of(model, DOCUMENT["properties"], rows_of(ROWS), engine)
+    probes = probes_of(model, DOCUMENT["properties"], rows_of(ROWS), engine, is_compiled=True)
     found = compile_tested(model, "matrix", DOCUMENT, probes, engine)
     compiled = CompiledEngine(
         Graph(found.model, NAMES, is_guarded=True), engine, found.comparison.ties, has_scores=True

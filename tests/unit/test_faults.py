@@ -18,9 +18,9 @@ from inference import gathering
 from inference.engines import TrainedEngine
 from inference.faults import computed, located
 from inference.gathering import Hung, Lane
-from inference.inputs import matrix_of
 from inference.outputs import ModelRaised, NotComputable, NotServable, Predictions
 from inference.pool import Pool
+from inference.rows.inputs import matrix_of
 from inference.running import Runner
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.schema import InvalidRows, RowSchema
+from inference.rows.schema import InvalidRows, RowSchema
 from serving.wire.native import LIST, ROW, ROWS
 
 SCHEMA = RowSchema(

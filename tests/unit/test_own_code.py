@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import py_compile
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -281,25 +280,3 @@ def test_folders_are_named_like_paths_of_a_search(tmp_path, monkeypatch):
         monkeypatch.setenv("ADYTON_MODELS_PATH", value)
         with pytest.raises(InvalidSettings, match=words):
             Settings().own_code_folders()
-
-
-def test_the_table_of_refusals_has_the_words_of_the_code():
-    """Each line of the documentation is said by the code, but for the names in it."""
-    text = (
-        (ROOT / "docs" / "models.md")
-        .read_text()
-        .partition("### Own code, names and long integers")[2]
-        .partition("\n#")[0]
-    )
-    quoted = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
-    sources = [*(ROOT / "inference").rglob("*.py"), ROOT / "examination" / "large_integers.py"]
-    code = " ".join(
-        path.read_text().replace('"\n            f"', "").replace("{SETTING}", "ADYTON_MODELS_PATH") for path in sources
-    )
-    pieces = [
-        re.split(r"\bacme\b|\bF\b|\bx\b|\bcustomer\b|ValueError|'acme'|No module named|\"[^\"]*\"|\b200\b", line)
-        for line in quoted
-    ]
-    assert len(pieces) > 10
-    for line, parts in zip(quoted, pieces, strict=True):
-        assert all(part in code for part in parts if len(part) > 4), line

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.features import UnsupportedSchema, with_default_lengths, without_personal_notes
-from inference.inputs import matrix_of
-from inference.schema import InvalidRows, RowSchema
+from inference.rows.features import UnsupportedSchema, with_default_lengths, without_personal_notes
+from inference.rows.inputs import matrix_of
+from inference.rows.schema import InvalidRows, RowSchema
 from serving.wire.native import LIST, ROW, ROWS
 from values.strict_json import BrokenJson
 

@@ -24,8 +24,8 @@ from sklearn.svm import SVC, LinearSVC
 
 from examination.scores import scores_of
 from inference.engines import TrainedEngine
-from inference.inputs import matrix_of
 from inference.outputs import class_names_of
+from inference.rows.inputs import matrix_of
 from inference.scores import verb_of
 from tests.support.toy_models import Toy
 

@@ -15,7 +15,7 @@ from inference.files.model_files import format_of
 from inference.loading import _engine
 from inference.outputs import NotComputable
 from inference.report import CompilationReport
-from inference.schema import InvalidRows, RowSchema
+from inference.rows.schema import InvalidRows, RowSchema
 from serving.wire.native import ROW, ROWS
 from tests.support.matrix.cells import Case
 from tests.support.matrix.verdicts import Answer

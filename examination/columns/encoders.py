@@ -6,13 +6,14 @@ of a meta-estimator. A step whose outputs cannot be told from its inputs hides w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from examination.boosters import known_columns
-from examination.categories import Categories
+from examination.columns.boosters import known_columns
+from examination.columns.categories import Categories
 from inference.estimators import is_own_code
 
 #: Positions of columns as the whole model takes them; None for a column that a step has made. An empty list says that
@@ -41,7 +42,7 @@ def _both(one: Categories | None, other: Categories) -> Categories:
         return other
     if one.is_closed and other.is_closed and one.type == other.type and not one.is_dtype:
         common = [value for value in one.learnt if value in other.learnt]
-        nulls = [None] if one.has_null and other.has_null else []
+        nulls = [None if one.has_none else math.nan] if one.has_null and other.has_null else []
         return Categories([*common, *nulls], is_closed=True)
     return one
 

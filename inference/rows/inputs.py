@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.columns import column_of
+from inference.rows.columns import column_of
 
 Row = Mapping[str, Any]
 Kind = Literal["matrix", "frame", "texts", "objects", "dictionaries"]

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from examination.categories import Categories, type_of
-from examination.given_schema import RefusedSchema
-from examination.large_integers import check_integers
-from examination.sample_columns import format_of_texts
-from inference.columns import DATE, bounds_of, is_instant
+from examination.columns.categories import Categories, type_of
+from examination.columns.given_schema import RefusedSchema
+from examination.columns.large_integers import check_integers
+from examination.columns.sample_columns import format_of_texts
+from inference.rows.columns import DATE, WITH_NONE, bounds_of, is_instant
 
 MAX_NOTED_CATEGORIES = 100
 MAX_CATEGORIES = 10_000
@@ -124,6 +124,8 @@ def _of_open_categories(spec: Mapping[str, Any], known: Categories) -> dict[str,
 
 def _of_categories_known(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:
     kind = _nullable(known.type, has_null=known.has_null or isinstance(spec["type"], list))
+    if known.has_none:
+        return _of_categories_known(spec, known.with_gaps()) | {"x-dtype": WITH_NONE}
     if known.is_dtype:
         return {"type": kind, "enum": known.learnt, "x-dtype": spec.get("x-dtype", "category")}
     if str(spec.get("x-dtype", "")).endswith("category"):

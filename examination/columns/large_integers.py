@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from examination.given_schema import RefusedSchema
-from inference.integers import MAX_INTEGER
+from examination.columns.given_schema import RefusedSchema
+from inference.rows.integers import MAX_INTEGER
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 

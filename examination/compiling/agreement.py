@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from examination.probe_rows import is_of_numbers
+from examination.compiling.probe_rows import is_of_numbers
 from inference.engines import LABEL_TYPES, Tie
 from inference.graphs import GraphAnswer
 from inference.outputs import Predictions

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
 
-from inference.feature_names import name_fault
-from inference.integers import integer_schema
+from inference.rows.feature_names import name_fault
+from inference.rows.integers import integer_schema
 
 BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 LENGTHS = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
@@ -65,8 +65,8 @@ def _feature_schema(name: str, spec: Mapping[str, Any]) -> CoreSchema:
 
 
 def _check_words(name: str, spec: Mapping[str, Any], kind: str) -> None:
-    if fault := name_fault(name):
-        raise UnsupportedSchema(fault)
+    if name_fault(name):
+        raise UnsupportedSchema(name_fault(name))
     if unknown := sorted(spec.keys() - WORDS):
         raise UnsupportedSchema(f"feature {name} has words that are not served: {', '.join(map(str, unknown))[:200]}")
     if spec.get("pii", "no") not in PII:

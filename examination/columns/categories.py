@@ -21,6 +21,7 @@ class Categories:
     - `are_objects`: it was trained on Python's own objects, which are compared otherwise than a column of floats.
     - `are_digests`: it keeps digests of its categories alone, for which 1 and "1" are the same.
     - `are_codes`: they are integers from 0.
+    - `has_none`: missing values were None, and not NaN.
     - `unreadable`: why they cannot be read, and what to do.
     """
 
@@ -38,6 +39,7 @@ class Categories:
     ) -> None:
         self.learnt = [each for each in map(plain, values) if each is not None]
         self.has_null = len(self.learnt) < len(values)
+        self.has_none = any(each is None for each in values)
         self.is_closed = is_closed
         self.is_dtype = is_dtype
         self.are_objects = are_objects
@@ -48,8 +50,12 @@ class Categories:
 
     def of_type(self, kind: type) -> Categories:
         """The same, of whole numbers or truth values that were learnt as floats."""
-        nulls = [None] if self.has_null else []
+        nulls = [math.nan] if self.has_null else []
         return Categories([*map(kind, self.learnt), *nulls], is_closed=self.is_closed, is_dtype=self.is_dtype)
+
+    def with_gaps(self) -> Categories:
+        """The same, with NaN for its missing value."""
+        return Categories([*self.learnt, math.nan], is_closed=self.is_closed, is_dtype=self.is_dtype)
 
     @property
     def are_instants(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from inference.integers import MAX_INTEGER, SEND_AS_TEXT
+from inference.rows.integers import MAX_INTEGER, SEND_AS_TEXT
 from values.json_pointer import Violation, pointer
 
 _CONTEXT = ("gt", "ge", "lt", "le", "min_length", "max_length")

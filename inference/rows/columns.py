@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.features import UnsupportedSchema, is_nullable, kind_of
 from inference.outputs import NotComputable
+from inference.rows.features import UnsupportedSchema, is_nullable, kind_of
 
 Column = Callable[[list[Any]], Any]
 
@@ -23,7 +23,9 @@ _INTEGERS = re.compile(r"u?int(8|16|32|64)", re.IGNORECASE)
 _FLOATS = re.compile(r"float(16|32|64)", re.IGNORECASE)
 CATEGORIES = frozenset({"category", "ordered category"})
 #: The types that pandas has for texts, and the one of Python's own dates.
-TEXTS = frozenset({"str", "string", "object"})
+TEXTS = frozenset({"str", "string", "object", "object with None"})
+#: Python's own objects, among which a missing value is None and not NaN: encoders tell the two apart.
+WITH_NONE = "object with None"
 DATE = "date"
 
 
@@ -41,8 +43,8 @@ def _fits(dtype: str, kind: str, spec: Mapping[str, Any]) -> bool:
     if kind == "string":
         return dtype in TEXTS or ("format" in spec and is_instant(dtype))
     if kind == "boolean":
-        return dtype in {"bool", "boolean", "object"}
-    is_float = dtype == "object" or _FLOATS.fullmatch(dtype) is not None
+        return dtype in {"bool", "boolean", "object", WITH_NONE}
+    is_float = dtype in {"object", WITH_NONE} or _FLOATS.fullmatch(dtype) is not None
     return is_float or (kind == "integer" and _INTEGERS.fullmatch(dtype) is not None)
 
 
@@ -78,11 +80,13 @@ def column_of(name: str, spec: Mapping[str, Any], pd: Any) -> Column:
 
 
 def _of_numpy(dtype: str, pd: Any) -> Column:
+    if dtype == WITH_NONE:
+        return lambda values: pd.Series(values, dtype=object)
     if dtype == "object":
         return lambda values: _objects(values, pd)
     if _FLOATS.fullmatch(dtype):
         return lambda values: _floats(values, dtype, pd)
-    return lambda values: pd.array(values, dtype=dtype) if dtype != "str" else pd.Series(_gaps(values), dtype="str")
+    return lambda values: pd.array(values, dtype=dtype)
 
 
 def _plain_column(kind: str, pd: Any, *, is_nullable: bool) -> Column:

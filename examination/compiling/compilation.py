@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
-from examination.agreement import Agreement, Disagrees, agreement
-from examination.independence import is_independent_to_the_bit
-from examination.probe_rows import Probes, is_of_numbers
-from examination.rewriting import with_both_classes, with_float32_trees, with_float64_imputers
+from examination.compiling.agreement import Agreement, Disagrees, agreement
+from examination.compiling.independence import is_independent_to_the_bit
+from examination.compiling.probe_rows import Probes, is_of_numbers
+from examination.compiling.rewriting import with_both_classes, with_float32_trees, with_float64_imputers
 from inference.engines import TrainedEngine
 from inference.estimators import parts_of
-from inference.features import is_nullable, is_text
 from inference.graphs import Graph
-from inference.inputs import Kind
 from inference.report import Comparison, TieReport
+from inference.rows.features import is_nullable, is_text
+from inference.rows.inputs import Kind
 
 TIES_TRIED = 64
 OPSET = {"": 21, "ai.onnx.ml": 3}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.feature_names import name_fault
-from inference.integers import MAX_INTEGER
+from inference.rows.feature_names import name_fault
+from inference.rows.integers import MAX_INTEGER
 from values.texts import is_storable
 
 MAX_DEPTH = 8
@@ -20,8 +20,9 @@ class RefusedSchema(Exception):
 def check_given(given: Any) -> None:
     """Raises `RefusedSchema` unless the document describes an object of features."""
     described = given.get("properties") if isinstance(given, dict) else None
-    if isinstance(described, dict) and (fault := next(filter(None, map(name_fault, described)), None)):
-        raise RefusedSchema(fault)
+    for name in described if isinstance(described, dict) else ():
+        if name_fault(name):
+            raise RefusedSchema(name_fault(name))
     if not _is_plain(given, MAX_DEPTH):
         raise RefusedSchema("the schema is nested too deeply, or has a number or a text that cannot be stored")
     if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):

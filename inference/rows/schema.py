@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from inference.features import example_row, is_text, row_fields
-from inference.inputs import Row
-from inference.violations import violation_of
+from inference.rows.features import example_row, is_text, row_fields
+from inference.rows.inputs import Row
+from inference.rows.violations import violation_of
 from values.json_pointer import Violation, pointer
 from values.strict_json import parse_json
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examination.random_rows import at_most
+from examination.compiling.random_rows import at_most
 from inference.estimators import parts_of
-from inference.inputs import Row
 from inference.outputs import Predictions
+from inference.rows.inputs import Row
 
 PAIRS = 500
 THRESHOLDS = 1_000

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from examination.categories import Categories
-from examination.large_integers import with_exact_integers
-from examination.sample_columns import (
+from examination.columns.categories import Categories
+from examination.columns.large_integers import with_exact_integers
+from examination.columns.sample_columns import (
     USE_PARQUET,
     RefusedSample,
     as_given,

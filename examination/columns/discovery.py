@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from examination.boosters import column_names, is_shown
-from examination.column_schemas import of_column, of_model
-from examination.encoders import (
+from examination.columns.boosters import column_names, is_shown
+from examination.columns.categories import Categories
+from examination.columns.column_schemas import of_column, of_model
+from examination.columns.encoders import (
     attribute,
     first_step,
     known_by_parts,
@@ -16,13 +17,13 @@ from examination.encoders import (
     seen_by_own_code,
     takes_texts,
 )
-from examination.given_schema import RefusedSchema
-from examination.samples import Hints
-from inference.columns import check_dtype
-from inference.feature_names import with_likeness
-from inference.features import row_fields
+from examination.columns.given_schema import RefusedSchema
+from examination.columns.samples import Hints
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
+from inference.rows.columns import check_dtype
+from inference.rows.feature_names import with_likeness
+from inference.rows.features import row_fields
 
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
@@ -59,7 +60,7 @@ def features_of(
     if members is not None:
         learnt = {name: each for name, each in members.items() if each.learnt}
         return Features(names, columns, Hints(learnt, specs, frozenset()), has_names=has_names, dictionaries=True)
-    by_place = known_by_parts(estimator, own)
+    by_place = known_by_parts(estimator, own) if not isinstance(estimator, OnnxModel) else _texts_of(estimator, own)
     learnt = {names[place]: each for place, each in by_place.items() if place < len(names)}
     hints = Hints(learnt, specs, frozenset())
     seen = {names[place]: part for place, part in seen_by_own_code(estimator, own).items() if place < len(names)}
@@ -72,6 +73,12 @@ def features_of(
         )
     hints = hints._replace(own_code=frozenset(open_to_it))
     return Features(names, columns, hints, has_names=has_names, dictionaries=False)
+
+
+def _texts_of(model: OnnxModel, names: Sequence[str]) -> dict[int, Categories]:
+    """The inputs of a graph that are texts, by their places."""
+    types = input_types(model.content)
+    return {place: Categories(is_text=True) for place, name in enumerate(names) if types.get(name) == "string"}
 
 
 def _names(

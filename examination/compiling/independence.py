@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from inference.engines import Engine
-from inference.inputs import Row
 from inference.outputs import Predictions
+from inference.rows.inputs import Row
 
 ALONE_TOLERANCE = 1e-12
 COMPILED_ALONE_TOLERANCE = 1e-6

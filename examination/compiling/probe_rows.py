@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from examination.boundary_rows import PAIRS, boundary_rows, threshold_rows
-from examination.random_rows import RANDOM_ROWS, SEED, Properties, random_rows
+from examination.compiling.boundary_rows import PAIRS, boundary_rows, threshold_rows
+from examination.compiling.random_rows import RANDOM_ROWS, SEED, Properties, random_rows
 from inference.engines import Engine, TrainedEngine
-from inference.features import kind_of
-from inference.inputs import Row
 from inference.outputs import NotComputable, Predictions
+from inference.rows.features import kind_of
+from inference.rows.inputs import Row
 
 SAMPLE_ROWS = 2_000
 #: A model that is not compiled is asked one of so many rows: they only show whether rows depend on each other.

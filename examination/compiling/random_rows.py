@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.features import example_of, is_nullable, is_text, is_valid, kind_of
-from inference.inputs import Row
+from inference.rows.features import example_of, is_nullable, is_text, is_valid, kind_of
+from inference.rows.inputs import Row
 
 RANDOM_ROWS = 2_000
 #: A model of very many features is asked fewer rows, so that all together have no more values than these.

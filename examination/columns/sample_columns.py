@@ -8,12 +8,13 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from examination.categories import Categories, plain
-from inference.columns import check_dtype, column_of
-from inference.features import UnsupportedSchema
-from inference.inputs import Row
+from examination.columns.categories import Categories, plain
+from inference.rows.columns import check_dtype, column_of
+from inference.rows.features import UnsupportedSchema
+from inference.rows.inputs import Row
 
 USE_PARQUET = "give the sample as Parquet (frame.to_parquet), which keeps the columns' types"
 _INSTANTS = {
@@ -32,6 +33,9 @@ class RefusedSample(Exception):
 
 def typed(column: Any, known: Categories) -> Any:
     """The column in the type that the model's part knows it in."""
+    if known.has_none or column.dtype == object:
+        # A file has one kind of missing value; encoders tell None and NaN apart.
+        column = column.astype(object).where(column.notna(), None if known.has_none else np.nan)
     if known.is_dtype:
         is_ordered = str(column.dtype) == "category" and column.cat.ordered
         values = [_as_known(value, known) for value in column.tolist()]

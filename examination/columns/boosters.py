@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from examination.categories import Categories, type_of
+from examination.columns.categories import Categories, type_of
 from inference.files.catboost_files import names_of
 
 NOT_ASCII = (

@@ -1,0 +1,1 @@
+"""The columns that a model takes: found in the model and in a sample, and described by JSON Schema."""

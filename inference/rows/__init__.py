@@ -1,0 +1,1 @@
+"""Rows: validated by their schema, and made into the inputs of models."""
