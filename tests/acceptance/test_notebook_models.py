@@ -24,18 +24,12 @@ from xgboost import XGBClassifier
 
 from tests.support.matrix.asking import Server
 from tests.support.matrix.cells import brought
-from tests.support.matrix.frames import json_rows
+from tests.support.matrix.notebook import ABOVE, CODES, NUMBERS, POSITIVE, coded, refusal_of
 from tests.support.matrix.pipelines import of_their_dtypes
 from tests.support.matrix.verdicts import verdict_on
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-R, ROWS = np.random.default_rng(0), 300
-NUMBERS = pd.DataFrame(R.normal(size=(ROWS, 3)), columns=list("abc"))
-POSITIVE = (NUMBERS.a > 0).astype(int)
-CODES = R.integers(0, 3, ROWS)
-FARE = R.normal(size=ROWS)
-ABOVE = (CODES + FARE > 1).astype(int)
 SAMPLES = pytest.mark.parametrize("sample", ["csv", "parquet"])
 
 
@@ -59,19 +53,6 @@ def answers_as_itself(server):
 
 def first_one(_):
     return [0]
-
-
-def coded(values, dtype=None):
-    """A frame of a column of three values, and a column of numbers."""
-    return pd.DataFrame({"c": pd.Series([values[code] for code in CODES], dtype=dtype), "fare": FARE})
-
-
-def refusal_of(served, frame, **changed):
-    """The answer to the first row with other values in it."""
-    row = dict(zip(frame.columns, json_rows(frame)[0], strict=True))
-    answer = served.answer(row | changed)
-    assert answer.status == 422, answer
-    return answer.said
 
 
 @pytest.mark.parametrize("booster", [
