@@ -377,7 +377,7 @@ async def test_code_of_a_folder_is_named_where_the_model_needs_it(shared_site, t
     register(shared_site, tmp_path / "model", name="needs-none")
     edited(tmp_path / "model", path_to("own.pkl"))
     (tmp_path / "model/own.pkl").write_bytes(b"\x80\x04\x8c\x08acme_own\x8c\x05Model\x93.")
-    words = "not installed here: No module named 'acme_own'. The folder keeps code in code: name that folder in ADYTON_MODELS_PATH"
+    words = "not installed here: No module named 'acme_own': put it into a folder of ADYTON_MODELS_PATH. The folder keeps code in code: name that folder in ADYTON_MODELS_PATH"
     with pytest.raises(InvalidValue, match=re.escape(words)):
         register(shared_site, tmp_path / "model", name="needs-own")
 

@@ -137,7 +137,7 @@ async def test_a_function_of_a_notebook_that_pickle_left_behind_is_named(site, t
     folder = logged(tmp_path, "sklearn", make_pipeline(FunctionTransformer(), LinearRegression()).fit(ROWS, ROWS.a))
     edited(folder, lambda document: document["flavors"]["sklearn"].update(pickled_model="model.pkl"))
     (folder / "model.pkl").write_bytes(content)
-    with pytest.raises(InvalidValue, match=r"needs code that is not installed here: .*my_scaler"):
+    with pytest.raises(InvalidValue, match=r"needs my_scaler, which was defined in the notebook or script"):
         register(site, folder)
 
 

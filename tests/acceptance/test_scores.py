@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC, OneClassSVM
 
-from examination.columns.samples import rows_of
+from examination.columns.sample_columns import rows_of
 from tests.support.estimators import matrix, species, truths
 from tests.support.patience import become
 from tests.support.site import IRIS, dumped

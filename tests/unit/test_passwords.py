@@ -96,4 +96,4 @@ def test_judging_a_password_costs_next_to_nothing(shape):
         has_enough(password, [ABOUT])
         return time.thread_time() - started
 
-    assert min(seconds() for _ in range(5)) < 0.005
+    assert min(seconds() for _ in range(5)) < 0.01

@@ -33,7 +33,7 @@ def model_file(kind: str, estimator: Any, given: Any) -> tuple[str, bytes]:
 def _onnx(estimator: Any, given: Any) -> tuple[str, bytes]:
     from skl2onnx import to_onnx  # noqa: PLC0415  for those cells alone
 
-    has_classes = hasattr(estimator, "classes_")
+    has_classes = hasattr(estimator, "classes_") and not type(estimator).__name__.startswith("Linear")
     options = {id(estimator): {"zipmap": False}} if has_classes and hasattr(estimator, "predict_proba") else None
     graph = to_onnx(
         estimator, np.asarray(given, np.float32)[:1], options=options, target_opset={"": 18, "ai.onnx.ml": 3}

@@ -27,6 +27,11 @@ REFUSALS = [
         lambda cell: cell["file"] == "skops",
     ),
     Refusal(
+        r"the graph holds the operator Scan, which is not served",
+        "a graph of nearest neighbours loops, and loops are not served",
+        lambda cell: cell["file"] == "onnx" and "nearest" in cell["kind"],
+    ),
+    Refusal(
         r"the model does not say what it takes: register it with a sample or a schema",
         "dictionaries and texts have no columns until a sample names them",
         lambda cell: cell["sample"] == "none" and cell["form"] in {"dictionaries", "texts"},
@@ -39,7 +44,7 @@ REFUSALS = [
     Refusal(
         r"the column .+ has whole numbers with leading zeros: .* give the sample as Parquet",
         "a CSV file does not say whether 02139 is a text, and no part of the model knows",
-        lambda cell: cell["sample"] == "csv" and cell["column"] in {"digits", "categories of digits"},
+        lambda cell: cell["sample"] == "csv" and (is_own(cell) or cell["column"] in {"digits", "categories of digits"}),
     ),
     Refusal(
         r"the CSV sample does not say of which type the column .+ was, and the model answers differently: .* as Parquet",
