@@ -43,7 +43,7 @@ class MlflowFolder:
     code: str | None
 
     def submission(self, given: Submission) -> Submission:
-        """What is registered: the folder's file, with its facts where the operator has given none."""
+        """The submission: the folder's file, with its facts where the operator has given none."""
         content = self.file.read_bytes()
         schema = self.signature.laid_under(given.schema) if self.signature else given.schema
         sample = {} if given.sample is not None or self.example is None else _as_sample(self.example)

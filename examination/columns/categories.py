@@ -13,7 +13,7 @@ _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 class Categories:
-    """What a part of a model has learnt of a column.
+    """The knowledge that a part of a model has of a column.
 
     - `learnt`: its categories, in the part's own order.
     - `is_closed`: the part refuses any other value.

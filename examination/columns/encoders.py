@@ -26,7 +26,7 @@ _WRAPPED = ("best_estimator_", "estimator_", "regressor_", "estimators_", "calib
 
 
 def known_by_parts(estimator: Any, names: Sequence[str]) -> dict[int, Categories]:
-    """What the model's parts know of its columns, by their positions. `names` are the model's own names of them."""
+    """The knowledge of the model's parts, by the positions of columns. `names` are the model's own names of them."""
     found: dict[int, Categories] = {}
     for part, columns in _parts(estimator, list(range(len(names))), list(names)):
         for place, known in _learnt(part, len(columns)).items():
@@ -37,7 +37,7 @@ def known_by_parts(estimator: Any, names: Sequence[str]) -> dict[int, Categories
 
 
 def _both(one: Categories | None, other: Categories) -> Categories:
-    """What two parts know of a column together: a closed one refuses what the other would take."""
+    """The knowledge of two parts of one column together: a closed one refuses what the other would take."""
     if one is None or (other.is_closed and not one.is_closed) or (other.is_dtype and not one.is_dtype):
         return other
     if one.is_closed and other.is_closed and one.type == other.type and not one.is_dtype:
@@ -155,7 +155,7 @@ def _after_imputer(step: Any, columns: Columns) -> Columns:
 
 
 def _learnt(part: Any, count: int) -> dict[int, Categories]:
-    """What a part knows of the `count` columns that it sees, by their places among those."""
+    """The knowledge of a part that sees `count` columns, by their places among those."""
     name = type(part).__name__
     if name.endswith("Vectorizer") and name != "DictVectorizer":
         return {place: Categories(is_text=True) for place in range(count)}
@@ -183,7 +183,7 @@ def seen_by_own_code(estimator: Any, names: Sequence[str]) -> dict[int, str]:
 
 
 def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
-    """What a model knows of the members of dictionaries that it takes; None if it takes no dictionaries.
+    """The knowledge that a model has of the members of dictionaries that it takes; None if it takes no dictionaries.
 
     A DictVectorizer has a number for each member, and for each text that a member had (`city=Rome`).
     """

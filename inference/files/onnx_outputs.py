@@ -135,7 +135,7 @@ def labels_in(node: Any) -> list[Any] | None:
 
 
 def _encoded(node: Any, given: list[Any] | None) -> list[Any] | None:
-    """What a LabelEncoder makes of those labels, or of 0 to n-1; None where it does not know one of them."""
+    """The result of a LabelEncoder for those labels, or of 0 to n-1; None where it does not know one of them."""
     attributes = {each.name: _values(each) for each in node.attribute}
     keys = next((values for name, values in attributes.items() if name.startswith("keys_")), None)
     made = next((values for name, values in attributes.items() if name.startswith(("values_", "classes_"))), None)
