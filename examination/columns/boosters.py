@@ -1,4 +1,4 @@
-"""The knowledge that a fitted booster has of its columns: their categories, that a column is text, or that it has codes.
+"""The knowledge that a fitted booster has of its columns: categories, that one is text, or that it has codes.
 
 LightGBM, XGBoost and CatBoost take numbers for their own codes of categories without a word, so that rows must come as
 the columns on which they were trained.
