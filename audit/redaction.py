@@ -67,7 +67,12 @@ class Redactor:
 
     def _are_known(self, items: Sequence[Mapping[str, Any]]) -> bool:
         """Whether no search is needed: labels are numbers, or classes that held nothing. Nearly all are."""
-        names = _names_in(items[0]) if items else ()
+        if not items:
+            return True
+        first = items[0]
+        # Nearly all answers have probabilities and no scores: for these it is one call.
+        is_plain = "probabilities" in first and "scores" not in first
+        names = _names(first["probabilities"]) if is_plain else _names_in(first)
         if not names:
             return _TEXTS.isdisjoint([type(item["prediction"]) for item in items])
         known = self._clean.get(names)
