@@ -17,7 +17,7 @@ from examination.compiling.independence import is_near
 from examination.compiling.probe_rows import answerable
 from examination.compiling.random_rows import SEED, random_rows
 from inference.engines import Engine, TrainedEngine
-from inference.estimators import parts_of
+from inference.estimators import is_own_code, parts_of
 from inference.files.code_words import words_of
 from inference.files.model_files import RefusedFile
 from inference.outputs import NotComputable, NotServable, Predictions, class_names_of, predict_with
@@ -106,6 +106,13 @@ def _served(estimator: Any, own: Kind, schema: RowSchema, asked: Asked) -> Form:
     given = own_inputs(rows) if asked.frame is None else _given(own, asked.frame)
     names = class_names_of(estimator, given)
     expected = predict_with(estimator, given, len(rows), names)
+    if any(map(is_own_code, parts_of(estimator))) and not _agree(
+        predict_with(estimator, given, len(rows), names), expected
+    ):
+        raise NotServable(
+            "its own code answers the same rows differently each time: let it draw nothing at random, and keep nothing"
+            " from one call to the next"
+        )
     kinds: list[Kind] = ["matrix", own] if own == "frame" and _is_numeric(schema) else [own]
     difference: str | None = None
     for kind in kinds:
@@ -181,7 +188,10 @@ def differs(
 
 def is_same(one: Form, other: Form) -> bool:
     """Whether two readings of a sample have the same answers."""
-    ours, theirs = one.expected, other.expected
+    return _agree(one.expected, other.expected)
+
+
+def _agree(ours: Predictions, theirs: Predictions) -> bool:
     if len(ours.labels) != len(theirs.labels):
         return False
     return all(_is_same(*pair, TRAINED_TOLERANCE) for pair in zip(ours.labels, theirs.labels, strict=True)) and is_near(
