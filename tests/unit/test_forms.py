@@ -15,6 +15,9 @@ from examination.forms import Asked, form_of
 from inference.outputs import NotServable
 from inference.rows.schema import RowSchema
 
+#: scikit-learn warns of a matrix where it was trained on a frame; the examination ignores it.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
 ABOVE = (FRAME["a"] > 0).astype(int)
 
