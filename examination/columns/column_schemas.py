@@ -102,7 +102,8 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
         known = known.of_type(bool)
     if known.type == "number" and "integer" in spec["type"] and all(map(float.is_integer, map(float, known.learnt))):
         known = known.of_type(int)
-    return _of_categories_known(spec, known)
+    own = {"x-dtype": "float32"} if known.are_float32 and known.type == "number" else {}
+    return {**_of_categories_known(spec, known), **own}
 
 
 def _of_instants(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from examination.columns.categories import Categories, plain
@@ -32,6 +33,8 @@ class RefusedSample(Exception):
 
 def typed(column: Any, known: Categories) -> Any:
     """The column in the type that the model's part knows it in."""
+    if known.are_float32 and column.dtype.kind in "iuf":
+        return column.astype(np.float32)
     if known.is_dtype:
         is_ordered = str(column.dtype) == "category" and column.cat.ordered
         values = [_as_known(value, known) for value in column.tolist()]

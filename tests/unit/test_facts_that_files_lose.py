@@ -78,3 +78,17 @@ def test_a_later_part_knows_the_order_of_columns_that_an_own_first_step_does_not
     sample = ("s.csv", NUMBERS[list(order)].to_csv(index=False).encode())
     found = served(model, NUMBERS, sample=sample)
     assert labels(found, NUMBERS.to_dict("records")) == pytest.approx(model.predict(NUMBERS).tolist())
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "none"])
+@pytest.mark.parametrize("is_matrix", [False, True])
+def test_a_category_of_float32_is_known_by_the_number_that_callers_write(kind, is_matrix):
+    """0.1 in float64 is not 0.1 in float32, and an encoder that ignores unknown categories would say nothing."""
+    short = np.array([0.1, 0.5, 0.7])[R.integers(0, 3, ROWS)]
+    frame = pd.DataFrame({"x0": short.astype(np.float32), "x1": NUMBERS.b.astype(np.float32)})
+    given = frame.to_numpy() if is_matrix else frame
+    encoder = ColumnTransformer([("known", OneHotEncoder(handle_unknown="ignore"), [0])], remainder="passthrough")
+    model = make_pipeline(encoder, LogisticRegression()).fit(given, (short == 0.1).astype(int))
+    found = served(model, frame, kind=kind)
+    rows = [{"x0": number, "x1": float(other)} for number, other in zip(short.tolist(), frame.x1, strict=True)]
+    assert labels(found, rows) == model.predict(given).tolist()
