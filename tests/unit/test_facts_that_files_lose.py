@@ -92,3 +92,32 @@ def test_a_category_of_float32_is_known_by_the_number_that_callers_write(kind, i
     found = served(model, frame, kind=kind)
     rows = [{"x0": number, "x1": float(other)} for number, other in zip(short.tolist(), frame.x1, strict=True)]
     assert labels(found, rows) == model.predict(given).tolist()
+
+
+@pytest.mark.parametrize(("values", "is_ordered"), [([3, 1, 2], True), ([3, 1, 2], False), ([0.5, 2.5, 1.5], True)])
+def test_an_order_of_categories_that_parquet_does_not_keep_is_refused_where_it_tells(values, is_ordered):
+    """The codes of categories follow their order, and of numbers a Parquet file keeps none."""
+    kind = pd.CategoricalDtype(values, ordered=is_ordered)
+    frame = pd.DataFrame({"k": pd.Series(R.choice(values, ROWS)).astype(kind)})
+    model = make_pipeline(FunctionTransformer(codes), DecisionTreeRegressor()).fit(frame, frame.k.cat.codes)
+    with pytest.raises(RefusedModel, match="does not keep the order of the categories of the column k"):
+        served(model, frame, kind="parquet")
+
+
+def test_an_order_of_categories_of_texts_is_the_samples():
+    """Parquet keeps those, with the ones that no row has."""
+    kind = pd.CategoricalDtype(["s", "p", "unused", "q"])
+    frame = pd.DataFrame({"k": pd.Series(R.choice(["p", "q", "s"], ROWS)).astype(kind)})
+    model = make_pipeline(FunctionTransformer(codes), DecisionTreeRegressor()).fit(frame, frame.k.cat.codes)
+    found = served(model, frame, kind="parquet")
+    assert labels(found, [{"k": "s"}, {"k": "p"}, {"k": "q"}]) == [0.0, 1.0, 3.0]
+
+
+def test_an_order_of_categories_that_does_not_tell_is_no_matter():
+    """An encoder compares the values themselves."""
+    frame = pd.DataFrame({"k": pd.Series(R.choice([3, 1, 2], ROWS)).astype(pd.CategoricalDtype([3, 1, 2]))})
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, frame.k == 2)
+    file = io.BytesIO()
+    frame.to_parquet(file)
+    found = served(model, frame, sample=("s.parquet", file.getvalue()))
+    assert labels(found, [{"k": 1}, {"k": 2}, {"k": 3}]) == [False, True, False]
