@@ -121,3 +121,10 @@ def test_an_order_of_categories_that_does_not_tell_is_no_matter():
     frame.to_parquet(file)
     found = served(model, frame, sample=("s.parquet", file.getvalue()))
     assert labels(found, [{"k": 1}, {"k": 2}, {"k": 3}]) == [False, True, False]
+
+
+@pytest.mark.parametrize("classes", [(1, "1"), (True, "true"), (2.5, "2.5")], ids=str)
+def test_classes_with_one_name_are_refused(classes):
+    """An answer names each probability, and would lose one of the two."""
+    with pytest.raises(RefusedModel, match="two of its classes have the same name in JSON"):
+        served(Alike(classes).fit(NUMBERS), NUMBERS)
