@@ -128,3 +128,14 @@ def test_classes_with_one_name_are_refused(classes):
     """An answer names each probability, and would lose one of the two."""
     with pytest.raises(RefusedModel, match="two of its classes have the same name in JSON"):
         served(Alike(classes).fit(NUMBERS), NUMBERS)
+
+
+@pytest.mark.parametrize("drop", ["first", "if_binary", None])
+def test_a_model_that_no_number_changes_is_compiled_without_a_sample(drop):
+    """No row lies next to a boundary then, and no sample stands in for those."""
+    frame = pd.DataFrame({"t": R.choice(["a", "b", "c"], ROWS), "g": NUMBERS.b})
+    encoder = ColumnTransformer([("known", OneHotEncoder(drop=drop), ["t"])])
+    model = make_pipeline(encoder, RandomForestClassifier(3)).fit(frame, frame.t == "a")
+    found = served(model, frame, kind="none", is_compiled=True)
+    assert found.engine == "onnx", found.document
+    assert labels(found, frame.to_dict("records")) == model.predict(frame).tolist()
