@@ -109,11 +109,22 @@ def _of_readings(estimator: Any, features: Features, sample: Sample | None, orde
 
 
 def _ambiguous(frame: Any, other: Any) -> str:
-    names = [name for name in frame.columns if str(frame[name].dtype) != str(other[name].dtype)] or list(frame.columns)
+    names = [name for name in frame.columns if _kind(frame[name]) != _kind(other[name])] or list(frame.columns)
+    if str(other[names[0]].dtype) == "category":
+        return (
+            f"a Parquet file does not keep the order of the categories of the column {names[0]}, and the model answers"
+            " differently: train it on categories that are texts, which Parquet keeps in their order"
+        )
     return (
         f"the CSV sample does not say of which type the column {names[0]} was, and the model answers differently: give"
         " the sample as Parquet (frame.to_parquet), or say the type in a schema"
     )
+
+
+def _kind(column: Any) -> Any:
+    """Its type, with the categories in their order: pandas calls unordered ones in any order the same."""
+    dtype = str(column.dtype)
+    return (dtype, column.cat.categories.tolist()) if dtype == "category" else dtype
 
 
 class _Read(NamedTuple):

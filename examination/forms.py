@@ -48,10 +48,12 @@ class Form(NamedTuple):
 def form_of(estimator: Any, features: Features, schema: RowSchema, asked: Asked) -> Form:
     """The form to serve. Raises `NotServable` or `NotComputable`."""
     failure: Exception | None = None
-    for own in _own_kinds(features, schema):
+    is_numeric = _is_numeric(features, schema)
+    for own in _own_kinds(features, schema, is_numeric=is_numeric):
         try:
+            kinds: list[Kind] = ["matrix", own] if own == "frame" and is_numeric else [own]
             rows = asked.rows if asked.frame is not None else _drawn(estimator, own, schema, asked.rows)
-            form = _served(estimator, own, schema, Asked(rows, asked.frame))
+            form = _served(estimator, kinds, schema, Asked(rows, asked.frame))
         except (NotServable, NotComputable) as refused:
             failure = failure if isinstance(failure, NotServable | NotComputable) else refused
         except Exception as error:  # noqa: BLE001  a model may raise anything
@@ -83,24 +85,28 @@ def raised_by(estimator: Any, error: BaseException | None) -> str:
     return f"its {type(estimator if last is None else last).__name__} raises {type(error).__name__}"
 
 
-def _own_kinds(features: Features, schema: RowSchema) -> list[Kind]:
+def _own_kinds(features: Features, schema: RowSchema, *, is_numeric: bool) -> list[Kind]:
     """The forms that the model may have been trained on, the likeliest first."""
     if features.dictionaries:
         return ["dictionaries"]
     if features.has_names:
         return ["frame"]
-    if _is_numeric(schema):
+    if is_numeric:
         return ["matrix", "frame", "objects"]
     return ["texts", "frame", "objects"] if len(schema.names) == 1 and schema.has_text else ["frame", "objects"]
 
 
-def _is_numeric(schema: RowSchema) -> bool:
+def _is_numeric(features: Features, schema: RowSchema) -> bool:
+    """Whether a matrix of float64 has all that the model knows of its columns."""
     specs = schema.document["properties"].values()
+    if any(known.are_float32 for known in features.hints.known.values()):
+        return False
     return not schema.has_text and not any(str(spec.get("x-dtype")).endswith("category") for spec in specs)
 
 
-def _served(estimator: Any, own: Kind, schema: RowSchema, asked: Asked) -> Form:
-    """The quickest form in which the model answers as in its own; raises what the model raises in that one."""
+def _served(estimator: Any, kinds: Sequence[Kind], schema: RowSchema, asked: Asked) -> Form:
+    """The first of the forms in which the model answers as in the last, its own; raises what it raises in that one."""
+    own = kinds[-1]
     document, rows = schema.document, asked.rows
     own_inputs = inputs_of(own, document)
     given = own_inputs(rows) if asked.frame is None else _given(own, asked.frame)
@@ -113,7 +119,6 @@ def _served(estimator: Any, own: Kind, schema: RowSchema, asked: Asked) -> Form:
             "its own code answers the same rows differently each time: let it draw nothing at random, and keep nothing"
             " from one call to the next"
         )
-    kinds: list[Kind] = ["matrix", own] if own == "frame" and _is_numeric(schema) else [own]
     difference: str | None = None
     for kind in kinds:
         engine = TrainedEngine(estimator, inputs_of(kind, document), names)

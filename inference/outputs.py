@@ -129,12 +129,13 @@ def class_names_of(estimator: Any, given: Any) -> ClassNames | None:
     if isinstance(probabilities, list):
         widths = [np.asarray(each).shape[1] for each in probabilities]
         return [
-            names_of_classes(each, width) for each, width in zip(classes or [None] * len(widths), widths, strict=True)
+            _distinct(names_of_classes(each, width))
+            for each, width in zip(classes or [None] * len(widths), widths, strict=True)
         ]
     shape = np.asarray(probabilities).shape
     if len(shape) != 2:
         raise NotServable("its predict_proba does not answer a probability for each class")
-    return names_of_classes(classes, shape[1])
+    return _distinct(names_of_classes(classes, shape[1]))
 
 
 def names_of_classes(classes: Any, width: int) -> list[str]:
@@ -142,6 +143,15 @@ def names_of_classes(classes: Any, width: int) -> list[str]:
     if isinstance(classes, list) or classes is None or len(classes) != width:
         return [str(number) for number in range(width)]
     return [name_of(each) for each in _plain(np.asarray(classes))]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The same names. Raises `NotServable` if two are the same: an answer would lose a probability."""
+    if len(set(names)) < len(names):
+        raise NotServable(
+            'two of its classes have the same name in JSON, such as 1 and "1": train it on labels of one type'
+        )
+    return names
 
 
 def name_of(label: Any) -> str:

@@ -22,6 +22,7 @@ class Categories:
     - `are_digests`: it keeps digests of its categories alone, for which 1 and "1" are the same.
     - `are_codes`: they are integers from 0.
     - `has_none`: missing values were None, and not NaN.
+    - `are_float32`: they are float32, for which 0.1 in float64 is another number.
     - `unreadable`: why they cannot be read, and what to do.
     """
 
@@ -35,6 +36,7 @@ class Categories:
         are_objects: bool = False,
         are_digests: bool = False,
         are_codes: bool = False,
+        are_float32: bool = False,
         unreadable: str = "",
     ) -> None:
         self.learnt = [each for each in map(plain, values) if each is not None]
@@ -45,6 +47,7 @@ class Categories:
         self.are_objects = are_objects
         self.are_digests = are_digests
         self.are_codes = are_codes
+        self.are_float32 = are_float32
         self.unreadable = unreadable
         self.type = "string" if is_text or are_digests else "integer" if are_codes else type_of(self.learnt)
 

@@ -98,14 +98,15 @@ def of_model(graph_type: str | None, spec: Mapping[str, Any], known: Categories 
         return _of_open_categories(spec, known)
     if known.type is None:
         return {}
-    are_objects = known.are_objects
+    are_objects, are_float32 = known.are_objects, known.are_float32
     if known.type in {"number", "integer"} and "boolean" in spec["type"] and set(known.learnt) <= {0, 1}:
         known = known.of_type(bool)
     if known.type == "number" and "integer" in spec["type"] and all(map(float.is_integer, map(float, known.learnt))):
         known = known.of_type(int)
-    # An encoder of Python's own objects refuses a column of floats.
+    # An encoder of Python's own objects refuses a column of floats; 0.1 of float64 is no 0.1 of float32.
     own = {"x-dtype": "object"} if are_objects and known.type != "string" else {}
-    return own | _of_categories_known(spec, known)
+    narrow = {"x-dtype": "float32"} if are_float32 and known.type == "number" else {}
+    return own | _of_categories_known(spec, known) | narrow
 
 
 def _of_instants(spec: Mapping[str, Any], known: Categories) -> dict[str, Any]:

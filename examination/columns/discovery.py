@@ -19,6 +19,7 @@ from examination.columns.encoders import (
 )
 from examination.columns.given_schema import RefusedSchema
 from examination.columns.samples import Hints
+from inference.estimators import parts_of
 from inference.files.onnx_files import OnnxModel
 from inference.graphs import feature_names, input_types
 from inference.rows.columns import check_dtype
@@ -54,7 +55,7 @@ def features_of(
         sample = [name for name in sample if name != target]
     specs: Mapping[str, Mapping[str, Any]] = (given or {}).get("properties") or {}
     members = known_dictionaries(estimator)
-    known = _known_to(estimator) if members is None else (list(members) or None)
+    known = _known_to(estimator, sample or ()) if members is None else (list(members) or None)
     names, own, columns = _names(known, sample, list(specs))
     has_names = isinstance(known, list)
     if members is not None:
@@ -121,7 +122,7 @@ def _as_libraries_write(names: list[str]) -> list[list[str]]:
     return [[name.replace(" ", "_") for name in names], [f"_{name}" if name[:1].isdigit() else name for name in plain]]
 
 
-def _known_to(estimator: Any) -> list[str] | int | None:
+def _known_to(estimator: Any, sample: Sequence[str]) -> list[str] | int | None:
     if isinstance(estimator, OnnxModel):
         return feature_names(estimator.content)
     names = attribute(estimator, "feature_names_in_")
@@ -131,7 +132,21 @@ def _known_to(estimator: Any) -> list[str] | int | None:
         return 1
     if (found := column_names(first_step(estimator))) is not None:
         return found
+    if (found := _known_behind_first(estimator, sample)) is not None:
+        return found
     return int(attribute(estimator, "n_features_in_") or 0) or None
+
+
+def _known_behind_first(estimator: Any, sample: Sequence[str]) -> list[str] | None:
+    """The names that a later part has, if they are those of the sample.
+
+    An own first step seldom keeps names. The part behind it refuses columns in another order, but not a matrix.
+    """
+    for part in parts_of(estimator):
+        names = attribute(part, "feature_names_in_")
+        if names is not None and sorted(map(str, names)) == sorted(sample):
+            return [str(name) for name in names]
+    return None
 
 
 def describe(estimator: Any, features: Features, frame: Any | None, given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def _both(one: Categories | None, other: Categories) -> Categories:
     if one.is_closed and other.is_closed and one.type == other.type and not one.is_dtype:
         common = [value for value in one.learnt if value in other.learnt]
         nulls = [None if one.has_none else math.nan] if one.has_null and other.has_null else []
-        return Categories([*common, *nulls], is_closed=True)
+        return Categories([*common, *nulls], is_closed=True, are_float32=one.are_float32 and other.are_float32)
     return one
 
 
@@ -166,7 +166,12 @@ def _learnt(part: Any, count: int) -> dict[int, Categories]:
         return {}
     is_closed = getattr(part, "handle_unknown", "error") == "error" and not name.startswith("Target")
     return {
-        place: Categories(list(values), is_closed=is_closed, are_objects=np.asarray(values).dtype == object)
+        place: Categories(
+            list(values),
+            is_closed=is_closed,
+            are_objects=np.asarray(values).dtype == object,
+            are_float32=np.asarray(values).dtype == np.float32,
+        )
         for place, values in enumerate(learnt)
     }
 

@@ -36,6 +36,8 @@ def typed(column: Any, known: Categories) -> Any:
     if known.has_none or column.dtype == object:
         # A file has one kind of missing value; encoders tell None and NaN apart.
         column = column.astype(object).where(column.notna(), None if known.has_none else np.nan)
+    if known.are_float32 and column.dtype.kind in "iuf":
+        return column.astype(np.float32)
     if known.is_dtype:
         is_ordered = str(column.dtype) == "category" and column.cat.ordered
         values = [_as_known(value, known) for value in column.tolist()]

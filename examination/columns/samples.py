@@ -109,9 +109,14 @@ class Sample:
         if len(content) > MAX_BYTES:
             raise RefusedSample(f"the sample has more than {MAX_BYTES >> 20} MiB: give the first rows of it")
         self._content = content
+        #: Columns of categories of which a Parquet file does not keep the order.
+        self._unordered: AbstractSet[str] = frozenset()
         self._is_parquet = PurePath(name).suffix.lower() == ".parquet" or content.startswith(b"PAR1")
         try:
-            head = pd.read_csv(io.BytesIO(content), nrows=1) if not self._is_parquet else _parquet(content)
+            if self._is_parquet:
+                head, self._unordered = _parquet(content)
+            else:
+                head = pd.read_csv(io.BytesIO(content), nrows=1)
         except Exception as error:  # noqa: BLE001  readers raise many kinds, and their words may hold rows
             raise _unreadable(error) from None
         if head.empty:
@@ -137,6 +142,7 @@ class Sample:
             frame = frame.assign(**{name: as_given(name, frame[name], spec) for name, spec in hints.with_dtype()})
         yield Reading(frame)
         if self._is_parquet:
+            yield from self._other_orders(frame, columns, hints)
             return
         dated = with_instants(frame, [name for name in frame.columns if not hints.is_known_text(name)])
         if dated is not None:
@@ -147,6 +153,13 @@ class Sample:
                 yield Reading(each.astype({name: object for name in texts if str(each[name].dtype) == "str"}))
         if hints.own_code:
             yield from self._guesses(frame, columns, hints.own_code)
+
+    def _other_orders(self, frame: Any, columns: Mapping[str, str], hints: Hints) -> Iterator[Reading]:
+        """A reading for each column of categories whose order nobody knows, in another order."""
+        for name, own in columns.items():
+            if own in self._unordered and not (name in hints.known and hints.known[name].is_dtype):
+                backwards = frame[name].cat.reorder_categories(frame[name].cat.categories[::-1])
+                yield Reading(frame.assign(**{name: backwards}), only_compared=True)
 
     def _guesses(self, frame: Any, columns: Mapping[str, str], own_code: AbstractSet[str]) -> Iterator[Reading]:
         """Readings that a CSV file cannot exclude where the model's own code sees the column."""
@@ -209,13 +222,17 @@ def _unreadable(error: Exception) -> RefusedSample:
     )
 
 
-def _parquet(content: bytes) -> Any:
-    """The frame in a Parquet file, with the types that it had: pandas' notes say more than the columns."""
+def _parquet(content: bytes) -> tuple[Any, AbstractSet[str]]:
+    """The frame in a Parquet file, with the types that it had: pandas' notes say more than the columns.
+
+    The names are those of columns whose categories had an order that the file does not keep.
+    """
     import pyarrow.parquet as pq  # noqa: PLC0415  for such files only
 
     table = pq.read_table(io.BytesIO(content)).slice(0, MAX_ROWS)
     frame = table.to_pandas()
     notes = json.loads((table.schema.metadata or {}).get(b"pandas", b'{"columns": []}'))
+    unordered = set()
     for note in notes["columns"]:
         name, dtype = note["name"], str(note["numpy_type"])
         if name not in frame.columns:
@@ -228,7 +245,8 @@ def _parquet(content: bytes) -> Any:
             if len(found) == (note["metadata"] or {}).get("num_categories"):
                 kind = pd.CategoricalDtype(found, ordered=bool(note["metadata"]["ordered"]))
                 frame[name] = frame[name].astype(kind)
-    return frame
+                unordered.add(str(name))
+    return frame, unordered
 
 
 def _within(known: Mapping[str, Categories], frame: Any) -> list[tuple[str, Categories]]:

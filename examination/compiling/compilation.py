@@ -71,7 +71,7 @@ def _comparison(precision: str, found: Agreement, probes: Probes, trained: Train
     ties = None
     if found.tie is not None:
         # Next to a tie the last bit decides the label, and it must not depend on the other rows next to one.
-        near = probes.near_ties or probes.sample[:TIES_TRIED]
+        near = probes.near_ties or probes.rows[:TIES_TRIED]
         alone = not is_independent_to_the_bit(trained, near)
         ties = TieReport(found.tie.rule, found.tie.margin, found.label_type, ties_alone=alone)
     return Comparison(

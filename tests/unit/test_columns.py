@@ -51,7 +51,7 @@ def test_a_column_comes_back_from_parquet_and_json_as_it_was(name):
     column = COLUMNS[name].rename("column")
     file = io.BytesIO()
     column.to_frame().to_parquet(file)
-    (reading,) = Sample(file.getvalue(), "sample.parquet").readings({"column": "column"}, Hints({}, {}))
+    reading = next(Sample(file.getvalue(), "sample.parquet").readings({"column": "column"}, Hints({}, {})))
     frame = reading.frame
     spec = of_column("column", frame["column"])
     check_dtype("column", spec)
