@@ -111,8 +111,6 @@ RULES = [
     # XGBoost cannot write such categories.
     Rule(("file", "kind", "column"), lambda file, kind, column: file != "native" or "xgboost" not in kind
          or column not in {"categories of floats", "categories of truth values"}),
-    # XGBoost does not fit such categories on a part of the rows.
-    Rule(("kind", "column"), lambda kind, column: kind != "grid-search of xgboost" or column != "categories of truth values"),
     Rule(("encoder", "label"), lambda encoder, label: encoder != "target" or label in _ONE_OUTPUT),
     Rule(("encoder", "column", "missing"), _encodes),
 ]  # fmt: skip
