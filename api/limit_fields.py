@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quotas.limiter import PolicyState
+from quotas.accounts import PolicyState
 
 
 def limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]]:

@@ -11,9 +11,9 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import NamedTuple, Protocol
 
-from db.policies import Policy, Unit
+from db.policies import Unit
+from quotas.accounts import Account, Holder, PolicyState, account_of
 from quotas.allowances import Allowance
 from quotas.memory import Meter, Refusal
 from quotas.strategy import sub_window_strategy
@@ -48,40 +48,6 @@ class TooManyAtOnce(Exception):
     def __init__(self, concurrency: int) -> None:
         super().__init__()
         self.concurrency = concurrency
-
-
-class Holder(Protocol):
-    """The caller whom a charge is for, as far as quotas need to know it."""
-
-    @property
-    def account_id(self) -> str: ...
-    @property
-    def pool_id(self) -> str: ...
-    @property
-    def policies(self) -> tuple[Policy, ...]: ...
-    @property
-    def concurrency(self) -> int | None: ...
-
-
-class PolicyState(NamedTuple):
-    """A policy as its holder may see it. `grows_in_seconds` is 0 while nothing is spent."""
-
-    name: str
-    unit: str
-    amount: int
-    window_seconds: int
-    left: int
-    grows_in_seconds: int
-
-
-class Account(NamedTuple):
-    """A holder's meters by unit, made once for as long as its policies stay the same."""
-
-    policies: tuple[Policy, ...]
-    names: list[str]
-    meters: list[Meter]
-    requests: list[Meter]
-    rows: list[Meter]
 
 
 _LEFT = attrgetter("left")
@@ -161,7 +127,7 @@ class Quotas:
         if account is None or account.policies is not holder.policies:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 self._accounts.clear()
-            account = self._accounts[ids] = _account(holder)
+            account = self._accounts[ids] = account_of(holder)
         return account
 
     def leave(self, pool_id: str) -> None:
@@ -207,26 +173,6 @@ class Charge:
         if self._is_under_way:
             self._is_under_way = False
             self._quotas.leave(self._pool_id)
-
-
-def _account(holder: Holder) -> Account:
-    # A plan's limits apply to each of its tenants separately: its meters are the tenant's.
-    meters = [
-        Meter(f"{policy.name}:{_owner(holder, policy)}", policy.amount, policy.window_seconds)
-        for policy in holder.policies
-    ]
-    pairs = list(zip(holder.policies, meters, strict=True))
-    return Account(
-        holder.policies,
-        [policy.name for policy in holder.policies],
-        meters,
-        [meter for policy, meter in pairs if policy.unit == "requests"],
-        [meter for policy, meter in pairs if policy.unit == "rows"],
-    )
-
-
-def _owner(holder: Holder, policy: Policy) -> str:
-    return holder.account_id if policy.level == "key" else holder.pool_id
 
 
 def _policy_names(meter_names: Sequence[str]) -> list[str]:
