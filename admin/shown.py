@@ -125,6 +125,7 @@ def _tenant(tenant: Tenant, plan: Plan, policies: Iterable[Policy]) -> dict[str,
         "status": tenant.status,
         "plan": plan.name,
         **_limits(policies),
+        "time_zone": tenant.time_zone,
         "created_at": tenant.created_at,
         "erased_at": tenant.erased_at,
         "revision": tenant.revision,
@@ -150,8 +151,8 @@ def _key(key: Key, tenant: Tenant, policies: Iterable[Policy]) -> dict[str, Any]
 
 
 def _limits(policies: Iterable[Policy]) -> dict[str, Any]:
-    """Returns an owner's own limits, in the words in which administrators give them."""
+    """Returns an owner's own limits, in the words in which administrators gave them."""
     words: dict[str, list[str]] = {"requests": [], "rows": []}
     for each in policies:
-        words[each.unit].append(f"{each.amount}/{each.window_seconds} seconds")
+        words[each.unit].append(each.text)
     return {"limits": words["requests"], "rows": words["rows"]}

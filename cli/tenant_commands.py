@@ -23,7 +23,11 @@ from cli.plan_commands import Requests, Rows
 from db.paging import WHOLE
 from db.plans import DEFAULT_PLAN
 from db.reach import EVERY_TENANT
-from db.tenants import page_of_tenants
+from db.tenants import DEFAULT_TIME_ZONE, page_of_tenants
+
+TimeZone = Annotated[
+    str | None, typer.Option("--timezone", help="Whose days and months its calendar limits follow: Europe/Berlin.")
+]
 
 app = typer.Typer(help="Companies, each with keys, limits and records of its own.", no_args_is_help=True)
 
@@ -34,6 +38,7 @@ def create(
     plan: Annotated[str, typer.Option(help="The plan that limits it.")] = DEFAULT_PLAN,
     limit: Requests = None,
     rows: Rows = None,
+    time_zone: TimeZone = None,
     as_json: Json = False,
 ) -> None:
     """Makes a tenant."""
@@ -45,6 +50,7 @@ def create(
         name=name,
         plan=plan,
         limits=Limits(several(limit), several(rows)),
+        time_zone=time_zone or DEFAULT_TIME_ZONE,
     )
     show(shown, as_json=as_json)
 
@@ -70,12 +76,13 @@ def set_(
     plan: Annotated[str | None, typer.Option(help="The plan that limits it.")] = None,
     limit: Requests = None,
     rows: Rows = None,
+    time_zone: TimeZone = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a tenant's plan or its own limits; given limits replace all of their kind, and `none` clears them."""
+    """Changes a tenant's plan, limits or time zone; given limits replace all of their kind, and `none` clears them."""
     context = Context()
     limits = Limits(several(limit), several(rows))
-    shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
+    shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits, time_zone=time_zone)
     show(shown, as_json=as_json)
 
 

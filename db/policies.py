@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from db.reach import Reach, within
 from db.tables import Key, PolicyRow
 from values.ids import uuid7
+from values.instants import ms_of
 
 Level = Literal["key", "tenant", "plan"]
 Unit = Literal["requests", "rows"]
@@ -65,12 +66,12 @@ def policies_of(session: Session, level: Level, owner_id: str, *, tenant_id: Rea
 def policies_of_each(
     session: Session, level: Level, owner_ids: Sequence[str], *, tenant_id: Reach
 ) -> dict[str, tuple[Policy, ...]]:
-    """Returns the own policies of each owner, read in one query for up to `OWNERS_AT_ONCE` owners."""
+    """Returns the own policies of each owner, as they were given, read in one query for `OWNERS_AT_ONCE` owners."""
     found: dict[str, list[Policy]] = {owner_id: [] for owner_id in owner_ids}
     column = _OWNERS[level]
     for start in range(0, len(owner_ids), OWNERS_AT_ONCE):
         owned = and_(column.in_(owner_ids[start : start + OWNERS_AT_ONCE]), _is_within(level, tenant_id))
-        for row in session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name)):
+        for row in session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.id)):
             found[getattr(row, column.key)].append(_policy(row))
     return {owner_id: tuple(policies) for owner_id, policies in found.items()}
 
@@ -86,9 +87,10 @@ def replace_policies(
     since = {name: at for name, at in session.execute(select(PolicyRow.name, PolicyRow.since).where(owned))}  # noqa: C416  dict() of rows has no type
     session.execute(delete(PolicyRow).where(owned))
     now = datetime.now(UTC)
-    for policy in policies:
+    for place, policy in enumerate(policies):
         row = PolicyRow(
-            id=uuid7(),
+            # Ids sort by their milliseconds: limits are shown in the order in which they were given.
+            id=uuid7(ms_of(now) + place),
             name=policy.name,
             unit=policy.unit,
             amount=policy.amount,

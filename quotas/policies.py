@@ -14,9 +14,8 @@ MAX_WINDOW_SECONDS = 366 * 86_400
 #: A caller is shown all of its policies with every answer, and a server bounds an answer's head.
 MAX_LIMITS = 100
 # `limits.parse` accepts "0/minute", "100/0 minute" and the first of two joined by ";": a limit must not be a guess.
-_LIMIT = re.compile(
-    r"(?:([^:]*): ?)?([1-9][0-9]{0,12})/(?:calendar-(day|month)|(?:([1-9][0-9]{0,8}) )?(second|minute|hour|day|month)s?)"
-)
+_WINDOW = r"calendar-(day|month)|(?:([1-9][0-9]{0,8}) )?(second|minute|hour|day|month)s?"
+_LIMIT = re.compile(rf"(?:([^:]*): ?)?([1-9][0-9]{{0,12}})/(?:{_WINDOW})")
 
 
 class InvalidLimit(ValueError):
@@ -34,7 +33,7 @@ def parse_limit(text: str, level: Level, unit: Unit) -> Policy:
         raise InvalidLimit('a limit is written "100/minute", "5/30 seconds", "9/calendar-month" or "MODEL: 100/minute"')
     model, amount, calendar, count, window = match.groups()
     if model is not None and not names.is_name(model):
-        raise InvalidLimit(f'the name before a limit\'s colon is a model\'s: it {names.RULE}, as in "iris: 100/minute"')
+        raise InvalidLimit(f"the name before a limit's colon is a model's: it {names.RULE}, as in \"iris: 100/minute\"")
     period: Period | None = None if calendar is None else "month" if calendar == "month" else "day"
     seconds = None if period else int(count or 1) * SECONDS[window]
     if int(amount) > MAX_AMOUNT or (seconds or 0) > MAX_WINDOW_SECONDS:
