@@ -12,6 +12,7 @@ from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Alias, Event, Key, Plan, Tenant, User, Version
 from inference.rows.features import with_default_lengths
+from quotas.accounts import PolicyState
 
 
 def shown_plan(session: Session, plan: Plan) -> dict[str, Any]:
@@ -42,6 +43,21 @@ def shown_keys(session: Session, rows: Sequence[tuple[Key, Tenant]], *, tenant_i
     """Returns the keys of a page with their own limits, which are read in one query."""
     policies = policies_of_each(session, "key", [key.id for key, _ in rows], tenant_id=tenant_id)
     return [_key(key, tenant, policies[key.id]) for key, tenant in rows]
+
+
+def shown_policy(state: PolicyState) -> dict[str, Any]:
+    """Returns a policy with its use; a calendar policy has no `window_seconds`, and most have no `model`."""
+    window = {"calendar": state.calendar, "time_zone": state.time_zone, "window_seconds": state.window_seconds}
+    return {
+        "name": state.name,
+        "unit": state.unit,
+        "limit": state.limit,
+        "quota": state.amount,
+        **{member: value for member, value in (window | {"model": state.model}).items() if value is not None},
+        "used": state.amount - state.left,
+        "left": state.left,
+        "more_in_seconds": state.grows_in_seconds,
+    }
 
 
 def shown_user(user: User, tenant: Tenant | None) -> dict[str, Any]:

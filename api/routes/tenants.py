@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from admin.facts import InvalidValue, NotFound
@@ -19,13 +20,14 @@ from admin.tenants import (
     set_tenant,
     suspend_tenant,
 )
+from admin.usage import limits_of_tenant, usage_of
 from api.dependencies import known_person
 from api.forms import LIMITS, TIME_ZONE, TimeZone, given_texts
 from api.http.conditional import Revision, at_revision, has_if_match, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.refusals import PreconditionFailed
 from api.http.security import parts_of
-from api.lists import Wanted, listed
+from api.lists import Wanted, cursor_of, listed
 from auth.principal import Person, Role
 from db.plans import DEFAULT_PLAN, page_of_plans
 from db.reach import EVERY_TENANT, NO_TENANT
@@ -119,6 +121,14 @@ def change_tenant(
                 revision=revision,
             )
     return tagged(response, shown)
+
+
+@router.get("/admin/tenants/{name}/usage", summary="What a tenant has used of its limits")
+async def show_usage(request: Request, name: str, caller: Admin, wanted: Wanted) -> dict[str, Any]:
+    """Every policy with its use: the plan's and the tenant's own on the first page, and those of a page of its keys."""
+    parts = parts_of(request)
+    limits = await run_in_threadpool(limits_of_tenant, parts.database, name, wanted)
+    return await usage_of(limits, parts.quotas.store) | {"next": limits.next and cursor_of(limits.next)}
 
 
 @router.delete("/admin/tenants/{name}", summary="Erase a tenant")
