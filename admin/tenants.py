@@ -82,7 +82,8 @@ def set_tenant(
         check_revision(tenant, revision)
         on = plan_of(session, tenant) if plan is None else named_plan(session, plan)
         revise(tenant, revision)
-        tenant.plan_id = on.id
+        if tenant.plan_id != on.id:
+            tenant.plan_id, tenant.plan_since = on.id, datetime.now(UTC)
         changed: dict[str, Any] = {} if plan is None else {"plan": plan}
         if time_zone is not None:
             tenant.time_zone = changed["time_zone"] = checked_time_zone(time_zone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -77,7 +78,9 @@ class Callers:
 
     def _partner(self, session: Session, credential: Credential) -> Partner:
         key, tenant = credential.key, credential.tenant
-        policies = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id)
+        policies = policies_that_bind(
+            session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id, plan_since=tenant.plan_since
+        )
         expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
         return Partner(
             subject=Subject.of_key(key.id),
@@ -119,7 +122,7 @@ class Callers:
             tenant=tenant.name if tenant else None,
             is_active=user.status == "active" and (tenant is None or tenant.status == "active"),
             scopes=frozenset(),
-            policies=self._share(_without_models(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT))),
+            policies=self._share(_of_person(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT))),
             time_zone=tenant.time_zone if tenant else DEFAULT_TIME_ZONE,
             concurrency=plan.concurrency,
             not_before=None,
@@ -139,6 +142,6 @@ class Callers:
         return self._shared.setdefault(policies, policies)
 
 
-def _without_models(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
-    """The policies that count what a person does: no person asks a model for predictions."""
-    return tuple(policy for policy in policies if policy.model is None)
+def _of_person(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    """The policies that count what a person does: no person asks a model, and the log has no charge of a person's."""
+    return tuple(replace(policy, since=None) for policy in policies if policy.model is None)

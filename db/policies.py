@@ -31,8 +31,8 @@ class Policy:
     """At most `amount` requests or rows in any trailing window of `window_seconds`, or in each calendar day or month.
 
     Exactly one of `window_seconds` and `calendar` is set. With a `model` it counts what is asked of that model alone.
-    `text` is the limit as somebody wrote it. `since` is the beginning of the first limit of this name, as long as a
-    window that began before it can still run, and None after that.
+    `text` is the limit as somebody wrote it. `since` is the instant since when its holder has had a limit of this name,
+    as long as a window that began before it can still run, and None after that.
     """
 
     level: Level
@@ -51,11 +51,13 @@ class Policy:
         return f"{self.level}-{self.unit}-{window}" + (f"@{self.model}" if self.model else "")
 
 
-def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id: str | None) -> tuple[Policy, ...]:
-    """Returns every policy of the key, of its tenant and of its tenant's plan."""
+def policies_that_bind(
+    session: Session, *, plan_id: str, tenant_id: str, key_id: str | None, plan_since: datetime | None = None
+) -> tuple[Policy, ...]:
+    """Returns every policy of the key, of its tenant and of its tenant's plan, which it has had since `plan_since`."""
     owned = or_(_owned_by("plan", plan_id), _owned_by("tenant", tenant_id), _owned_by("key", key_id))
     rows = session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name))
-    return tuple(_policy(row) for row in rows)
+    return tuple(_policy(row, plan_since) for row in rows)
 
 
 def policies_of(session: Session, level: Level, owner_id: str, *, tenant_id: Reach) -> tuple[Policy, ...]:
@@ -118,11 +120,12 @@ def _is_within(level: Level, tenant_id: Reach) -> ColumnElement[bool]:
     return PolicyRow.key_id.in_(select(Key.id).where(within(Key.tenant_id, tenant_id)))
 
 
-def _policy(row: PolicyRow) -> Policy:
+def _policy(row: PolicyRow, plan_since: datetime | None = None) -> Policy:
     level: Level = "plan" if row.plan_id else "tenant" if row.tenant_id else "key"
     unit: Unit = "rows" if row.unit == "rows" else "requests"
     calendar: Period | None = None if row.calendar is None else "month" if row.calendar == "month" else "day"
     longest = LONGEST[calendar] if calendar else timedelta(seconds=row.window_seconds or 0)
+    since = max(row.since, plan_since) if level == "plan" and plan_since else row.since
     # Without it most policies of one text are equal, and can be kept once for all callers.
-    since = row.since if datetime.now(UTC) - row.since < longest else None
-    return Policy(level, unit, row.amount, row.window_seconds, calendar, row.model, row.text, since)
+    young = since if datetime.now(UTC) - since < longest else None
+    return Policy(level, unit, row.amount, row.window_seconds, calendar, row.model, row.text, young)
