@@ -34,7 +34,7 @@ def parse_limit(text: str, level: Level, unit: Unit) -> Policy:
         raise InvalidLimit('a limit is written "100/minute", "5/30 seconds", "9/calendar-month" or "MODEL: 100/minute"')
     model, amount, calendar, count, window = match.groups()
     if model is not None and not names.is_name(model):
-        raise InvalidLimit(f'the name before a limit\'s colon is a model\'s: it {names.RULE}, as in "iris: 100/minute"')
+        raise InvalidLimit(f"the name before a limit's colon is a model's: it {names.RULE}, as in \"iris: 100/minute\"")
     period: Period | None = None if calendar is None else "month" if calendar == "month" else "day"
     seconds = None if period else int(count or 1) * SECONDS[window]
     if int(amount) > MAX_AMOUNT or (seconds or 0) > MAX_WINDOW_SECONDS:

@@ -55,7 +55,9 @@ def _write_texts() -> None:
     rows = connection.execute(sa.select(POLICIES.c.id, POLICIES.c.amount, POLICIES.c.window_seconds)).all()
     if rows:
         connection.execute(
-            sa.update(POLICIES).where(POLICIES.c.id == sa.bindparam("of")).values(text=sa.bindparam("words"), since=now),
+            sa.update(POLICIES)
+            .where(POLICIES.c.id == sa.bindparam("of"))
+            .values(text=sa.bindparam("words"), since=now),
             [{"of": row.id, "words": f"{row.amount}/{_window(row.window_seconds)}"} for row in rows],
         )
 
