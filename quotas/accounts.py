@@ -51,7 +51,7 @@ _LEFT = attrgetter("left")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A holder's meters by unit, made once for as long as its policies and its time zone stay the same."""
+    """A holder's meters by unit, requests before rows; made once while its policies and its time zone stay the same."""
 
     policies: tuple[Policy, ...]
     time_zone: str
@@ -89,6 +89,10 @@ def policy_state(policy: Policy, name: str, time_zone: str, state: State) -> Pol
     )
 
 
+def _is_of_rows(policy: Policy) -> bool:
+    return policy.unit == "rows"
+
+
 def account_of(holder: Holder) -> Account:
     policies = holder.policies
     account = _account(holder, policies)
@@ -115,6 +119,8 @@ def meter_of(policy: Policy, *, pool_id: str, account_id: str | None, time_zone:
 
 
 def _account(holder: Holder, policies: tuple[Policy, ...]) -> Account:
+    # In the order in which a request is charged: a store answers with the states of what it charges first.
+    policies = tuple(sorted(policies, key=_is_of_rows))
     ids = {"pool_id": holder.pool_id, "account_id": holder.account_id}
     meters = [meter_of(policy, **ids, time_zone=holder.time_zone) for policy in policies]
     pairs = list(zip(policies, meters, strict=True))

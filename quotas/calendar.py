@@ -14,11 +14,16 @@ NS = 1_000_000_000
 
 
 class Bounds(NamedTuple):
-    """The running period's start and end, and the end of the next one, in seconds since 1970."""
+    """The running period's start and end, and the end of the next one, in seconds since 1970.
+
+    `first` and `next_first` are the first days of both, as numbers in the order of time.
+    """
 
     start: int
     end: int
     next_end: int
+    first: int
+    next_first: int
 
 
 def bounds_at(calendar: Calendar, second: int) -> Bounds:
@@ -44,16 +49,18 @@ def _bounds(calendar: Calendar, quarter: int) -> Bounds:
 def _bounds_of(calendar: Calendar, second: int) -> Bounds:
     zone = ZoneInfo(calendar.zone)
     first = _first_day(calendar, datetime.fromtimestamp(second, zone).date())
-    begins = [_begin(first, zone)]
-    while len(begins) < 3:
+    periods = [(_begin(first, zone), first.toordinal())]
+    while len(periods) < 3:
         first = _next_first_day(calendar, first)
         begun = _begin(first, zone)
-        # A zone may skip a whole day (Samoa had no 30 December 2011): its day has no length, and is no period.
-        if begun > begins[-1]:
-            begins.append(begun)
-            if begun <= second:
-                begins = [begun]
-    return Bounds(*begins)
+        # A zone may skip a whole day (Samoa had no 30 December 2011): that day has no length, and is no period.
+        if begun <= second:
+            periods.clear()
+        elif begun == periods[-1][0]:
+            periods.pop()
+        periods.append((begun, first.toordinal()))
+    (start, label), (end, next_label), (next_end, _) = periods
+    return Bounds(start, end, next_end, label, next_label)
 
 
 def _first_day(calendar: Calendar, day: date) -> date:
@@ -72,56 +79,59 @@ def _begin(day: date, zone: ZoneInfo) -> int:
 
 
 class CalendarWindow:
-    """The spending in the running period. It ends by the wall clock; a wall clock that goes back ends nothing."""
+    """The spending in the running period.
 
-    __slots__ = ("_began_at", "_end_ns", "_spent", "_wall", "calendar")
+    A period is known by its first day, and the window never turns back to an earlier one: it counts on in the later
+    period if the wall clock is set back, or the time zone is changed.
+    """
+
+    __slots__ = ("_began_at", "_bounds", "_first", "_spent", "_wall", "calendar")
 
     def __init__(self, calendar: Calendar, wall: Callable[[], int]) -> None:
         self.calendar = calendar
         self._wall = wall
-        self._end_ns = 0
+        self._first = 0
+        self._bounds = Bounds(0, 0, 0, 0, 0)
         self._spent = 0
         #: The store's time of the first spending of the period.
         self._began_at: int | None = None
 
     def spent(self, _now: int) -> int:
         """Returns what was spent in the running period."""
-        if self._wall() >= self._end_ns:
-            self._spent, self._began_at = 0, None
+        second = self._wall() // NS
+        if not self._bounds.start <= second < self._bounds.end:
+            self._bounds = bounds_at(self.calendar, second)
+            if self._bounds.first > self._first:
+                self._first, self._spent, self._began_at = self._bounds.first, 0, None
         return self._spent
 
     def spend(self, cost: int, now: int) -> None:
-        if self.spent(now) == 0:
-            self._end_ns = self._end()
         if self._began_at is None:
             self._began_at = now
+        self._spent = self.spent(now) + cost
+
+    def seed(self, cost: int, at: int) -> None:
+        """Counts spending of the running period; `at` may be any time in it."""
+        self._began_at = at if self._began_at is None else min(at, self._began_at)
         self._spent += cost
 
-    def seed(self, cost: int, _at: int) -> None:
-        """Counts spending of the running period, whenever it was."""
-        self.spend(cost, 0)
-
     def follow(self, calendar: Calendar) -> None:
-        """Obeys another time zone from now on: what was spent stays spent until the period ends there."""
+        """Obeys another time zone from now on."""
         if calendar != self.calendar:
-            self.calendar = calendar
-            if self.spent(0):
-                self._end_ns = self._end()
+            self.calendar, self._bounds = calendar, Bounds(0, 0, 0, 0, 0)
 
     def give_back(self, cost: int, spent_at: int) -> None:
         """Undoes a `spend` of that instant, if its period still runs."""
-        if self._began_at is not None and spent_at >= self._began_at:
-            self._spent = max(0, self.spent(spent_at) - cost)
+        if self.spent(spent_at) and self._began_at is not None and spent_at >= self._began_at:
+            self._spent = max(0, self._spent - cost)
 
     def free_again(self, amount: int, now: int) -> int:
         """Returns the nanoseconds until `amount` of the spending comes back; 0 if none has to."""
-        if amount <= 0 or self.spent(now) < amount:
-            return 0
-        return self._end_ns - self._wall()
+        return self.grows_in(now) if amount > 0 else 0
 
     def grows_in(self, now: int) -> int:
-        """Returns the nanoseconds until the spending comes back; 0 if there is none."""
-        return self.free_again(1, now)
-
-    def _end(self) -> int:
-        return bounds_at(self.calendar, self._wall() // NS).end * NS
+        """Returns the nanoseconds until the period ends, whether or not anything is spent."""
+        self.spent(now)
+        # Where the window does not turn back to an earlier period, it waits for the end of the later one.
+        end = self._bounds.end if self._first == self._bounds.first else self._bounds.next_end
+        return end * NS - self._wall()

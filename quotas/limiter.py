@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from db.policies import Unit
+from db.policies import Policy
 from quotas.accounts import Account, Holder, PolicyState, account_of
 from quotas.allowances import Allowance
 from quotas.store import Charged, Full, Lease, Meter, Pool, Refused, Spending, State, Store
@@ -46,6 +46,7 @@ class TooManyAtOnce(Exception):
 
 #: Accounts only prepare meters: forgetting them forgets no spending.
 MAX_ACCOUNTS = 250_000
+_NONE: tuple[tuple[Policy, ...], None] = ((), None)
 
 
 class Quotas:
@@ -53,15 +54,17 @@ class Quotas:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._accounts: dict[tuple[str, str], Account] = {}
+        self._accounts: dict[tuple[str, str], tuple[tuple[Policy, ...], Account]] = {}
         self._under_way: set[Charge] = set()
 
-    async def charge_request(self, holder: Holder, model: str | None = None) -> Charge:  # noqa: ARG002  see account_of
+    async def charge_request(self, holder: Holder, model: str | None = None) -> Charge:
         """Takes a place and charges one request to every request policy, or does neither.
+
+        Policies for one model are charged if it is this one.
 
         Raises `QuotaExceeded`, `TooManyAtOnce` or `StoreUnavailable`.
         """
-        account = self._account(holder)
+        account = self._account(holder).for_model(model)
         return await self._begin(holder, account, account.requests)
 
     async def take_place(self, holder: Holder) -> Charge:
@@ -90,7 +93,7 @@ class Quotas:
         Raises `StoreUnavailable`.
         """
         account = self._account(holder)
-        return account.states(await self.store.states(account.meters))
+        return account.shown(await self.store.states(account.meters))
 
     async def check(self) -> bool:
         """Whether the store counts."""
@@ -119,16 +122,17 @@ class Quotas:
             self._under_way.add(charge)
             return charge
         if isinstance(outcome, Full):
-            raise TooManyAtOnce(pool.at_once or 0, account.states(outcome.states))
+            raise TooManyAtOnce(holder.concurrency or 0, account.shown(outcome.states))
         raise _exceeded(outcome, account, outcome.states)
 
     def _account(self, holder: Holder) -> Account:
         ids = (holder.pool_id, holder.account_id)
-        account = self._accounts.get(ids)
-        if account is None or account.source is not holder.policies:
+        policies, account = self._accounts.get(ids, _NONE)
+        if account is None or policies is not holder.policies or account.time_zone != holder.time_zone:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 self._accounts.clear()
-            account = self._accounts[ids] = account_of(holder)
+            account = account_of(holder)
+            self._accounts[ids] = (holder.policies, account)
         return account
 
 
@@ -153,7 +157,7 @@ class Charge:
 
     def states(self) -> list[PolicyState]:
         """Every policy as the last charge left it, the one with the least left first."""
-        return self._account.states(self._states)
+        return self._account.shown(self._states)
 
     async def spend_rows(self, count: int) -> None:
         """Charges the rows to every policy on rows, or to none.
@@ -195,7 +199,7 @@ def _turned(states: Sequence[State], rows: int) -> list[State]:
 
 def _exceeded(refused: Refused, account: Account, states: Sequence[State]) -> QuotaExceeded:
     names = [_policy_name(meter) for meter in refused.over]
-    return QuotaExceeded(names, _whole_seconds(refused.wait_ns), account.states(states))
+    return QuotaExceeded(names, _whole_seconds(refused.wait_ns), account.shown(states))
 
 
 def _whole_seconds(wait_ns: int) -> int:

@@ -1,4 +1,4 @@
-"""The store of one process: windows in memory, as a storage and a strategy of `limits` that slowapi's Limiter can own."""
+"""The store of one process: windows in memory, as a storage and a strategy that slowapi's Limiter can own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from limits.storage import Storage
 from limits.strategies import STRATEGIES, RateLimiter
 from limits.util import WindowStats
 
-from quotas.calendar import CalendarWindow
+from quotas.calendar import CalendarWindow, bounds_at
 from quotas.store import (
     Charged,
     Full,
@@ -34,7 +34,7 @@ _PROBE = Meter("probe", 1_000, Trailing(60))
 class WindowStorage(Storage):
     """Windows by name, in memory; it sweeps out empty windows as new ones come.
 
-    `clock` never goes back; `wall_clock` may, and then ends no calendar day. With `most`, it holds at most so many
+    `clock` never goes back; `wall_clock` may, and no window turns back with it. With `most`, it holds at most so many
     windows: where all are busy, it forgets the oldest tenth.
     """
 
@@ -53,7 +53,6 @@ class WindowStorage(Storage):
         super().__init__(uri, wrap_exceptions)
         self.clock = clock
         self._wall_clock = wall_clock
-        self._wall = 0
         self._most = most
         self._windows: dict[str, Window | CalendarWindow] = {}
         self._sweep_at = MIN_SWEEP if most is None else min(most, MIN_SWEEP)
@@ -79,9 +78,8 @@ class WindowStorage(Storage):
         return windows
 
     def wall(self) -> int:
-        """Returns the wall clock's greatest time so far, in nanoseconds since 1970."""
-        self._wall = max(self._wall, self._wall_clock())
-        return self._wall
+        """Returns the wall clock's time, in nanoseconds since 1970."""
+        return self._wall_clock()
 
     def _sweep(self) -> None:
         """Drops empty windows; waits until their number has doubled, so that a request pays next to nothing."""
@@ -177,11 +175,15 @@ class MemoryStore(RateLimiter):
         return _states(meters, windows, [window.spent(now) for window in windows], now)
 
     async def seed(self, spendings: Sequence[Spending]) -> None:
-        now, now_ms = self.storage.clock(), self.storage.wall() // 1_000_000
+        now = self.storage.clock()
         for meter, cost, at_ms in spendings:
             (window,) = self.storage.windows([meter])
-            # Spending that another clock dates in the future counts as of now.
-            window.seed(cost, now - max(0, now_ms - at_ms) * 1_000_000)
+            self._count(window, cost, at_ms, now)
+
+    async def fill(self, spendings: Sequence[Spending]) -> None:
+        now, storage = self.storage.clock(), self.storage
+        empty = {each.meter.name for each in spendings if not storage.windows([each.meter])[0].spent(now)}
+        await self.seed([each for each in spendings if each.meter.name in empty])
 
     async def check(self) -> bool:
         before = self.states_now([_PROBE])
@@ -207,6 +209,13 @@ class MemoryStore(RateLimiter):
         ((left, wait_ns),) = self.states_now([_meter(item, identifiers)])
         return WindowStats(time.time() + wait_ns / NS, left)
 
+    def _count(self, window: Window | CalendarWindow, cost: int, at_ms: int, now: int) -> None:
+        wall = self.storage.wall()
+        # Spending that another clock dates in the future counts as of now.
+        age = max(0, wall - at_ms * 1_000_000)
+        if isinstance(window, Window) or bounds_at(window.calendar, wall // NS).start * NS <= wall - age:
+            window.seed(cost, now - age)
+
     def _take(self, pool: Pool) -> Lease:
         self._places[pool.name] = self._places.get(pool.name, 0) + 1
         return Lease(pool.name)
@@ -216,7 +225,7 @@ def _states(
     meters: Sequence[Meter], windows: Sequence[Window | CalendarWindow], spent: Sequence[int], now: int
 ) -> list[State]:
     return [
-        State(max(0, meter.amount - used), window.grows_in(now) if used else 0)
+        State(max(0, meter.amount - used), window.grows_in(now))
         for meter, window, used in zip(meters, windows, spent, strict=True)
     ]
 

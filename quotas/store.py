@@ -120,6 +120,10 @@ class Store(Protocol):
         """Counts what was spent before the store began to count, whatever the meters allow."""
         ...
 
+    async def fill(self, spendings: Sequence[Spending]) -> None:
+        """Does as `seed`, but leaves meters alone that count something already."""
+        ...
+
     async def check(self) -> bool:
         """Whether the store counts, found out by counting."""
         ...

@@ -30,11 +30,11 @@ def memory_store(
 ) -> MemoryStore:
     """Returns a store that counts in this process, on `clock` (nanoseconds that never go back).
 
-    Raises `RuntimeError` if the limiter is switched off.
+    Raises `RuntimeError` if the limiter is switched off, `TypeError` if it is another.
     """
     strategy = _strategy_of(f"{SCHEME}://", STRATEGY, {"clock": clock, "wall_clock": wall_clock, "most": most})
     if not isinstance(strategy, MemoryStore):
-        raise RuntimeError("the limiter is not the one that was asked for")
+        raise TypeError("the limiter is not the one that was asked for")
     return strategy
 
 
