@@ -59,6 +59,8 @@ class Account:
     meters: list[Meter]
     requests: list[Meter]
     rows: list[Meter]
+    #: Whether a policy is new to the holder: what was spent before it counts too.
+    is_new: bool = False
     #: Only if policies are for one model: what is charged for each of those models, and (under None) for any other.
     by_model: Mapping[str | None, Account] = field(default_factory=dict)
 
@@ -131,4 +133,5 @@ def _account(holder: Holder, policies: tuple[Policy, ...]) -> Account:
         meters,
         [meter for policy, meter in pairs if policy.unit == "requests"],
         [meter for policy, meter in pairs if policy.unit == "rows"],
+        any(policy.since is not None for policy in policies),
     )
