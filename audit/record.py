@@ -12,6 +12,7 @@ form after it names itself.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -149,3 +150,14 @@ def withdrawal_of(record: Record) -> Record:
         charged_requests=back * record.charged_requests,
         charged_rows=back * record.charged_rows,
     )
+
+
+def owed_of(refused: Iterable[Record]) -> list[Record]:
+    """The records still to be written of those that could not be: all but answers whose charge is given back."""
+    owed = []
+    for record in refused:
+        if record.outcome != ANSWERED:
+            owed.append(record)
+        elif not record.gives_back:
+            owed += [record, withdrawal_of(record)]
+    return owed

@@ -53,6 +53,11 @@ def known_models(session: Session, names: Collection[str]) -> set[str]:
     return set(session.scalars(select(Model.name).where(Model.name.in_(names)))) if names else set()
 
 
+def model_names(session: Session) -> dict[str, str]:
+    """Returns the name of every model, by its id."""
+    return {id_: name for id_, name in session.execute(select(Model.id, Model.name))}  # noqa: C416  dict() of rows has no type
+
+
 def find_model(session: Session, name: str) -> Model | None:
     return session.scalar(select(Model).where(Model.name == name))
 
