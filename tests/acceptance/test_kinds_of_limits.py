@@ -230,6 +230,36 @@ async def test_a_change_is_obeyed_within_a_second_and_keeps_what_was_spent(site)
         assert await left() == {"plan-requests-calendar-day": 9, "key-requests-calendar-month": 8}
 
 
+async def test_a_new_window_begins_with_what_was_spent_before_it(any_site):
+    """Of the key, of the tenant after it was put on another plan, of one model; and of a limit that was away meanwhile."""
+    async with admin_and_caller(any_site) as (admin, caller):
+        paths, key = await make(admin, "bank", {"key": {"limits": ["100/minute"], "rows": ["50/hour"]}})
+        await admin.put("/admin/plans/other", json={"limits": ["20/calendar-month"], "rows": ["iris: 40/day"]})
+        headers = {"X-API-Key": key}
+
+        async def predict(times):
+            for _ in range(times):
+                batch = {"rows": [IRIS] * 2}
+                answer = await caller.post("/v1/models/iris/predict/batch", json=batch, headers=headers)
+                assert answer.status_code == 200, answer.text
+            assert (await caller.post("/v1/models/wine/predict", json={}, headers=headers)).status_code == 422
+
+        async def left():
+            await follow()
+            shown = (await caller.get("/v1/usage", headers=headers)).json()["policies"]
+            return {each["name"]: each["left"] for each in shown}
+
+        await predict(3)
+        await admin.patch(paths["key"], json={"limits": ["10/hour", "wine: 2/calendar-day"], "rows": []})
+        await admin.patch(paths["tenant"], json={"plan": "other"})
+        assert await left() == {"key-requests-3600": 6, "key-requests-calendar-day@wine": 1,
+                                "plan-requests-calendar-month": 16, "plan-rows-86400@iris": 34}  # fmt: skip
+        await predict(2)
+        await admin.patch(paths["key"], json={"rows": ["50/hour"]})
+        assert await left() == {"key-requests-3600": 3, "key-requests-calendar-day@wine": 0, "key-rows-3600": 40,
+                                "plan-requests-calendar-month": 13, "plan-rows-86400@iris": 30}  # fmt: skip
+
+
 async def test_limits_of_plan_tenant_and_keys_are_shown_with_their_use(site):
     """Once each, page by page; revoked keys and other tenants' are not there; a tenant's admin and a key ask in vain."""
     async with admin_and_caller(site) as (admin, caller):
