@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -39,8 +40,11 @@ def set_limits(
     *,
     tenant_id: Reach,
     models: Collection[str] | None = None,
+    begun_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Gives the owner these limits and returns the changes. They may name these models; any model, if None.
+
+    `begun_at` is the beginning of an owner who is made with them: nothing was spent before.
 
     Raises `InvalidValue`.
     """
@@ -54,7 +58,7 @@ def set_limits(
         except InvalidLimit as error:
             raise InvalidValue(str(error)) from None
         _check_models(session, policies, models)
-        replace_policies(session, level, owner_id, unit, policies, tenant_id=tenant_id)
+        replace_policies(session, level, owner_id, unit, policies, tenant_id=tenant_id, begun_at=begun_at)
         changed[unit] = [policy.text for policy in policies]
     return changed
 

@@ -56,7 +56,8 @@ def create_tenant(
         session.add(tenant)
         session.flush()
         keyring.make_fingerprint_key(session, tenant_id=tenant.id)
-        changed = set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id)
+        begun_at = tenant.created_at
+        changed = set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id, begun_at=begun_at)
         _announce(session, actor, "tenant.create", tenant, plan=plan, time_zone=time_zone, **changed)
         return shown_tenant(session, tenant, on)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -17,7 +16,7 @@ from auth.tokens import Claims, InvalidToken, Tokens
 from db.database import ChangedMeanwhile, Database, DatabaseUnavailable
 from db.keys import Credential, credentials_of, find_credential, renew_digest
 from db.plans import DEFAULT_PLAN, find_plan
-from db.policies import Policy, policies_of, policies_that_bind
+from db.policies import Policy, policies_of, policies_of_caller
 from db.reach import EVERY_TENANT, LOOKUP
 from db.revoked_tokens import is_revoked
 from db.tenants import DEFAULT_TIME_ZONE
@@ -78,9 +77,7 @@ class Callers:
 
     def _partner(self, session: Session, credential: Credential) -> Partner:
         key, tenant = credential.key, credential.tenant
-        policies = policies_that_bind(
-            session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id, plan_since=tenant.plan_since
-        )
+        policies = policies_of_caller(session, key, tenant)
         expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
         return Partner(
             subject=Subject.of_key(key.id),
@@ -143,5 +140,5 @@ class Callers:
 
 
 def _of_person(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
-    """The policies that count what a person does: no person asks a model, and the log has no charge of a person's."""
-    return tuple(replace(policy, since=None) for policy in policies if policy.model is None)
+    """The policies that count what a person does: no person asks a model for predictions."""
+    return tuple(policy for policy in policies if policy.model is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Annotated
 
@@ -28,6 +29,8 @@ from db.tenants import DEFAULT_TIME_ZONE, page_of_tenants
 TimeZone = Annotated[
     str | None, typer.Option("--timezone", help="Whose days and months its calendar limits follow: Europe/Berlin.")
 ]
+
+USAGE_COLUMNS = ("name", "key", "label", "limit", "used", "left", "more_in_seconds")
 
 app = typer.Typer(help="Companies, each with keys, limits and records of its own.", no_args_is_help=True)
 
@@ -84,6 +87,21 @@ def set_(
     limits = Limits(several(limit), several(rows))
     shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits, time_zone=time_zone)
     show(shown, as_json=as_json)
+
+
+@app.command()
+def usage(name: str, as_json: Json = False) -> None:
+    """Shows the limits of a tenant, its plan and its keys with their use; without Redis, as far as the log knows it."""
+    from program.usage import usage_outside  # noqa: PLC0415  slowapi and what it needs take a while to import
+
+    context = Context()
+    found = asyncio.run(usage_outside(context.settings, context.database, name))
+    if as_json:
+        show(found, as_json=True)
+        return
+    policies = found.pop("policies")
+    show(found, as_json=False)
+    show([{column: each[column] for column in USAGE_COLUMNS} for each in policies], as_json=False)
 
 
 @app.command()

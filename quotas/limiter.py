@@ -181,11 +181,12 @@ class Charge:
             if never:
                 raise ExceedsQuota(never)
             outcome = await self._quotas.store.charge(account.rows, count, account.requests)
-            states = self._states = _turned(outcome.states, len(account.rows))
-            if isinstance(outcome, Refused):
-                raise _exceeded(outcome, account, states)
+            # The store states what it charges first; an account has its requests first.
+            self._states = [*outcome.states[len(account.rows) :], *outcome.states[: len(account.rows)]]
             if isinstance(outcome, Charged):
                 self.spent.append((account.rows, count, outcome.spent_at))
+            elif isinstance(outcome, Refused):
+                raise _exceeded(outcome, account, self._states)
         self.rows = count
 
     def give_back(self) -> None:
@@ -201,11 +202,6 @@ class Charge:
         if self._lease is not None:
             self._quotas.store.release(self._lease)
             self._lease = None
-
-
-def _turned(states: Sequence[State], rows: int) -> list[State]:
-    """States of meters on rows and then on requests, in the account's order."""
-    return [*states[rows:], *states[:rows]]
 
 
 def _exceeded(refused: Refused, account: Account, states: Sequence[State]) -> QuotaExceeded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import product
@@ -297,6 +298,39 @@ async def test_limits_of_plan_tenant_and_keys_are_shown_with_their_use(site):
         assert (await caller.get(f"{paths['tenant']}/usage", headers={"X-API-Key": key})).status_code == 401
         theirs = await token_of(caller, person(site, "admin", "bank"))
         assert (await caller.get(f"{paths['tenant']}/usage", headers=theirs)).status_code == 403
+
+
+async def test_the_command_line_shows_a_tenants_usage_from_the_log(any_site):
+    """The same policies with the same use as the server shows, beside the server and without one; a table for people."""
+    async with admin_and_caller(any_site) as (admin, caller):
+        terms = {"plan": {"limits": ["90/calendar-day"]}, "tenant": {"rows": ["iris: 50/hour"]},
+                 "key": {"limits": ["5/minute", "wine: 9/day"], "rows": ["7/calendar-month"]}}  # fmt: skip
+        paths, key = await make(admin, "bank", terms)
+        for rows in (2, 3):
+            answer = await caller.post("/batch_predict", json=[IRIS] * rows, headers={"X-API-Key": key})
+            assert answer.status_code == 200
+        served = (await admin.get(f"{paths['tenant']}/usage")).json()
+        shown = await asyncio.to_thread(cli_json, any_site, "tenants", "usage", "bank")
+    assert shown.pop("counted_by") == "log"
+    assert [without_times(each) for each in shown["policies"]] == [without_times(each) for each in served["policies"]]
+    assert {each["name"]: each["used"] for each in shown["policies"]} == {
+        "plan-requests-calendar-day": 2, "tenant-rows-3600@iris": 5, "key-requests-60": 2, "key-requests-86400@wine": 0,
+        "key-rows-calendar-month": 5,
+    }  # fmt: skip
+    table = run_cli(any_site, "tenants", "usage", "bank", COLUMNS="200").stdout.splitlines()
+    assert {line.split()[0] for line in table} >= {
+        "tenant",
+        "plan",
+        "time_zone",
+        "counted_by",
+        "name",
+        "key-requests-60",
+    }
+    assert run_cli(any_site, "tenants", "usage", "nobody").returncode == 1
+
+
+def without_times(policy):
+    return {member: value for member, value in policy.items() if member != "more_in_seconds"}
 
 
 LOOSER = [
