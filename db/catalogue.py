@@ -47,6 +47,11 @@ def models_of_tenant(session: Session, *, tenant_id: str) -> set[str]:
     return set(session.scalars(select(Model.name).where(or_(Model.is_public, Model.id.in_(granted)))))
 
 
+def model_names(session: Session) -> dict[str, str]:
+    """Returns the name of every model, by its id."""
+    return {id_: name for id_, name in session.execute(select(Model.id, Model.name))}  # noqa: C416  dict() of rows has no type
+
+
 def find_model(session: Session, name: str) -> Model | None:
     return session.scalar(select(Model).where(Model.name == name))
 

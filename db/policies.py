@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, true
 from sqlalchemy.orm import Session
 
 from db.reach import Reach, within
-from db.tables import Key, PolicyRow
+from db.tables import Key, PolicyRow, Tenant
 from values.ids import uuid7
 
 Level = Literal["key", "tenant", "plan"]
@@ -73,6 +73,18 @@ def policies_of_each(
         for row in session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name)):
             found[getattr(row, column.key)].append(_policy(row))
     return {owner_id: tuple(policies) for owner_id, policies in found.items()}
+
+
+def policies_in_force(session: Session, *, tenant_id: Reach) -> Iterator[tuple[Policy, str, str | None, str]]:
+    """Yields each policy once for each tenant or key that it binds: with the tenant, the key, and the time zone."""
+    columns = (PolicyRow, Tenant.id, PolicyRow.key_id, Tenant.time_zone)
+    of_plans = select(*columns).join(Tenant, Tenant.plan_id == PolicyRow.plan_id)
+    of_tenants = select(*columns).join(Tenant, Tenant.id == PolicyRow.tenant_id)
+    of_keys = select(*columns).join(Key, Key.id == PolicyRow.key_id).join(Tenant, Tenant.id == Key.tenant_id)
+    for query in (of_plans, of_tenants, of_keys.where(Key.revoked_at.is_(None))):
+        living = query.where(Tenant.status != "erased", within(Tenant.id, tenant_id))
+        for row, owner_id, key_id, time_zone in session.execute(living):
+            yield _policy(row), owner_id, key_id, time_zone
 
 
 def replace_policies(

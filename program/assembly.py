@@ -28,10 +28,12 @@ from inference.pool import Pool
 from inference.registry import Registry
 from program.following import Follower
 from program.parts import Parts
+from program.seeding import all_spendings, seed
 from program.settings import Settings
 from program.upkeep import Housekeeping
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
+from quotas.memory import MemoryStore
 from quotas.strategy import memory_store
 from serving.admission import Admissions
 from serving.catalogue import Catalogue
@@ -108,6 +110,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     parts.follower.start(loop)
     parts.log.start(loop)
+    if isinstance(parts.quotas.store, MemoryStore):
+        # Nothing is admitted before: a restart hands out nothing fresh.
+        await seed(parts.quotas.store, all_spendings(parts.vital, parts.settings.request_timeout_seconds))
     parts.housekeeping.start()
     # Everything that lives as long as the process is loaded by now. A full collection over scikit-learn's objects
     # would stop the process for 100 ms.

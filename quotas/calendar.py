@@ -112,8 +112,9 @@ class CalendarWindow:
 
     def seed(self, cost: int, at: int) -> None:
         """Counts spending of the running period; `at` may be any time in it."""
+        spent = self.spent(at)
         self._began_at = at if self._began_at is None else min(at, self._began_at)
-        self._spent += cost
+        self._spent = spent + cost
 
     def follow(self, kind: Trailing | Calendar) -> None:
         """Obeys another time zone from now on."""

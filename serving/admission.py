@@ -181,6 +181,7 @@ class Admission:
         call, version, principal = self.call, self.version, self.principal
         if not isinstance(principal, Partner):
             raise TypeError("predictions are for partners' programs")
+        charge = self._charge
         return Record(
             request_id=call.request_id,
             at_ms=call.at_ms,
@@ -197,12 +198,19 @@ class Admission:
             version_id=version.listing.id if version else None,
             artifact_sha256=version.listing.artifact_sha256 if version else None,
             rows=self.rows,
+            charged_requests=charge.requests if charge else 0,
+            charged_rows=charge.rows if charge else 0,
         )
 
     async def append(self, record: Record) -> None:
         """Returns once the record of the answer is durable. Raises `LogUnavailable`."""
         self._is_in_log = True
-        await self._admissions.log.append(record)
+        await self._admissions.log.append(record, self._is_late_by_our_fault)
+
+    def _is_late_by_our_fault(self) -> bool:
+        """Whether the deadline has passed and the service is to blame; false for a caller who hung up."""
+        is_late = self._timeout is not None and self._timeout.expired()
+        return is_late and is_the_services_fault(self._late())
 
     async def _take_charge(self) -> None:
         quotas, principal, need = self._admissions.quotas, self.principal, self._need
@@ -238,9 +246,10 @@ class Admission:
         if error is not None:
             # A transport that loses its caller cancels the request.
             fact = ClientGone() if isinstance(error, asyncio.CancelledError) else error
-            self._note(fact)
             if self._charge is not None and self._is_given_back(fact):
                 self._charge.give_back()
+            # Afterwards: the record says what stands charged.
+            self._note(fact)
         if self._charge is not None:
             self._charge.finish()
 
