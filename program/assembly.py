@@ -28,7 +28,7 @@ from inference.pool import Pool
 from inference.registry import Registry
 from program.following import Follower
 from program.parts import Parts
-from program.seeding import all_spendings, seed
+from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.upkeep import Housekeeping
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
@@ -77,7 +77,8 @@ def assemble(settings: Settings) -> Parts:
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = LogWriter(vital)
     store_of_limits = memory_store()
-    quotas, credentials = Quotas(store_of_limits), Credentials(directory)
+    quotas = Quotas(store_of_limits, past_of(vital, settings.request_timeout_seconds))
+    credentials = Credentials(directory)
     return Parts(
         settings=settings,
         database=database,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from limits import RateLimitItem
@@ -179,9 +180,17 @@ class MemoryStore(RateLimiter):
             self._count(window, cost, at_ms, now)
 
     async def fill(self, spendings: Sequence[Spending]) -> None:
-        now, storage = self.storage.clock(), self.storage
-        empty = {each.meter.name for each in spendings if not storage.windows([each.meter])[0].spent(now)}
-        await self.seed([each for each in spendings if each.meter.name in empty])
+        found: dict[Meter, list[Spending]] = {}
+        for each in sorted(spendings, key=attrgetter("at_ms"), reverse=True):
+            found.setdefault(each.meter, []).append(each)
+        now = self.storage.clock()
+        for meter, newest_first in found.items():
+            (window,) = self.storage.windows([meter])
+            missing = sum(each.cost for each in newest_first) - window.spent(now)
+            for _, cost, at_ms in newest_first:
+                if missing > 0:
+                    self._count(window, min(cost, missing), at_ms, now)
+                missing -= cost
 
     async def check(self) -> bool:
         before = self.states_now([_PROBE])

@@ -215,7 +215,7 @@ class Admission:
     async def _take_charge(self) -> None:
         quotas, principal, need = self._admissions.quotas, self.principal, self._need
         if self._is_charged:
-            self._charge = await quotas.charge_request(principal)
+            self._charge = await quotas.charge_request(principal, self.call.model)
             return
         if need.takes_place:
             self._charge = await quotas.take_place(principal)
