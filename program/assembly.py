@@ -30,6 +30,7 @@ from program.following import Follower
 from program.parts import Parts
 from program.settings import Settings
 from program.upkeep import Housekeeping
+from program.worker import Worker
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
 from serving.admission import Admissions
@@ -54,8 +55,8 @@ def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loa
     )
 
 
-def assemble(settings: Settings) -> Parts:
-    """Makes each part once, and starts none.
+def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
+    """Makes each part once, and starts none; `worker` says which of several processes this is.
 
     Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`.
     """
@@ -72,10 +73,11 @@ def assemble(settings: Settings) -> Parts:
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital)
+    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.id, ended=worker.ended)
     quotas, credentials = Quotas(), Credentials(directory)
     return Parts(
         settings=settings,
+        worker=worker,
         database=database,
         vital=vital,
         keyring=keyring,

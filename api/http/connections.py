@@ -8,6 +8,7 @@ work is never closed; if all are at work, the newest is refused.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network
@@ -149,11 +150,19 @@ class Connections:
             self._said_at, self._closed, self._refused = now, 0, 0
 
 
-def connections_of(settings: Settings) -> Connections:
-    """The bounds that the settings ask for. Raises `InvalidSettings` if the process may not open as many files."""
+def connections_of(settings: Settings, workers: int = 1) -> Connections:
+    """The bounds that the settings ask for; each of several workers has its share of those that are set.
+
+    Raises `InvalidSettings` if the process may not open as many files.
+    """
     possible = most_connections()
-    most = settings.max_connections or possible
+    most = _share(settings.max_connections, workers) or possible
     if most > possible:
         raise InvalidSettings(f"ADYTON_MAX_CONNECTIONS: this process may open files for {possible} connections")
-    per_address = settings.max_connections_per_address or max(1, min(PER_ADDRESS, most // SHARE))
-    return Connections(most, per_address, settings.trusted_proxies)
+    of_address = _share(settings.max_connections_per_address, workers)
+    return Connections(most, of_address or max(1, min(PER_ADDRESS, most // SHARE)), settings.trusted_proxies)
+
+
+def _share(bound: int | None, workers: int) -> int | None:
+    """One worker's part of a bound, rounded up: every worker can serve, and one that is set to 1 is not 0."""
+    return bound and math.ceil(bound / workers)
