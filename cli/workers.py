@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Sequence
+from importlib import import_module
 
 from cli.refusals import reason_of
 from program.assembly import CLOSE_SECONDS
@@ -14,6 +15,8 @@ from program.settings import Settings, read_settings
 from program.supervisor import Supervisor
 from program.worker import Worker
 
+#: The server, and what nearly every model needs. Importing them takes 3 s of a processor; all else of a start, 0.6 s.
+LOADED = ("api.app", "api.http.server", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline")
 #: Beside what is under way and the log, a worker's threads and connections take a moment to end.
 MARGIN_SECONDS = 5.0
 
@@ -28,10 +31,9 @@ def serve_with_workers(settings: Settings, host: str, port: int, count: int) -> 
 
 
 def _load() -> None:
-    """Imports what every worker needs, once: a worker that is forked after this starts in a third of the time."""
-    import api.app  # noqa: PLC0415  the worker's own import finds it
-    import api.http.server  # noqa: F401, PLC0415  the same
-
+    """Imports what every worker needs, once: a worker that is forked after this starts in a fifth of the time."""
+    for module in LOADED:
+        import_module(module)
     # The workers' collectors would write to each object, and so copy the memory that they share.
     gc.collect()
     gc.freeze()
@@ -44,7 +46,7 @@ def _work(worker: Worker, listeners: Sequence[socket.socket]) -> None:
     try:
         # Again: a file with the secret, or the folders of operators' own code, may have changed since.
         settings = read_settings()
-        configure_logs(settings.log_format, settings.log_level, worker.number)
+        configure_logs(settings.log_format, settings.log_level, worker.post.number)
         serve_as(worker, create_app(settings, worker), settings, listeners)
     except Exception as error:
         reason = reason_of(error)

@@ -191,7 +191,7 @@ def _drop(connection: Connection | None) -> None:
 
 
 def _has_lock(connection: Connection, chain_id: str, within_seconds: float = 0.0) -> bool:
-    """Takes the chain's lock on PostgreSQL, from any connection that still has it; one holds it for as long as it lives.
+    """Takes the chain's lock on PostgreSQL, from any connection that still has it; each holds it until it ends.
 
     A backend whose client is gone may still be busy with the last commit, whose fate is unknown until the backend has
     ended.

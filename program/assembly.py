@@ -73,7 +73,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.id, ended=worker.ended)
+    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.post.id, ended=worker.post.ended)
     quotas, credentials = Quotas(), Credentials(directory)
     return Parts(
         settings=settings,

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
+from program.connection_counts import ConnectionCounts
 from program.signals import Signals
-from program.worker import Crew, Worker
+from program.worker import Crew, Post, Worker
 from program.worker_process import OBEYED, RENEWING, Closable, WorkerProcess, start
+from values.ids import uuid7
 
 #: A worker that ends so soon after it began to serve, or before, counts as one that does not start.
 SETTLED_SECONDS = 1.0
@@ -43,6 +45,8 @@ class Supervisor:
         self._outdated: list[WorkerProcess] = []
         #: Workers that have ended and whose chains nobody has cited yet.
         self._uncited: list[str] = []
+        # While they are renewed, each number may have two.
+        self._counts = ConnectionCounts(2 * count)
         self._is_ending = False
         self._has_served = False
         self._failure = ""
@@ -75,8 +79,11 @@ class Supervisor:
 
     def _start(self, number: int, signals: Signals) -> None:
         foreign: list[Closable] = [signals, *(process.line for process in self._processes)]
+        place = min(set(range(2 * self._count)) - {process.post.place for process in self._processes})
+        self._counts.end(place)
+        post = Post(uuid7(), number, self._count, tuple(self._uncited), self._counts, place)
         try:
-            self._processes.append(start(number, self._count, tuple(self._uncited), self._work, foreign))
+            self._processes.append(start(post, self._work, foreign))
         except OSError as error:
             self._note_failure(number, f"the system has no room for a process ({error.strerror})")
 
@@ -125,7 +132,7 @@ class Supervisor:
             self._bury(process)
         elif process.ready_at is not None and not had_served:
             self._has_served = True
-            self._uncited = [each for each in self._uncited if each not in process.cites]
+            self._uncited = [each for each in self._uncited if each not in process.post.ended]
             logger.info("worker %d (process %d) serves", process.number, process.pid)
             self._tell_all()
 
@@ -133,8 +140,8 @@ class Supervisor:
         how = process.reap()
         self._processes.remove(process)
         if process.ready_at is not None:
-            self._uncited.append(process.id)
-        self._tell_all(process.id)
+            self._uncited.append(process.post.id)
+        self._tell_all(process.post.id)
         if process.is_stopping:
             logger.info("worker %d (process %d) ended", process.number, process.pid)
             return

@@ -9,6 +9,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from program.connection_counts import ConnectionCounts
+
 
 class Ready(NamedTuple):
     """From a worker: it serves."""
@@ -28,30 +30,55 @@ class Crew(NamedTuple):
     ended: tuple[str, ...] = ()
 
 
-class Worker:
-    """This process as a worker. `id` names its chain and its places; `ended` are workers whose chains nobody has cited.
+class Post(NamedTuple):
+    """What a worker is started with.
 
-    `number` is the lowest one that no other worker has, from 1 to `of`; a successor takes its predecessor's.
+    `id` names its chain and its places under way; `ended` are workers whose chains nobody has cited yet. `number` is
+    one of 1 to `of`; a successor takes its predecessor's. `place` is its own in `counts`.
     """
 
-    def __init__(self, id_: str, number: int, of: int, ended: tuple[str, ...], line: Connection[Any, Any]) -> None:
-        self.id = id_
-        self.number = number
-        self.of = of
-        self.ended = ended
-        self.crew = Crew(0, of)
+    id: str
+    number: int
+    of: int
+    ended: tuple[str, ...]
+    counts: ConnectionCounts
+    place: int
+
+
+class Worker:
+    """This process as a worker."""
+
+    def __init__(self, post: Post, line: Connection[Any, Any]) -> None:
+        self.post = post
+        self.crew = Crew(0, post.of)
         #: Called on the loop with the ids of workers that have ended since.
         self.on_ended: Callable[[tuple[str, ...]], None] = lambda _ids: None
         self._line = line
 
     def begin(self) -> None:
         """Tells the supervisor that this worker serves, and follows its words; to be called on the loop."""
+        self.live()
         self._tell(Ready())
         asyncio.get_running_loop().add_reader(self._line.fileno(), self._hear)
 
     def refuse(self, reason: str) -> None:
         """Tells the supervisor why this worker cannot serve."""
         self._tell(CannotServe(reason))
+
+    def live(self) -> None:
+        """Tells the other workers that this one accepts connections, and lives."""
+        self.post.counts.live(self.post.place)
+
+    def end(self) -> None:
+        """Tells the other workers that this one accepts no more."""
+        self.post.counts.end(self.post.place)
+
+    def note_connections(self, count: int) -> None:
+        self.post.counts.note(self.post.place, count)
+
+    def excess(self, count: int) -> int:
+        """Returns by how many `count` is more connections than the worker with the fewest has."""
+        return self.post.counts.excess(self.post.place, count)
 
     def _tell(self, message: Ready | CannotServe) -> None:
         # A supervisor that is gone is noticed by the reader.

@@ -13,8 +13,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, Protocol
 
-from program.worker import CannotServe, Crew, Ready, Worker
-from values.ids import uuid7
+from program.worker import CannotServe, Crew, Post, Ready, Worker
 
 #: What a supervisor obeys. A worker obeys the first two.
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -31,12 +30,10 @@ class Closable(Protocol):
 class WorkerProcess:
     """One worker. It was `ready_at` a time of the monotonic clock, and is killed at `kill_at` if it was told to end."""
 
-    def __init__(self, pid: int, worker: Worker, line: Connection[Any, Any]) -> None:
+    def __init__(self, pid: int, post: Post, line: Connection[Any, Any]) -> None:
         self.pid = pid
-        self.id = worker.id
-        self.number = worker.number
-        #: The ended workers whose chains it cites when it starts.
-        self.cites = worker.ended
+        self.post = post
+        self.number = post.number
         self.line = line
         self.ready_at: float | None = None
         self.kill_at: float | None = None
@@ -82,27 +79,24 @@ class WorkerProcess:
         return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
-def start(
-    number: int, of: int, cites: tuple[str, ...], work: Callable[[Worker], None], foreign: Iterable[Closable]
-) -> WorkerProcess:
+def start(post: Post, work: Callable[[Worker], None], foreign: Iterable[Closable]) -> WorkerProcess:
     """Forks a worker, which calls `work` and ends; `foreign` is what only the supervisor may hold open.
 
     Call it while this process has one thread: a lock that another one holds would stay locked in the worker.
     Raises `OSError` if there is no memory or no process left.
     """
     ours, theirs = Pipe()
-    worker = Worker(uuid7(), number, of, cites, theirs)
     # No signal may reach the worker before it has handlers of its own: the supervisor's would act for both.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, OBEYED)
     try:
         pid = os.fork()
         if not pid:
-            _be(worker, work, [*foreign, ours], mask)
+            _be(Worker(post, theirs), work, [*foreign, ours], mask)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
     os.set_blocking(ours.fileno(), False)
-    return WorkerProcess(pid, worker, ours)
+    return WorkerProcess(pid, post, ours)
 
 
 def _be(worker: Worker, work: Callable[[Worker], None], foreign: Iterable[Closable], mask: Iterable[int]) -> NoReturn:
@@ -122,7 +116,7 @@ def _be(worker: Worker, work: Callable[[Worker], None], foreign: Iterable[Closab
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:
-        logger.exception("worker %d failed", worker.number)
+        logger.exception("worker %d failed", worker.post.number)
     finally:
         with suppress(OSError, ValueError):
             sys.stdout.flush()

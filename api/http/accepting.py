@@ -1,8 +1,8 @@
 """Accepts connections from sockets that several workers share, so that each worker gets a fair part of them.
 
 An event loop's own server takes every connection that waits, in one go: the worker that wakes first would take all of a
-burst, and serve it alone. Here a worker takes one for each turn of its loop. A busy worker's turns are longer, so it
-takes fewer. Connections that wait belong to no worker, and are not lost when one ends.
+burst, and serve it alone. Here a worker takes one for each turn of its loop, and one that has more than others leaves
+them a moment to be faster. Connections that wait belong to no worker, and are not lost when one ends.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from api.http.endings import EndingProtocol
 
 #: Without a file for a connection, accepting again at once would only fail again.
 PAUSE_SECONDS = 1.0
+#: A worker waits so long for each connection that it has more than the one with the fewest, and never longer than that.
+YIELD_SECONDS = 0.001
+MOST_YIELD_SECONDS = 0.02
 
 logger = logging.getLogger("adyton.api")
 
@@ -24,13 +27,17 @@ logger = logging.getLogger("adyton.api")
 class SharedListener:
     """Accepts from one shared socket until it is closed. The socket itself stays open in the other processes."""
 
-    def __init__(self, listener: socket.socket, new_protocol: Callable[[], EndingProtocol]) -> None:
+    def __init__(
+        self, listener: socket.socket, new_protocol: Callable[[], EndingProtocol], excess: Callable[[int], int]
+    ) -> None:
         self._listener = listener
         self._new_protocol = new_protocol
+        #: By how many connections, of which so many are just arriving, this worker has more than the others.
+        self._excess = excess
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        self._loop.add_reader(listener.fileno(), self._accept)
+        self._loop.add_reader(listener.fileno(), self._see)
 
     def close(self) -> None:
         """Accepts no more; what was accepted already is told to end like any other connection."""
@@ -43,6 +50,23 @@ class SharedListener:
         if self._arriving:
             await asyncio.wait(self._arriving)
 
+    def _see(self) -> None:
+        excess = self._excess(len(self._arriving))
+        if excess:
+            self._rest(min(MOST_YIELD_SECONDS, excess * YIELD_SECONDS))
+        else:
+            self._accept()
+
+    def _rest(self, seconds: float) -> None:
+        """Leaves what waits to the others for a moment, and then takes one, if one still waits."""
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(self._listener.fileno(), self._see)
+            self._accept()
+
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
@@ -51,17 +75,12 @@ class SharedListener:
             return
         except OSError as error:
             logger.error("no connection can be accepted: %s", error.strerror)  # noqa: TRY400  the reason says enough
-            self._loop.remove_reader(self._listener.fileno())
-            self._loop.call_later(PAUSE_SECONDS, self._go_on)
+            self._rest(PAUSE_SECONDS)
             return
         connection.setblocking(False)
         task = self._loop.create_task(self._take(connection))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
-
-    def _go_on(self) -> None:
-        if not self._is_closed:
-            self._loop.add_reader(self._listener.fileno(), self._accept)
 
     async def _take(self, connection: socket.socket) -> None:
         with suppress(OSError):

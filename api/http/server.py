@@ -56,9 +56,21 @@ class SharingServer(Server):
         await super().startup(sockets or [])
 
     def _listen(self) -> None:
-        listeners: Any = [SharedListener(each, self._new_protocol) for each in self._listeners]
+        listeners: Any = [SharedListener(each, self._new_protocol, self._excess) for each in self._listeners]
         self.servers = listeners
         self._worker.begin()
+
+    async def on_tick(self, counter: int) -> bool:
+        self._worker.live()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._worker.end()
+        await super().shutdown(sockets)
+
+    def _excess(self, arriving: int) -> int:
+        """By how many connections this worker has more than the one with the fewest."""
+        return self._worker.excess(len(self.server_state.connections) + arriving)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Ctrl+C reaches every process of a command. The supervisor decides, and a second signal is no hurry.
@@ -85,15 +97,17 @@ def serve(
 
 def serve_as(worker: Worker, app: FastAPI, settings: Settings, listeners: Sequence[socket.socket]) -> None:
     """Does what `serve` does, as one of several workers."""
-    SharingServer(_config(app, settings, workers=worker.of), worker, listeners).run()
+    SharingServer(_config(app, settings, worker=worker), worker, listeners).run()
 
 
-def _config(app: FastAPI, settings: Settings, *, host: str = "", port: int = 0, workers: int = 1) -> uvicorn.Config:
+def _config(
+    app: FastAPI, settings: Settings, *, host: str = "", port: int = 0, worker: Worker | None = None
+) -> uvicorn.Config:
     # The log's writer takes the interpreter a few times for each commit, and every answer waits for that. While the
     # event loop is busy, each time would cost the default of 5 ms.
     sys.setswitchinterval(SWITCH_SECONDS)
     raise_file_limit()
-    connections = app.state.connections = connections_of(settings, workers)
+    connections = app.state.connections = connections_of(settings, worker)
     return uvicorn.Config(
         app,
         host=host,
