@@ -31,8 +31,9 @@ from program.parts import Parts
 from program.settings import Settings
 from program.upkeep import Housekeeping
 from program.worker import Worker
-from quotas.failures import FailureThrottle
+from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
+from quotas.strategy import memory_store
 from serving.admission import Admissions
 from serving.catalogue import Catalogue
 from serving.predictor import Predictor
@@ -74,7 +75,8 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.post.id, ended=worker.post.ended)
-    quotas, credentials = Quotas(), Credentials(directory)
+    store_of_limits = memory_store()
+    quotas, credentials = Quotas(store_of_limits), Credentials(directory)
     return Parts(
         settings=settings,
         worker=worker,
@@ -89,10 +91,10 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
         loader=loader,
         registry=registry,
         quotas=quotas,
-        failures=FailureThrottle(),
+        failures=FailureThrottle(memory_store(most=MAX_ADDRESSES)),
         log=log,
         follower=Follower(vital, directory, registry, partial(read_listings, vital), reloads),
-        housekeeping=Housekeeping(database, directory),
+        housekeeping=Housekeeping(database, directory, is_first=worker is None or worker.post.number == 1),
         credentials=credentials,
         admissions=Admissions(quotas, log, credentials, timeout_seconds=settings.request_timeout_seconds),
         predictor=Predictor(registry),

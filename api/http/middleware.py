@@ -66,14 +66,14 @@ class Exchange:
                 logger.exception("request %s failed", call.request_id)
             if has_started:
                 raise
-            await answer_problem(Request(scope), error)(scope, receive, send_dressed)
+            await (await answer_problem(Request(scope), error))(scope, receive, send_dressed)
 
     def _dress(self, call: Call, message: Message) -> None:
         headers = [*message["headers"], (b"x-request-id", call.request_id.encode("ascii")), *SECURITY_HEADERS]
         if not any(name == b"content-security-policy" for name, _ in message["headers"]):
             headers.append(_API_POLICY)
-        if call.shows_limits and call.principal is not None and message["status"] in (200, 429):
-            headers += limit_fields(self._parts.quotas.states(call.principal))
+        if message["status"] in (200, 429):
+            headers += limit_fields(call.limits())
         message["headers"] = headers
 
 

@@ -32,6 +32,9 @@ async def ready(request: Request) -> JSONResponse:
     if time.monotonic() - asked_at >= PROBE_SECONDS:
         checks = await _checks(parts)
         state.readiness = (time.monotonic(), checks)
+    if parts.worker is not None:
+        # The supervisor replaces those that are missing; meanwhile the others serve.
+        checks = checks | {"workers": "ok" if parts.worker.crew.ready >= parts.worker.crew.wanted else "degraded"}
     if state.connections is not None:
         checks = checks | {"connections": state.connections.state()}
     is_ready = "unavailable" not in checks.values()
@@ -43,7 +46,7 @@ async def _checks(parts: Parts) -> dict[str, Any]:
     checks = {
         "log": await parts.log.probe(),
         "database": parts.directory.is_fresh,
-        "limits": parts.quotas.check(),
+        "limits": await parts.quotas.check(),
         "memory": has_memory(),
     }
     said = {name: "ok" if is_ok else "unavailable" for name, is_ok in checks.items()}
