@@ -119,8 +119,9 @@ def _config(
         log_config=None,
         access_log=False,
         workers=1,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        # The middleware reads the caller's address; uvicorn takes any text of a stranger's for one.
+        proxy_headers=False,
+        forwarded_allow_ips=[],
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
