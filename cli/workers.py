@@ -27,7 +27,7 @@ def serve_with_workers(settings: Settings, host: str, port: int, count: int) -> 
     listeners = listen(host, port)
     _load()
     stop_seconds = settings.shutdown_seconds + CLOSE_SECONDS + MARGIN_SECONDS
-    Supervisor(count, lambda worker: _work(worker, listeners), stop_seconds=stop_seconds).run()
+    Supervisor(count, lambda worker: _work(worker, listeners), listeners, stop_seconds=stop_seconds).run()
 
 
 def _load() -> None:

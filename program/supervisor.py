@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 
 from program.connection_counts import ConnectionCounts
@@ -32,11 +32,17 @@ class NeverServed(Exception):
 
 
 class Supervisor:
-    """The workers of one command. A worker runs `work`; one that was told to end gets `stop_seconds`."""
+    """The workers of one command. A worker runs `work`; one that was told to end gets `stop_seconds`.
 
-    def __init__(self, count: int, work: Callable[[Worker], None], *, stop_seconds: float) -> None:
+    `shared` is what the workers listen on: it is closed here when all of them are to end.
+    """
+
+    def __init__(
+        self, count: int, work: Callable[[Worker], None], shared: Sequence[Closable] = (), *, stop_seconds: float
+    ) -> None:
         self._count = count
         self._work = work
+        self._shared = shared
         self._stop_seconds = stop_seconds
         self._processes: list[WorkerProcess] = []
         #: By number: how many workers of that number in a row did not start, and when the next one may.
@@ -123,6 +129,9 @@ class Supervisor:
 
     def _end(self) -> None:
         self._is_ending = True
+        # First: as long as one process listens, clients connect, and the last to close resets those that nobody took.
+        for each in self._shared:
+            each.close()
         for process in self._processes:
             process.stop(self._stop_seconds)
 

@@ -40,10 +40,15 @@ class SharedListener:
         self._loop.add_reader(listener.fileno(), self._see)
 
     def close(self) -> None:
-        """Accepts no more; what was accepted already is told to end like any other connection."""
+        """Takes what waits now, and accepts no more; the connections that are just arriving are told to end.
+
+        What waits may be nobody else's: if every worker ends, the system resets the connections that none has taken.
+        """
         if not self._is_closed:
             self._is_closed = True
             self._loop.remove_reader(self._listener.fileno())
+            while self._accept():
+                pass
             self._listener.close()
 
     async def wait_closed(self) -> None:
@@ -67,20 +72,22 @@ class SharedListener:
             self._loop.add_reader(self._listener.fileno(), self._see)
             self._accept()
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accepts one connection; returns False if it got none."""
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             # Another worker was faster, or the client is gone.
-            return
+            return False
         except OSError as error:
             logger.error("no connection can be accepted: %s", error.strerror)  # noqa: TRY400  the reason says enough
             self._rest(PAUSE_SECONDS)
-            return
+            return False
         connection.setblocking(False)
         task = self._loop.create_task(self._take(connection))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
+        return True
 
     async def _take(self, connection: socket.socket) -> None:
         with suppress(OSError):
