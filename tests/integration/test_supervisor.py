@@ -254,7 +254,8 @@ def test_a_forked_worker_holds_nothing_of_the_supervisors_open(crew):
     workers = crew()
     pids = [each[2] for each in workers.wait_for(2, "serves")]
     sockets = [
-        {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()} for pid in [str(workers.process.pid), *pids]
+        {each.readlink().name for each in Path(f"/proc/{pid}/fd").iterdir()}
+        for pid in [str(workers.process.pid), *pids]
     ]
     for of_worker in sockets[1:]:
         assert not [name for name in sockets[0] & of_worker if name.startswith("socket:")]
