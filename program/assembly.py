@@ -31,6 +31,7 @@ from program.parts import Parts
 from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.upkeep import Housekeeping
+from program.worker import Worker
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
 from quotas.memory import MemoryStore
@@ -57,8 +58,8 @@ def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loa
     )
 
 
-def assemble(settings: Settings) -> Parts:
-    """Makes each part once, and starts none.
+def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
+    """Makes each part once, and starts none; `worker` says which of several processes this is.
 
     Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`.
     """
@@ -75,12 +76,13 @@ def assemble(settings: Settings) -> Parts:
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital)
+    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.post.id, ended=worker.post.ended)
     store_of_limits = memory_store()
     quotas = Quotas(store_of_limits, past_of(vital, settings.request_timeout_seconds))
     credentials = Credentials(directory)
     return Parts(
         settings=settings,
+        worker=worker,
         database=database,
         vital=vital,
         keyring=keyring,
@@ -95,7 +97,7 @@ def assemble(settings: Settings) -> Parts:
         failures=FailureThrottle(memory_store(most=MAX_ADDRESSES)),
         log=log,
         follower=Follower(vital, directory, registry, partial(read_listings, vital), reloads),
-        housekeeping=Housekeeping(database, directory),
+        housekeeping=Housekeeping(database, directory, is_first=worker is None or worker.post.number == 1),
         credentials=credentials,
         admissions=Admissions(quotas, log, credentials, timeout_seconds=settings.request_timeout_seconds),
         predictor=Predictor(registry),

@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(30.0, gt=0)
     shutdown_seconds: float = Field(30.0, ge=0)
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_split)] = []
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    redis_url: str | None = None
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_checked_origins)] = []
     root_path: str = ""
     max_connections: int | None = Field(None, ge=1)
