@@ -97,15 +97,16 @@ def policies_of_each(
     return {owner_id: tuple(policies) for owner_id, policies in found.items()}
 
 
-def policies_in_force(session: Session) -> Iterator[tuple[Policy, str, str | None, str]]:
+def policies_in_force(session: Session, *, tenant_id: Reach) -> Iterator[tuple[Policy, str, str | None, str]]:
     """Yields each policy once for each tenant or key that it binds: with the tenant, the key, and the time zone."""
     columns = (PolicyRow, Tenant.id, PolicyRow.key_id, Tenant.time_zone)
     of_plans = select(*columns).join(Tenant, Tenant.plan_id == PolicyRow.plan_id)
     of_tenants = select(*columns).join(Tenant, Tenant.id == PolicyRow.tenant_id)
     of_keys = select(*columns).join(Key, Key.id == PolicyRow.key_id).join(Tenant, Tenant.id == Key.tenant_id)
     for query in (of_plans, of_tenants, of_keys.where(Key.revoked_at.is_(None))):
-        for row, tenant_id, key_id, time_zone in session.execute(query.where(Tenant.status != "erased")):
-            yield _policy(row), tenant_id, key_id, time_zone
+        living = query.where(Tenant.status != "erased", within(Tenant.id, tenant_id))
+        for row, owner_id, key_id, time_zone in session.execute(living):
+            yield _policy(row), owner_id, key_id, time_zone
 
 
 def replace_policies(

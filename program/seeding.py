@@ -21,7 +21,7 @@ from db.catalogue import model_names
 from db.database import Database
 from db.log_hours import NIL
 from db.policies import Policy, policies_in_force
-from db.reach import EVERY_TENANT
+from db.reach import EVERY_TENANT, Reach
 from db.spendings import Group, Span, Spent, spent_by_hours, spent_by_records
 from quotas.accounts import meter_of
 from quotas.calendar import bounds_at
@@ -52,10 +52,10 @@ class Bound(NamedTuple):
         return meter_of(self.policy, pool_id=self.tenant_id, account_id=self.key_id, time_zone=self.time_zone)
 
 
-def every_bound(database: Database) -> list[Bound]:
-    """Every policy in force, once for each tenant or key that it binds."""
-    with database.reading(EVERY_TENANT) as session:
-        return [Bound(*each) for each in policies_in_force(session)]
+def bound_policies(database: Database, *, tenant_id: Reach) -> list[Bound]:
+    """Every policy in force within the reach, once for each tenant or key that it binds."""
+    with database.reading(tenant_id) as session:
+        return [Bound(*each) for each in policies_in_force(session, tenant_id=tenant_id)]
 
 
 def spendings(
@@ -89,7 +89,7 @@ def spendings(
 def all_spendings(database: Database, lingers_seconds: float) -> Iterator[Spending]:
     """Yields what the log says was spent by now on every policy in force. It blocks; raises `DatabaseUnavailable`."""
     started, count = time.monotonic(), 0
-    bound = every_bound(database)
+    bound = bound_policies(database, tenant_id=EVERY_TENANT)
     for spending in spendings(database, bound, now_ms(), lingers_seconds, is_told=True):
         count += 1
         yield spending

@@ -75,6 +75,10 @@ class Window:
                 self._total -= back
                 return
 
+    def parts(self) -> list[list[int]]:
+        """Returns the sub-windows, the oldest first: the instants of the first and the last spending, and how much."""
+        return self._parts
+
     def state(self, amount: int, now: int) -> State:
         """Returns what is left of the amount, and the nanoseconds until that grows."""
         parts = self._parts
