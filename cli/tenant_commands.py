@@ -92,7 +92,7 @@ def set_(
 
 @app.command()
 def usage(name: str, as_json: Json = False) -> None:
-    """Shows the limits of a tenant, its plan and its keys with their use: as Redis counts it, or else as the log says."""
+    """Shows the limits of a tenant, its plan and its keys with their use, by Redis or, without it, by the log."""
     from program.usage import usage_outside  # noqa: PLC0415  slowapi and what it needs take a while to import
 
     # A store that does not answer warns in the log; the refusal says the same in its one line.
