@@ -21,6 +21,8 @@ from auth.sign_in import SignIns
 from auth.signing_keys import SigningKeys
 from auth.tokens import Tokens
 from db.database import Database
+from db.log_store import LogStore
+from db.turns import Turns
 from inference.files.artifacts import ArtifactStore
 from inference.files.own_code import own_code
 from inference.loading import Loader
@@ -74,7 +76,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.post.id, ended=worker.post.ended)
+    log = _log_writer(vital, worker)
     store_of_limits = memory_store()
     quotas, credentials = Quotas(store_of_limits), Credentials(directory)
     return Parts(
@@ -102,6 +104,13 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
         searches=Searches(),
         registrations=asyncio.Semaphore(1),
     )
+
+
+def _log_writer(database: Database, worker: Worker | None) -> LogWriter:
+    if worker is None:
+        return LogWriter(database)
+    turns = None if database.path is None else Turns(database.path)
+    return LogWriter(database, LogStore(database, turns), chain_id=worker.post.id, ended=worker.post.ended)
 
 
 @asynccontextmanager
