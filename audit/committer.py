@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from audit.chain import SealedBatch, next_batch, origin
-from audit.record import ANSWERED, Record, SealedRecord, seal, withdrawal_of
+from audit.record import ANSWERED, Record, SealedRecord, owed_of, seal, withdrawal_of
 from audit.waiting import MAX_GROUP
 from db.database import Database, DatabaseUnavailable
 from db.log_store import COLUMNS, LogStore
@@ -130,7 +130,7 @@ class Committer:
                 self.owe([withdrawal_of(record) for record in records if record.outcome == ANSWERED])
         elif not self._doubt.is_owed:
             # Its answers were refused to their callers; the records that nobody waited for are still to be written.
-            self.owe([record for record in records if record.outcome != ANSWERED])
+            self.owe(owed_of(records))
         self._doubt = None
 
     def _adopt(self, batch: SealedBatch) -> None:

@@ -4,11 +4,15 @@ A record's leaf is SHA-256(0x00 || canonical bytes), as in a Merkle tree of RFC 
 RFC 8785 (sorted members, no white space; only strings, integers and null). A value that may have to be erased stands in
 them only as SHA-256(salt || value), with a salt of 16 random bytes: once salt and value are erased, the digest says
 nothing, and the seal still verifies.
+
+The canonical bytes have a form, and a record keeps the one that it was sealed in. Form 1 has no member `form`; every
+form after it names itself.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -51,6 +55,17 @@ class Record:
     fingerprint: str | None = None
     inputs: str | None = None
     outputs: str | None = None
+    charged_requests: int = 0
+    charged_rows: int = 0
+    trace_id: str | None = None
+    job_id: str | None = None
+    form: int = 2
+    #: Whether the charge is given back if the answer never leaves: not to a caller who hung up on computed rows.
+    gives_back: bool = True
+
+
+class UnknownForm(Exception):
+    """A record's canonical bytes have a form that this program does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +92,7 @@ def seal(record: Record) -> SealedRecord:
     return SealedRecord(record, salt.hex(), client, inputs, outputs, leaf(facts(record, record.at_ms) | digests))
 
 
-#: The fields that stand in clear in the canonical bytes, beside the instant: opaque ids, and how it went.
-FACTS = (
+_FORM_1 = (
     "artifact_sha256",
     "count",
     "inference_us",
@@ -94,14 +108,17 @@ FACTS = (
     "tenant_id",
     "version_id",
 )
-
-
-_facts_of = attrgetter(*FACTS)
+#: By form, the fields that stand in clear in the canonical bytes, beside the instant: opaque ids, and how it went.
+FACTS = {1: _FORM_1, 2: (*_FORM_1, "charged_requests", "charged_rows", "form", "job_id", "trace_id")}
+_FACTS_OF = {form: attrgetter(*names) for form, names in FACTS.items()}
 
 
 def facts(record: Any, at_ms: int) -> dict[str, Any]:
-    """The facts of a record, as it was made or as it was read from the log, and its instant."""
-    return dict(zip(FACTS, _facts_of(record), strict=True), at=instant_text(at_ms))
+    """The facts of a record, as it was made or as it was read from the log, and its instant. Raises `UnknownForm`."""
+    form = record.form
+    if form not in FACTS:
+        raise UnknownForm
+    return dict(zip(FACTS[form], _FACTS_OF[form](record), strict=True), at=instant_text(at_ms))
 
 
 def leaf(canonical: dict[str, Any]) -> str:
@@ -120,5 +137,27 @@ def client_digest(salt: bytes, address: str | None, client_request_id: str | Non
 
 
 def withdrawal_of(record: Record) -> Record:
-    """The record that says that an answer never left, although it is in the log."""
-    return replace(record, at_ms=max(now_ms(), record.at_ms + 1), outcome=WITHDRAWN, status=503)
+    """The record that says that an answer never left, although it is in the log.
+
+    It takes back what the answer's record says was charged, so that the sum over both is what stands charged.
+    """
+    back = -1 if record.gives_back else 0
+    return replace(
+        record,
+        at_ms=max(now_ms(), record.at_ms + 1),
+        outcome=WITHDRAWN,
+        status=503,
+        charged_requests=back * record.charged_requests,
+        charged_rows=back * record.charged_rows,
+    )
+
+
+def owed_of(refused: Iterable[Record]) -> list[Record]:
+    """The records still to be written of those that could not be: all but answers whose charge is given back."""
+    owed = []
+    for record in refused:
+        if record.outcome != ANSWERED:
+            owed.append(record)
+        elif not record.gives_back:
+            owed += [record, withdrawal_of(record)]
+    return owed

@@ -155,6 +155,8 @@ def shown_record(found: RowMapping) -> dict[str, Any]:
         "outputs": None if record.outputs is None else orjson.Fragment(record.outputs),
         "fingerprint": record.fingerprint,
         "address": record.address,
+        "charged_requests": record.charged_requests,
+        "charged_rows": record.charged_rows,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audit.chain import next_batch, origin
-from audit.record import client_digest, facts, leaf, salted_digest
+from audit.record import UnknownForm, client_digest, facts, leaf, salted_digest
 from db.database import Database
 from db.prediction_log import batches_of, chains, count_records, records_of_batch
 from db.reach import EVERY_TENANT
@@ -41,7 +41,12 @@ def faults(database: Database) -> Iterator[str]:
 
 def _altered(records: list[PredictionRecord]) -> Iterator[str]:
     for index, record in enumerate(records):
-        if record.leaf_index != index or not _is_as_sealed(record):
+        try:
+            is_as_sealed = record.leaf_index == index and _is_as_sealed(record)
+        except UnknownForm:
+            yield f"record {record.request_id} has the form {record.form}, which this program does not know"
+            continue
+        if not is_as_sealed:
             yield f"record {record.request_id} is not what was sealed"
 
 

@@ -65,22 +65,26 @@ class WaitingRecords:
         self._wake.wait(seconds)
         self._wake.clear()
 
-    def abandon(self, entry: Entry) -> None:
-        """Takes back an entry that its caller no longer waits for; if it is already written, adds its withdrawal."""
+    def abandon(self, entry: Entry, *, gives_back: bool) -> None:
+        """Takes back an entry that its caller no longer waits for; if it is already written, adds its withdrawal.
+
+        An entry whose charge stands is not taken back: it is written, and its withdrawal after it.
+        """
         with self._lock:
+            entry.record.gives_back = gives_back
             entry.is_abandoned = True
             is_written = entry.is_written
         if is_written:
             self.add(Entry(withdrawal_of(entry.record)))
 
     def take(self) -> list[Entry]:
-        """The next group, bounded in records and in size, without those that nobody waits for any more."""
+        """The next group, bounded in records and in size, without those that were taken back."""
         self._gather()
         group: list[Entry] = []
         characters = 0
         while self._entries and len(group) < MAX_GROUP and characters < MAX_GROUP_CHARACTERS:
             entry = self._entries.popleft()
-            if not entry.is_abandoned:
+            if not entry.is_abandoned or not entry.record.gives_back:
                 group.append(entry)
                 characters += len(entry.record.inputs or "") + len(entry.record.outputs or "")
         self._last_group = len(group)

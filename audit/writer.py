@@ -11,13 +11,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
 from audit.chain import LogPosition
 from audit.committer import Committer
-from audit.record import ANSWERED, Record, SealedRecord, seal
+from audit.hours import HourSums
+from audit.record import Record, SealedRecord, owed_of, seal
 from audit.refusals import Refusals
 from audit.waiting import Entry, LogUnavailable, WaitingRecords
 from db.database import Database, DatabaseUnavailable
@@ -52,6 +53,7 @@ class LogWriter:
         self._committer = Committer(database, self._store, chain_id or uuid7(), ended)
         self._waiting = WaitingRecords()
         self._refusals = Refusals()
+        self._hours = HourSums(database)
         self._probes: list[Future[bool]] = []
         self._flushes: list[Future[None]] = []
         self._is_closing = False
@@ -70,12 +72,14 @@ class LogWriter:
         self._is_available = True
         for thread in self._threads:
             thread.start()
+        self._hours.start(self._committer.chain_id)
 
-    async def append(self, record: Record) -> LogPosition:
+    async def append(self, record: Record, gives_back: Callable[[], bool] = lambda: True) -> LogPosition:
         """Returns the record's position in the log, once it is durable.
 
         Raises `LogUnavailable`, after which it is not durable, or will be withdrawn. A caller that gives up waiting
-        (is cancelled) must not answer either: the record is taken back or withdrawn.
+        (is cancelled) must not answer either: the record is taken back or withdrawn. `gives_back` then says whether its
+        charge is given back; a charge that stands is in the log, whatever becomes of its answer.
         """
         if not self._is_available or self._is_closing or len(self._waiting) >= MAX_WAITING:
             raise LogUnavailable
@@ -85,7 +89,7 @@ class LogWriter:
         try:
             return await future
         except asyncio.CancelledError:
-            self._waiting.abandon(entry)
+            self._waiting.abandon(entry, gives_back=gives_back())
             raise
 
     def note(self, record: Record) -> None:
@@ -121,6 +125,7 @@ class LogWriter:
         self._has_closed.set()
         self._waiting.wake()
         deadline = time.monotonic() + timeout_seconds
+        self._hours.close(timeout_seconds)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -202,8 +207,7 @@ class LogWriter:
 
     def _refuse_all(self) -> None:
         entries = self._waiting.take_all()
-        kept = [entry.record for entry in entries if entry.record.outcome != ANSWERED and not entry.is_abandoned]
-        self._committer.owe(kept)
+        self._committer.owe(owed_of([entry.record for entry in entries]))
         self._waiting.refuse(entries)
 
     def _answer_probes(self) -> None:

@@ -35,6 +35,11 @@ COLUMNS = [
     "status",
     "latency_us",
     "inference_us",
+    "charged_requests",
+    "charged_rows",
+    "trace_id",
+    "job_id",
+    "form",
     "address",
     "fingerprint",
     "client_digest",
@@ -48,8 +53,19 @@ COLUMNS = [
     "batch_number",
     "leaf_index",
 ]
-_UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "chain_id"}
-_INTEGERS = {"rows", "count", "status", "latency_us", "inference_us", "batch_number", "leaf_index"}
+_UUIDS = {"request_id", "tenant_id", "model_id", "version_id", "job_id", "chain_id"}
+_INTEGERS = {
+    "rows",
+    "count",
+    "status",
+    "latency_us",
+    "inference_us",
+    "charged_requests",
+    "charged_rows",
+    "form",
+    "batch_number",
+    "leaf_index",
+}
 #: With more pages, the writer finishes the checkpoint itself; otherwise the WAL grows for ever under load.
 WAL_BOUND_PAGES = (32 << 20) // 4096
 #: A writer without a sign of life for this long is gone, and its last head can be cited for good.

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Dialect,
     Double,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     String,
+    Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
@@ -87,6 +89,8 @@ class Tenant(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(63), unique=True)
     plan_id: Mapped[str] = mapped_column(Id, ForeignKey("plans.id"), index=True)
+    #: The instant of its last change to another plan.
+    plan_since: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16))
     #: Its IANA name: calendar limits follow its days and months.
     time_zone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
@@ -312,6 +316,8 @@ class PredictionRecord(Base):
     `salt`, `inputs`, `outputs`, `address`, `client_request_id` and `fingerprint` can be erased and the seal still
     verifies: it holds only salted digests of them.
 
+    `form` is that of the bytes that were sealed. Records of form 1 do not say what was charged.
+
     A record names its tenant, key, model and version by ids without foreign keys: it outlives them all. On PostgreSQL
     the table is partitioned by month of `at`, so that every unique key must hold `at`.
     """
@@ -345,6 +351,11 @@ class PredictionRecord(Base):
     status: Mapped[int]
     latency_us: Mapped[int]
     inference_us: Mapped[int | None]
+    charged_requests: Mapped[int | None]
+    charged_rows: Mapped[int | None]
+    trace_id: Mapped[str | None] = mapped_column(String(32))
+    job_id: Mapped[str | None] = mapped_column(Id)
+    form: Mapped[int] = mapped_column(server_default=text("1"))
     address: Mapped[str | None] = mapped_column(String(64))
     fingerprint: Mapped[str | None] = mapped_column(String(64))
     client_digest: Mapped[str] = mapped_column(String(64))
@@ -362,7 +373,8 @@ class PredictionRecord(Base):
 class Chain(Base):
     """The batches of one writer, one after the other; `cites` holds the other chains' last heads at its start.
 
-    `cited_by` names the chain that cited this one's final head, after its writer was gone.
+    `cited_by` names the chain that cited this one's final head, after its writer was gone. The records of the batches
+    up to `summed_up_to` are counted in `LOG_HOURS`.
     """
 
     __tablename__ = "chains"
@@ -372,6 +384,7 @@ class Chain(Base):
     seen_at: Mapped[datetime]
     cites: Mapped[list[str]]
     cited_by: Mapped[str | None] = mapped_column(Id)
+    summed_up_to: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Batch(Base):
@@ -398,6 +411,28 @@ class Head(Base):
     signed_at: Mapped[datetime]
     signing_key_id: Mapped[str] = mapped_column(String(64))
     signature: Mapped[str]
+
+
+#: The columns that count requests by latency; db/log_hours.py says which latencies.
+LATENCIES = tuple(f"latency_{place}" for place in range(33))
+#: The sums over the records of requests that began within one hour; they outlive the records. Where those have no key,
+#: model or version, the hour has an empty text or the nil UUID: columns of a primary key are never NULL.
+LOG_HOURS = Table(
+    "log_hours",
+    Base.metadata,
+    Column("hour", Instant, primary_key=True),
+    Column("tenant_id", Id, primary_key=True),
+    Column("key_id", String(12), primary_key=True),
+    Column("model_id", Id, primary_key=True),
+    Column("version_id", Id, primary_key=True),
+    Column("outcome", String(64), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("charged_requests", BigInteger, nullable=False),
+    Column("charged_rows", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in LATENCIES),
+    Index("ix_log_hours_tenant_id_hour", "tenant_id", "hour"),
+)
 
 
 # --- events and changes -------------------------------------------------------------------------------------------

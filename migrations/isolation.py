@@ -27,6 +27,7 @@ TENANTS_ROWS = {
     "grants": _OWN,
     "events": _OWN,
     "prediction_records": _OWN,
+    "log_hours": _OWN,
 }
 #: Rows that every transaction may read, and no tenant may write.
 COMMON = {"policies": "plan_id IS NOT NULL", "wrapped_secrets": "tenant_id IS NULL"}
@@ -55,7 +56,8 @@ PRIVILEGES = {
     "prediction_records": "SELECT, INSERT, UPDATE (salt, inputs, outputs, address, client_request_id, fingerprint)",
     "batches": "SELECT, INSERT",
     "heads": "SELECT, INSERT",
-    "chains": "SELECT, INSERT, UPDATE (seen_at, cited_by)",
+    "chains": "SELECT, INSERT, UPDATE (seen_at, cited_by, summed_up_to)",
+    "log_hours": "SELECT, INSERT, UPDATE",
     "events": "SELECT, INSERT",
     "changes": "SELECT, INSERT, DELETE",
     "change_counter": "SELECT, UPDATE",

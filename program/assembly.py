@@ -30,11 +30,13 @@ from inference.pool import Pool
 from inference.registry import Registry
 from program.following import Follower
 from program.parts import Parts
+from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.upkeep import Housekeeping
 from program.worker import Worker
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
+from quotas.memory import MemoryStore
 from quotas.strategy import memory_store
 from serving.admission import Admissions
 from serving.catalogue import Catalogue
@@ -78,7 +80,8 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = _log_writer(vital, worker)
     store_of_limits = memory_store()
-    quotas, credentials = Quotas(store_of_limits), Credentials(directory)
+    quotas = Quotas(store_of_limits, past_of(vital, settings.request_timeout_seconds))
+    credentials = Credentials(directory)
     return Parts(
         settings=settings,
         worker=worker,
@@ -119,6 +122,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     parts.follower.start(loop)
     parts.log.start(loop)
+    if isinstance(parts.quotas.store, MemoryStore):
+        # Nothing is admitted before: a restart hands out nothing fresh.
+        await seed(parts.quotas.store, all_spendings(parts.vital, parts.settings.request_timeout_seconds))
     parts.housekeeping.start()
     # Everything that lives as long as the process is loaded by now. A full collection over scikit-learn's objects
     # would stop the process for 100 ms.

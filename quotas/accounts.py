@@ -59,6 +59,8 @@ class Account:
     meters: list[Meter]
     requests: list[Meter]
     rows: list[Meter]
+    #: Whether a policy is new to the holder: what was spent before it counts too.
+    is_new: bool = False
     #: Only if policies are for one model: what is charged for each of those models, and (under None) for any other.
     by_model: Mapping[str | None, Account] = field(default_factory=dict)
 
@@ -68,22 +70,25 @@ class Account:
 
     def shown(self, states: Sequence[State]) -> list[PolicyState]:
         """The policies in these states, which are in the order of `meters`; the one with the least left comes first."""
-        found = [
-            PolicyState(
-                name,
-                policy.unit,
-                policy.amount,
-                policy.window_seconds,
-                left,
-                -(-wait_ns // NS),
-                policy.calendar,
-                self.time_zone if policy.calendar else None,
-                policy.model,
-                policy.text or None,
-            )
-            for policy, name, (left, wait_ns) in zip(self.policies, self.names, states, strict=True)
-        ]
+        pairs = zip(self.policies, self.names, states, strict=True)
+        found = [policy_state(policy, name, self.time_zone, state) for policy, name, state in pairs]
         return sorted(found, key=_LEFT)
+
+
+def policy_state(policy: Policy, name: str, time_zone: str, state: State) -> PolicyState:
+    """Returns the policy in the state of its meter; `time_zone` is its holder's."""
+    return PolicyState(
+        name,
+        policy.unit,
+        policy.amount,
+        policy.window_seconds,
+        state.left,
+        -(-state.grows_in_ns // NS),
+        policy.calendar,
+        time_zone if policy.calendar else None,
+        policy.model,
+        policy.text or None,
+    )
 
 
 def _is_of_rows(policy: Policy) -> bool:
@@ -128,4 +133,5 @@ def _account(holder: Holder, policies: tuple[Policy, ...]) -> Account:
         meters,
         [meter for policy, meter in pairs if policy.unit == "requests"],
         [meter for policy, meter in pairs if policy.unit == "rows"],
+        any(policy.since is not None for policy in policies),
     )

@@ -85,6 +85,7 @@ class Admission:
     __slots__ = (
         "_admissions",
         "_charge",
+        "_is_charged",
         "_is_in_log",
         "_looked_at",
         "_need",
@@ -106,6 +107,7 @@ class Admission:
         self._looked_at = call.started
         #: Whether the log has been handed the record: from then on the log decides what is written of it.
         self._is_in_log = False
+        self._is_charged = need.is_prediction or isinstance(principal, Person)
         self.call = call
         self.principal = principal
         self.stage = Stage.SERVICE
@@ -179,6 +181,7 @@ class Admission:
         call, version, principal = self.call, self.version, self.principal
         if not isinstance(principal, Partner):
             raise TypeError("predictions are for partners' programs")
+        charge = self._charge
         return Record(
             request_id=call.request_id,
             at_ms=call.at_ms,
@@ -195,21 +198,24 @@ class Admission:
             version_id=version.listing.id if version else None,
             artifact_sha256=version.listing.artifact_sha256 if version else None,
             rows=self.rows,
+            charged_requests=charge.requests if charge else 0,
+            charged_rows=charge.rows if charge else 0,
         )
 
     async def append(self, record: Record) -> None:
         """Returns once the record of the answer is durable. Raises `LogUnavailable`."""
         self._is_in_log = True
-        await self._admissions.log.append(record)
+        await self._admissions.log.append(record, self._is_late_by_our_fault)
 
-    @property
-    def _is_charged(self) -> bool:
-        return self._need.is_prediction or isinstance(self.principal, Person)
+    def _is_late_by_our_fault(self) -> bool:
+        """Whether the deadline has passed and the service is to blame; false for a caller who hung up."""
+        is_late = self._timeout is not None and self._timeout.expired()
+        return is_late and is_the_services_fault(self._late())
 
     async def _take_charge(self) -> None:
         quotas, principal, need = self._admissions.quotas, self.principal, self._need
         if self._is_charged:
-            self._charge = await quotas.charge_request(principal)
+            self._charge = await quotas.charge_request(principal, self.call.model)
             return
         if need.takes_place:
             self._charge = await quotas.take_place(principal)
@@ -240,9 +246,10 @@ class Admission:
         if error is not None:
             # A transport that loses its caller cancels the request.
             fact = ClientGone() if isinstance(error, asyncio.CancelledError) else error
-            self._note(fact)
             if self._charge is not None and self._is_given_back(fact):
                 self._charge.give_back()
+            # Afterwards: the record says what stands charged.
+            self._note(fact)
         if self._charge is not None:
             self._charge.finish()
 

@@ -39,7 +39,7 @@ async def test_a_record_says_who_asked_what_and_which_bytes_answered(site):
     assert set(record) == {
         "request_id", "client_request_id", "at", "tenant", "key_id", "subject", "model", "version", "artifact_sha256",
         "route", "rows", "count", "outcome", "status", "latency_ms", "inference_ms", "inputs", "outputs", "fingerprint",
-        "address",
+        "address", "charged_requests", "charged_rows",
     }  # fmt: skip
     assert record["tenant"] == "acme"
     assert record["key_id"] == issued.key.id
@@ -49,6 +49,7 @@ async def test_a_record_says_who_asked_what_and_which_bytes_answered(site):
     assert record["inputs"] == [IRIS]
     assert record["outputs"][0]["prediction"] == answer.json()["prediction"]
     assert record["address"] == "127.0.0.0/24"
+    assert (record["charged_requests"], record["charged_rows"]) == (1, 1)
     assert record["latency_ms"] > record["inference_ms"] > 0
     at = datetime.fromisoformat(record["at"])
     assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)

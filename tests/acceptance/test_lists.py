@@ -100,7 +100,7 @@ async def test_a_list_asks_the_database_as_often_for_many_objects_as_for_few(any
         ("/admin/tenants/acme/keys", f"{7:012}"),
     ):
         (seventh,) = [each for each in many[path][1] if name in (each.get("name"), each.get("id"))]
-        assert (seventh["limits"], seventh["rows"]) == (["8/60 seconds"], ["8/60 seconds"])
+        assert (seventh["limits"], seventh["rows"]) == (["8/minute"], ["8/minute"])
 
 
 def test_a_list_on_the_command_line_does_too(site, monkeypatch):

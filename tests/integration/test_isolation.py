@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Lock
 
 import psycopg
@@ -26,13 +27,25 @@ from db.database import Database
 from db.keys import page_of_keys
 from db.paging import WHOLE
 from db.reach import EVERY_TENANT, LOOKUP, NO_TENANT
-from db.tables import Base, Event, Grant, Key, KeySecret, PolicyRow, PredictionRecord, Tenant, User, WrappedSecret
+from db.tables import (
+    LOG_HOURS,
+    Base,
+    Event,
+    Grant,
+    Key,
+    KeySecret,
+    PolicyRow,
+    PredictionRecord,
+    Tenant,
+    User,
+    WrappedSecret,
+)
 from migrations.isolation import TENANTS_ROWS
 from tests.support.server import run_cli
 from values.ids import uuid7
 from values.instants import now_ms
 
-OWNED = [Tenant, User, Key, KeySecret, PolicyRow, WrappedSecret, Grant, Event, PredictionRecord]
+OWNED = [Tenant, User, Key, KeySecret, PolicyRow, WrappedSecret, Grant, Event, PredictionRecord, LOG_HOURS]
 ALTER_RECORD = "UPDATE prediction_records SET outcome = 'failed'"
 
 
@@ -54,6 +67,11 @@ def shared(new_postgres_site, tmp_path_factory):
     with site.database.transaction(NO_TENANT) as session:
         for tenant_id in site.tenants.values():
             session.execute(PredictionRecord.__table__.insert(), [stored(tenant_id)])
+    with site.database.transaction(EVERY_TENANT) as session:
+        for tenant_id in site.tenants.values():
+            hour = dict.fromkeys(LOG_HOURS.c.keys(), 1) | {"tenant_id": tenant_id, "key_id": "", "outcome": "answered"}
+            ids = {"model_id": uuid7(), "version_id": uuid7(), "hour": datetime(2026, 1, 1, tzinfo=UTC)}
+            session.execute(LOG_HOURS.insert(), [hour | ids])
     yield site
     site.close()
 
@@ -91,7 +109,7 @@ def test_two_hundred_tenants_in_turn_on_one_connection_never_see_each_other(shar
     database.dispose()
 
 
-@pytest.mark.parametrize("table", OWNED, ids=lambda table: table.__tablename__)
+@pytest.mark.parametrize("table", OWNED, ids=lambda table: getattr(table, "__tablename__", "log_hours"))
 def test_a_query_without_its_filter_finds_only_what_is_the_tenants(shared, table):
     """Of each table that holds tenants' rows: one tenant's transaction counts fewer than all, and none count nothing."""
     with shared.database.reading(EVERY_TENANT) as session:

@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 import migrations
 from audit.verification import faults
 from db.database import Database
+from db.log_hours import Piece, chains_behind, next_piece, sums_between, sums_of
 from db.log_store import LogStore
 from db.prediction_log import (
     Filters,
@@ -27,6 +28,7 @@ from db.prediction_log import (
     search,
 )
 from db.reach import EVERY_TENANT
+from db.spendings import Group, Span, spent_by_hours, spent_by_records
 from db.stopping import Stop
 from db.tables import Batch
 from values.ids import uuid7
@@ -92,7 +94,7 @@ class Log:
         id_ = self.ids[place]
         outcome = "withdrawn" if place % 1000 == 7 else "answered" if place % 3 else "refused:quota-exceeded"
         return [_sql(instant(ms_of(NOW) - 60_000 * place)), id_, None, self.tenants[place % TENANTS], f"key{place % 400:09}",
-                "key:x", uuid7(), uuid7(), "0" * 64, "/predict", 1, 1, outcome, 200, 5000, 3, "127.0.0.0/24", "0" * 64,
+                "key:x", uuid7(), uuid7(), "0" * 64, "/predict", 1, 1, outcome, 200, 5000, 3, 1, 1, None, None, 2, "127.0.0.0/24", "0" * 64,
                 "0" * 64, "0" * 64, "0" * 64, "0" * 32, "[]", "[]", "0" * 64, chain, number, leaf]  # fmt: skip
 
 
@@ -136,7 +138,7 @@ def scans(plan: str) -> list[str]:
     lines = [line for line in plan.splitlines() if any(table in line for table in LOG_TABLES)]
     # SQLite says SCAN also for walking an index in its order, and then names the index. A partition of a month that
     # has no records costs PostgreSQL nothing, however it is read.
-    return [line for line in lines if re.search(r"SCAN (?!.*USING)|Seq Scan", line) and "cost=0.00..0.00" not in line]
+    return [line for line in lines if re.search(r"SCAN (?!.*USING)|Seq Scan", line) and "cost=0.00..0.0" not in line]
 
 
 def sorts(plan: str) -> bool:
@@ -253,3 +255,32 @@ def test_a_writer_that_starts_looks_at_no_more_than_the_last_batches(log):
     assert len(plans) > 3
     for statement, plan in plans:
         assert not [line for line in scans(plan) if "chains" not in line], (statement, plan)
+
+
+def test_hours_are_counted_and_read_by_an_index(log):
+    """A chain's next batches, their records, and the hours between two of them."""
+    with log.database.reading(EVERY_TENANT) as session:
+        assert set(chains_behind(session)) == set(log.chains)
+        piece = next_piece(session, log.chains[0])
+        sums_of(session, Piece(log.chains[0], 3, 5, 200))
+        for reach in (log.tenants[0], EVERY_TENANT):
+            sums_between(session, ["model_id"], NOW - timedelta(days=1), NOW, tenant_id=reach)
+    assert piece.after == 0
+    for statement, plan in log.plans():
+        # The chains are as many as there were starts.
+        assert not [line for line in scans(plan) if "chains" not in line], (statement, plan)
+
+
+@pytest.mark.parametrize("tenants", [1, 3, 1000])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_was_spent_is_read_by_an_index(log, tenants, is_late):
+    """For one tenant, several, and all of them: the records of a span, and no others."""
+    end_ms = ms_of(NOW) - 3_600_000
+    span = Span(end_ms - 600_000, end_ms, ended_ms=end_ms if is_late else None)
+    chosen = [*log.tenants, *(uuid7() for _ in range(tenants))][-tenants:] if tenants > 1 else log.tenants[:1]
+    with log.database.reading(EVERY_TENANT) as session:
+        for group in (Group(by_key=False, by_model=False), Group(by_key=True, by_model=True)):
+            list(spent_by_records(session, span, group, chosen))
+            list(spent_by_hours(session, Span(0, end_ms, is_of_hours=True), group, chosen))
+    for statement, plan in log.plans():
+        assert "log_hours" in statement or not scans(plan), (statement, plan)

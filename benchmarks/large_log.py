@@ -1,0 +1,122 @@
+"""A log of ten million records: how long a start waits until it knows what was spent.
+
+    python -m benchmarks.large_log [--records 10000000] [--days 30] [--tenants 200] [--database URL]
+
+Makes the log through the writer's own store, spread evenly over the last days, each tenant with two keys and limits by
+the minute, hour, day and month. Then it counts the log into hours, as the first start after an upgrade does, and reads
+from it what every limit has spent, as each start does; once more for a start after the counting. It prints seconds of
+wall clock and of processor, and the most memory that the process held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import migrations
+from audit.hours import sum_up
+from db.database import Database
+from db.log_store import COLUMNS, LogStore
+from values.ids import uuid7
+from values.instants import instant, now_ms
+
+BATCH = 512
+CHAIN_RECORDS = 500_000
+
+
+def make_log(database: Database, count: int, days: int, tenants: Sequence[str], models: Sequence[str]) -> None:
+    """Writes `count` records, the newest of this second, in chains of half a million."""
+    store, now = LogStore(database), now_ms()
+    chain_id, number = "", 0
+    for start in range(0, count, BATCH):
+        if start % CHAIN_RECORDS < BATCH:
+            store.close()
+            chain_id, number = uuid7(), 0
+            store.start_chain(chain_id, datetime.now(UTC))
+        number += 1
+        size = min(BATCH, count - start)
+        ages = (days * 86_400_000 * (count - start - place) // count for place in range(size))
+        rows = [
+            _row(now - age, start + place, tenants, models, (chain_id, number, place)) for place, age in enumerate(ages)
+        ]
+        store.append(rows, (chain_id, number, rows[-1][0], size, "0" * 64, "0" * 64))
+        store.bound_wal()
+        if start % (BATCH * 2000) == 0:
+            store.checkpoint()
+            _tell(f"\r{start} records")
+    store.close()
+    store.end_checkpoints()
+    _tell(f"\r{count} records\n")
+
+
+def _row(at_ms: int, number: int, tenants: Sequence[str], models: Sequence[str], position: Sequence[Any]) -> list[Any]:
+    tenant = number * 7919 % len(tenants)
+    refused = number % 20 == 0
+    values = {
+        "at": f"{instant(at_ms):%Y-%m-%d %H:%M:%S.%f}",
+        "request_id": uuid7(at_ms),
+        "tenant_id": tenants[tenant],
+        "key_id": f"{tenant:06}{number % 2:06}",
+        "subject": f"key:{tenant:06}{number % 2:06}",
+        "model_id": models[number % len(models)],
+        "version_id": models[number % len(models)],
+        "artifact_sha256": "0" * 64,
+        "route": "/predict",
+        "rows": 1,
+        "count": 1,
+        "outcome": "refused:quota-exceeded" if refused else "answered",
+        "status": 429 if refused else 200,
+        "latency_us": 400 + number * 104_729 % 9_000,
+        "inference_us": 30,
+        "charged_requests": 0 if refused else 1,
+        "charged_rows": 0 if refused else 1,
+        "form": 2,
+        "address": "192.0.2.0/24",
+        **dict.fromkeys(("fingerprint", "client_digest", "inputs_digest", "outputs_digest", "leaf"), "0" * 64),
+        "salt": "0" * 32,
+        "inputs": '[{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}]',
+        "outputs": '[{"prediction":"setosa","probabilities":{"setosa":0.98,"versicolor":0.01,"virginica":0.01}}]',
+        **dict(zip(("chain_id", "batch_number", "leaf_index"), position, strict=True)),
+    }
+    return [values.get(name) for name in COLUMNS]
+
+
+def timed(what: str, work: Callable[[], object]) -> None:
+    started, used = time.perf_counter(), time.process_time()
+    result = work()
+    seconds, cpu = time.perf_counter() - started, time.process_time() - used
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    _tell(f"{what}: {result} in {seconds:.1f} s, {cpu:.1f} s of processor; at most {most} MiB so far\n")
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--tenants", type=int, default=200)
+    parser.add_argument("--database", help="an empty database; by default SQLite in a temporary folder")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(given.database or f"sqlite:///{Path(folder)}/log.db")
+        migrations.upgrade(database)
+        tenants = [str(uuid4()) for _ in range(given.tenants)]
+        timed("made", lambda: make_log(database, given.records, given.days, tenants, [str(uuid4()) for _ in range(3)]))
+        timed("counted into hours", lambda: sum_up(database))
+        database.dispose()
+
+
+if __name__ == "__main__":
+    main()
