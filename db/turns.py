@@ -6,12 +6,12 @@ SQLite lets one of them write, and the others sleep and look again, up to 100 ms
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from values.file_locks import FileLock
 
 LOOK_SECONDS = 0.0005
 #: After so long a writer goes on without its turn: SQLite's own lock is what keeps writers apart.
@@ -19,29 +19,25 @@ PATIENCE_SECONDS = 1.0
 
 
 class Turns:
-    """The lock on a file beside the database, which the system takes from a process that dies."""
+    """The turns of this process; the lock's file is beside the database."""
 
     def __init__(self, database: Path) -> None:
-        self._descriptor = os.open(f"{database}-turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = FileLock(Path(f"{database}-turn"))
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Has the turn, or has waited long enough for it."""
-        has_it = self._take()
+        has_it = self._wait()
         try:
             yield
         finally:
             if has_it:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                self._lock.release()
 
-    def _take(self) -> bool:
+    def _wait(self) -> bool:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(LOOK_SECONDS)
-            else:
-                return True
+        while not self._lock.try_take():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True

@@ -30,6 +30,7 @@ from inference.pool import Pool
 from inference.registry import Registry
 from program.following import Follower
 from program.parts import Parts
+from program.registrations import Registrations
 from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.upkeep import Housekeeping
@@ -105,7 +106,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
         predictor=Predictor(registry),
         catalogue=Catalogue(registry),
         searches=Searches(),
-        registrations=asyncio.Semaphore(1),
+        registrations=Registrations(settings.models_dir),
     )
 
 

@@ -133,7 +133,7 @@ class _deadline:  # noqa: N801  reads as a statement
         await self._timeout.__aenter__()
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._timer.cancel()
         await self._timeout.__aexit__(*error)
 
