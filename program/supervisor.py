@@ -85,9 +85,9 @@ class Supervisor:
 
     def _start(self, number: int, signals: Signals) -> None:
         foreign: list[Closable] = [signals, *(process.line for process in self._processes)]
-        place = min(set(range(2 * self._count)) - {process.post.place for process in self._processes})
-        self._counts.end(place)
-        post = Post(uuid7(), number, self._count, tuple(self._uncited), self._counts, place)
+        entry = min(set(range(2 * self._count)) - {process.post.entry for process in self._processes})
+        self._counts.end(entry)
+        post = Post(uuid7(), number, self._count, tuple(self._uncited), self._counts, entry)
         try:
             self._processes.append(start(post, self._work, foreign))
         except OSError as error:
@@ -156,7 +156,7 @@ class Supervisor:
             return
         if process.ready_at is not None and time.monotonic() - process.ready_at > SETTLED_SECONDS:
             self._starts[process.number] = (0, 0.0)
-            logger.error("worker %d (process %d) ended %s: another takes its place", process.number, process.pid, how)
+            logger.error("worker %d (process %d) ended %s: another replaces it", process.number, process.pid, how)
         else:
             self._note_failure(
                 process.number, process.reason or f"its process ended {how}", is_final=bool(process.reason)
