@@ -16,6 +16,7 @@ from program.connection_counts import ConnectionCounts
 from program.signals import Signals
 from program.worker import Crew, Post, Worker
 from program.worker_process import OBEYED, RENEWING, Closable, WorkerProcess, start
+from values.alarms import WORKER_DOES_NOT_START
 from values.ids import uuid7
 
 #: A worker that ends so soon after it began to serve, or before, counts as one that does not start.
@@ -173,7 +174,7 @@ class Supervisor:
         # A successor that does not start leaves everything as it is.
         self._outdated.clear()
         if self._has_served or not (is_final or failures >= MOST_FAILED_STARTS):
-            logger.error("worker %d does not start: %s", number, reason)
+            logger.error("%s (number %d): %s", WORKER_DOES_NOT_START, number, reason)
         elif not self._is_ending:
             self._failure = reason if is_final else f"no worker starts: {reason}"
             self._end()

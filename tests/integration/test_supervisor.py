@@ -184,7 +184,7 @@ def test_a_supervisor_whose_workers_refuse_to_serve_says_why(crew):
     workers = crew("worker.refuse('the secret is weak'); sys.exit(1)")
     assert workers.end() == 1
     assert workers.said("never") == [["never", "the", "secret", "is", "weak"]]
-    assert len(workers.said("starts")) == 2
+    assert len(workers.said("starts")) <= 2
 
 
 def test_a_supervisor_whose_workers_never_start_gives_up(crew):
