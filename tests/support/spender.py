@@ -39,7 +39,7 @@ async def main(task) -> None:
                 continue
             charged = isinstance(outcome, Charged)
             now = time.monotonic_ns() // 1_000
-            offers += [(meter.name, cost, outcome.spent_at if charged else None, now) for meter in some]
+            offers.extend((meter.name, cost, outcome.spent_at if charged else None, now) for meter in some)
             if not charged:
                 # As an adversary would: it asks again at the moment at which the window lets something go.
                 wait = outcome.wait_ns / 1e9
