@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from db.reach import EVERY_TENANT
 from db.users import living_users_made_by
 from program.log_output import configure_logs
 from program.settings import Settings, read_settings
+from quotas.shared.server import Address, check_server
+from quotas.store import StoreUnfit
 from values.texts import shown
 
 app = typer.Typer(
@@ -83,6 +86,7 @@ def serve(
     if workers > 1 and settings.redis_url is None:
         raise Refused("several workers would each count limits for themselves: set ADYTON_REDIS_URL, or run one")
     _refuse_demo_accounts(settings)
+    _refuse_unfit_redis(settings)
     if workers > 1:
         serve_with_workers(settings, host, port, workers)
     else:
@@ -97,6 +101,15 @@ def _run(
 
     configure_logs(log_format, settings.log_level)
     run_server(create_app(settings), settings, host=host, port=port, on_started=greet)
+
+
+def _refuse_unfit_redis(settings: Settings) -> None:
+    if settings.redis_url is None:
+        return
+    try:
+        asyncio.run(check_server(Address(settings.redis_url.get_secret_value())))
+    except StoreUnfit as error:
+        raise Refused(f"ADYTON_REDIS_URL: {error}") from None
 
 
 def _refuse_demo_accounts(settings: Settings) -> None:

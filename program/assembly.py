@@ -38,10 +38,13 @@ from program.worker import Worker
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
 from quotas.memory import MemoryStore
-from quotas.strategy import memory_store
+from quotas.shared.seeding import Memory
+from quotas.store import Store
+from quotas.strategy import memory_store, shared_store
 from serving.admission import Admissions
 from serving.catalogue import Catalogue
 from serving.predictor import Predictor
+from values.ids import uuid7
 
 #: A stopping process waits so long for the log's last commits: a frozen database must not hold it up.
 CLOSE_SECONDS = 10.0
@@ -80,8 +83,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = _log_writer(vital, worker)
-    store_of_limits = memory_store()
-    quotas = Quotas(store_of_limits, past_of(vital, settings.request_timeout_seconds))
+    quotas = _quotas_of(settings, vital, log, worker)
     credentials = Credentials(directory)
     return Parts(
         settings=settings,
@@ -97,7 +99,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
         loader=loader,
         registry=registry,
         quotas=quotas,
-        failures=FailureThrottle(memory_store(most=MAX_ADDRESSES)),
+        failures=FailureThrottle(_store_of_failures(quotas)),
         log=log,
         follower=Follower(vital, directory, registry, partial(read_listings, vital), reloads),
         housekeeping=Housekeeping(database, directory, is_first=worker is None or worker.post.number == 1),
@@ -117,15 +119,40 @@ def _log_writer(database: Database, worker: Worker | None) -> LogWriter:
     return LogWriter(database, LogStore(database, turns), chain_id=worker.post.id, ended=worker.post.ended)
 
 
+def _quotas_of(settings: Settings, vital: Database, log: LogWriter, worker: Worker | None) -> Quotas:
+    past = past_of(vital, settings.request_timeout_seconds)
+    if settings.redis_url is None:
+        return Quotas(memory_store(), past)
+    memory = Memory(partial(all_spendings, vital, settings.request_timeout_seconds), settle=log.flush)
+    store = shared_store(settings.redis_url.get_secret_value(), uuid7() if worker is None else worker.post.id, memory)
+    if worker is not None:
+        worker.on_ended = store.end_processes
+    quotas = Quotas(store, past)
+    memory.standing = quotas.standing
+    return quotas
+
+
+def _store_of_failures(quotas: Quotas) -> Store:
+    """The store of all processes if there is one; else one that forgets the oldest of too many addresses."""
+    return memory_store(most=MAX_ADDRESSES) if isinstance(quotas.store, MemoryStore) else quotas.store
+
+
 @asynccontextmanager
 async def running(parts: Parts) -> AsyncIterator[None]:
-    """Keeps the parts at work, from the first read of the catalogue to the log's last commit."""
+    """Keeps the parts at work, from the first read of the catalogue to the log's last commit.
+
+    Raises `DatabaseUnavailable`, or `StoreUnfit` for a Redis that must not count limits.
+    """
     loop = asyncio.get_running_loop()
     parts.follower.start(loop)
     parts.log.start(loop)
     if isinstance(parts.quotas.store, MemoryStore):
         # Nothing is admitted before: a restart hands out nothing fresh.
         await seed(parts.quotas.store, all_spendings(parts.vital, parts.settings.request_timeout_seconds))
+    await parts.quotas.store.start()
+    if parts.worker is not None:
+        # If all died at once, nobody was there to be told.
+        parts.worker.on_ended(parts.worker.post.ended)
     parts.housekeeping.start()
     # Everything that lives as long as the process is loaded by now. A full collection over scikit-learn's objects
     # would stop the process for 100 ms.
@@ -143,6 +170,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         parts.predictor.close()
         parts.directory.close()
         await parts.sign_ins.close()
+        await parts.quotas.store.close()
         parts.passwords.close()
         parts.database.dispose()
         parts.vital.dispose()

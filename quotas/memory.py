@@ -14,6 +14,7 @@ from limits.util import WindowStats
 
 from quotas.calendar import CalendarWindow, bounds_at
 from quotas.store import (
+    Calendar,
     Charged,
     Full,
     Lease,
@@ -181,8 +182,11 @@ class MemoryStore(RateLimiter):
 
     async def fill(self, spendings: Sequence[Spending]) -> None:
         found: dict[Meter, list[Spending]] = {}
+        now_ms = self.storage.wall() // 1_000_000
         for each in sorted(spendings, key=attrgetter("at_ms"), reverse=True):
-            found.setdefault(each.meter, []).append(each)
+            kind = each.meter.window
+            if isinstance(kind, Calendar) or now_ms - each.at_ms <= kind.seconds * 1_000:
+                found.setdefault(each.meter, []).append(each)
         now = self.storage.clock()
         for meter, newest_first in found.items():
             (window,) = self.storage.windows([meter])

@@ -44,7 +44,7 @@ class Question(NamedTuple):
 
 
 class Link:
-    """Use it on one event loop. Without a `memory` it never tells Redis what was spent, but waits for a process that does.
+    """Use it on one event loop. Without a `memory` it never tells Redis what was spent: another process does.
 
     `skew_us` shifts Redis' clock; only tests set it.
     """

@@ -1,4 +1,4 @@
-"""Before Redis counts, one process tells it what was spent: a Redis that lost its memory would hand out all of it again.
+"""Tells Redis what was spent before it counts: a Redis that lost its memory would hand out all of it again.
 
 The marker names the run of the Redis that was told, and the generation of keys that were made then. A Redis that was
 emptied has none; one that was started again, from a snapshot or empty, has another run. Either is told again, in a new
@@ -22,7 +22,7 @@ from quotas.store import Calendar, Meter, Spending, Trailing
 
 #: A process that seeds says so at least three times as often; if it dies, another takes over.
 LOCK_MS = 3_000
-#: So long the others have to tell what they admitted that is in no log yet. Each notices the loss within a quarter of it.
+#: So long the others have to tell what they admitted that is in no log yet; each notices the loss in a quarter of it.
 GRACE_SECONDS = 0.4
 WAIT_SECONDS = 0.05
 KEYS_AT_ONCE = 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Sequence
 from functools import cache
@@ -133,7 +134,7 @@ class _deadline:  # noqa: N801  reads as a statement
         await self._timeout.__aenter__()
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036  they are handed on
         self._timer.cancel()
         await self._timeout.__aexit__(*error)
 
@@ -143,6 +144,12 @@ class _deadline:  # noqa: N801  reads as a statement
             self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         else:
             self._timeout.reschedule(self._loop.time())
+
+
+async def check_server(address: Address) -> None:
+    """Raises `StoreUnfit` if that Redis must not count limits. One that does not answer may be there later."""
+    with contextlib.suppress(*Failed):
+        await (await Server.connect(address)).close()
 
 
 def _read_info(text: bytes | dict[str, Any]) -> dict[str, str]:

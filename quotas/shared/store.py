@@ -115,9 +115,10 @@ class SharedStore(RateLimiter):
     async def close(self) -> None:
         await self._link.close()
 
-    def end_process(self, process_id: str) -> None:
-        """Takes back the places of a process that has ended, at once."""
-        self._link.tell(["end_process", process_id])
+    def end_processes(self, process_ids: Sequence[str]) -> None:
+        """Takes back the places of processes that have ended, at once."""
+        for process_id in process_ids:
+            self._link.tell(["end_process", process_id])
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> NoReturn:
         raise NotImplementedError

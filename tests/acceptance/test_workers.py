@@ -23,9 +23,9 @@ CONNECTIONS = 24
 
 
 @pytest.fixture
-def workers(serve, any_site):
+def workers(serve, any_site, redis):
     """A server of two workers, on either database."""
-    return serve(any_site, workers=2, ADYTON_REDIS_URL="redis://127.0.0.1:1")
+    return serve(any_site, workers=2, ADYTON_REDIS_URL=redis.url)
 
 
 def chains(database) -> dict[str, str | None]:
@@ -95,9 +95,9 @@ def test_workers_end_when_their_supervisor_is_killed(workers):
     assert_holds(site.database, traffic.answered)
 
 
-def test_connections_are_shared_out_fairly(own_site, serve):
+def test_connections_are_shared_out_fairly(own_site, serve, redis):
     """Of many that come at once, neither worker takes nearly all, as the one that wakes first would."""
-    server = serve(own_site, workers=2, ADYTON_REDIS_URL="redis://127.0.0.1:1")
+    server = serve(own_site, workers=2, ADYTON_REDIS_URL=redis.url)
     with Traffic(server.port, own_site.key(), connections=64) as traffic:
         traffic.wait_for(500)
         counts = [
@@ -107,9 +107,9 @@ def test_connections_are_shared_out_fairly(own_site, serve):
     assert min(counts) >= 16
 
 
-def test_readiness_says_how_many_workers_serve(own_site, serve):
+def test_readiness_says_how_many_workers_serve(own_site, serve, redis):
     """`degraded` while one is missing, which is no 503: the other serves."""
-    server = serve(own_site, workers=2, ADYTON_REDIS_URL="redis://127.0.0.1:1")
+    server = serve(own_site, workers=2, ADYTON_REDIS_URL=redis.url)
 
     def state() -> str:
         # A new connection, which either worker may take.
@@ -125,9 +125,9 @@ def test_readiness_says_how_many_workers_serve(own_site, serve):
     until(lambda: state() == "ok")
 
 
-def test_each_line_of_the_log_output_names_its_worker(own_site, serve):
+def test_each_line_of_the_log_output_names_its_worker(own_site, serve, redis):
     """And the supervisor's lines name none."""
-    server = serve(own_site, workers=2, ADYTON_REDIS_URL="redis://127.0.0.1:1")
+    server = serve(own_site, workers=2, ADYTON_REDIS_URL=redis.url)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert {line.get("worker") for line in lines if line["logger"] == "uvicorn.error"} == {1, 2}
     assert {line.get("worker") for line in lines if line["logger"] == "adyton.supervisor"} == {None}
