@@ -277,7 +277,8 @@ async def test_a_full_redis_admits_nothing(redis):
         (["--requirepass", "other"], "password"),
     ],
 )
-async def test_a_redis_that_could_forget_or_decide_twice_is_refused(redis_binary, options, word):
+@pytest.mark.usefixtures("redis_binary")
+async def test_a_redis_that_could_forget_or_decide_twice_is_refused(options, word):
     """In words, which hold no password."""
     redis, user = Redis(*options), ":a-secret@" if "--requirepass" in options else ""
     try:
@@ -297,7 +298,8 @@ def test_an_address_shows_no_password():
     assert refused.value.__cause__ is None
 
 
-async def test_a_password_a_database_and_a_socket_are_used(redis_binary, tmp_path):
+@pytest.mark.usefixtures("redis_binary")
+async def test_a_password_a_database_and_a_socket_are_used(tmp_path):
     """As the URL says."""
     redis = Redis("--requirepass", "se:cr@et", "--unixsocket", str(tmp_path / "s"))
     try:
