@@ -16,16 +16,15 @@ import orjson
 from audit.record import ANSWERED, Record
 from audit.redaction import Redactor
 from auth.principal import Partner
-from inference.gathering import Hung, TakenOut, Turn
 from inference.loading import ServedVersion
 from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.rows.inputs import Row
 from inference.rows.schema import MAX_ERRORS, InvalidRows
+from inference.waiting import Hung, TakenOut, Turn, Vanished
 from serving.admission import Admission, Stage
-from serving.facts import DeadlineExceeded, ModelFailed, NoScores
+from serving.facts import ClientGone, DeadlineExceeded, ModelFailed, NoScores
 from serving.failing_models import FailingModels
-from serving.giving_up import unless_gone
 from serving.wire.format import Item, WireFormat, add_scores, items_of
 from values.json_pointer import Violation
 from values.turns import Turns
@@ -120,9 +119,10 @@ class Predictor:
         self, admission: Admission, served: ServedVersion, rows: Sequence[Row], question: Question
     ) -> Predictions:
         try:
-            answer = served.runner.answer(rows, scored=question.with_scores)
-            if isinstance(answer, Turn):
-                return await _awaited(admission, answer, question)
+            turn = served.lane.ask(
+                rows, _partner(admission).tenant_id, scored=question.with_scores, hung_up=question.hung_up
+            )
+            return await _awaited(admission, turn)
         except NotComputable as error:
             pointers = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
             raise InvalidRows([Violation(at, "range", "is too large for the model") for at in pointers]) from None
@@ -133,7 +133,8 @@ class Predictor:
             raise DeadlineExceeded(is_callers=True) from None
         except TakenOut:
             raise ModelNotAvailable from None
-        return answer
+        except Vanished:
+            raise ClientGone from None
 
     async def _describe(
         self,
@@ -173,10 +174,10 @@ class Predictor:
         return redactor
 
 
-async def _awaited(admission: Admission, turn: Turn, question: Question) -> Predictions:
+async def _awaited(admission: Admission, turn: Turn) -> Predictions:
     """The turn's predictions. A deadline that passes before its call begins is the service's fault."""
     try:
-        return await unless_gone(question.hung_up(), turn)
+        return await turn
     except asyncio.CancelledError:
         if not turn.has_begun:
             admission.stage = Stage.SERVICE
