@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal
 
 import orjson
 
-from audit.searching import MASK, scrub, scrub_secrets
+from audit.searching import MASK, scrub, scrub_all, scrub_secrets
 
 __all__ = ["Pii", "Redactor", "fingerprint", "scrub", "scrub_secrets"]
 
@@ -24,7 +24,7 @@ Pii = Literal["no", "mask", "fingerprint", "drop"]
 _REMEMBERED_CHARACTERS, _REMEMBERED = 200, 4096
 #: A version has one set of class names; its redactor keeps several, in case.
 _MAX_SETS_OF_NAMES = 8
-_TEXTS = frozenset({str, list})
+_NOTHING: Mapping[str, str] = {}
 
 
 class Redactor:
@@ -35,60 +35,52 @@ class Redactor:
     """
 
     def __init__(self, pii: Mapping[str, Pii], *, texts: Collection[str]) -> None:
-        self._levels = pii
-        self._texts = frozenset(texts)
-        self._is_needed = bool(texts) or any(level != "no" for level in pii.values())
+        self._changing = [(name, level) for name, level in pii.items() if level != "no"]
+        self._free = [name for name in texts if pii.get(name, "no") == "no"]
+        self._is_needed = bool(self._changing or self._free)
         #: For each set of class names that was found to hold nothing, the labels that need no search.
         self._clean: dict[tuple[str, ...], frozenset[Any]] = {}
 
     def inputs(self, rows: Sequence[Mapping[str, Any]], fingerprint_key: bytes) -> str:
         """The rows as JSON text, without what the schema forbids to store."""
         if self._is_needed:
-            rows = [self._row(row, fingerprint_key) for row in rows]
+            rows = self._stored([dict(row) for row in rows], fingerprint_key)
         return orjson.dumps(rows).decode()
 
-    def _row(self, row: Mapping[str, Any], fingerprint_key: bytes) -> dict[str, Any]:
-        stored = {}
-        for name, value in row.items():
-            level = self._levels.get(name, "no")
-            if level == "mask":
-                stored[name] = MASK
-            elif level == "fingerprint":
-                stored[name] = fingerprint(fingerprint_key, name, value)
-            elif level == "no":
-                stored[name] = scrub(value) if name in self._texts and isinstance(value, str) else value
-        return stored
+    def _stored(self, rows: Sequence[dict[str, Any]], fingerprint_key: bytes) -> Sequence[dict[str, Any]]:
+        """The same rows, changed feature by feature."""
+        for name, level in self._changing:
+            column = [row for row in rows if name in row]
+            for row in column:
+                if level == "drop":
+                    del row[name]
+                elif level == "mask":
+                    row[name] = MASK
+                else:
+                    row[name] = fingerprint(fingerprint_key, name, row[name])
+        places = [(row, name) for row in rows for name in self._free if isinstance(row.get(name), str)]
+        for (row, name), stored in zip(places, scrub_all([row[name] for row, name in places]), strict=True):
+            row[name] = stored
+        return rows
 
-    def outputs(self, items: Sequence[Mapping[str, Any]]) -> str:
-        """Predictions as JSON text, with their labels and class names searched where these are texts."""
-        if not self._are_known(items) and (changed := self._changed(items)):
-            items = [{name: _renamed(value, changed) for name, value in item.items()} for item in items]
-        return orjson.dumps(items).decode()
+    def changed(self, labels: Sequence[Any], names: tuple[str, ...]) -> Mapping[str, str]:
+        """Other texts for the labels of an answer, and the names in it, that must not be stored. Nearly always none.
 
-    def _are_known(self, items: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether no search is needed: labels are numbers, or classes that held nothing. Nearly all are."""
-        if not items:
-            return True
-        first = items[0]
-        # Nearly all answers have probabilities and no scores: for these it is one call.
-        is_plain = "probabilities" in first and "scores" not in first
-        names = _names(first["probabilities"]) if is_plain else _names_in(first)
+        A label may be a list, of several labels or outputs; `names` are those of its classes and scores.
+        """
+        if labels and isinstance(labels[0], list):
+            labels = list(chain.from_iterable(labels))
         if not names:
-            return _TEXTS.isdisjoint([type(item["prediction"]) for item in items])
+            return _NOTHING if str not in set(map(type, labels)) else self._searched(set(labels), names)
         known = self._clean.get(names)
-        if known is None:
-            return False
-        return known.issuperset(_labels(items))
+        return _NOTHING if known is not None and known.issuperset(labels) else self._searched(set(labels), names)
 
-    def _changed(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """A replacement for each text that must not be stored. All items have the classes of the first."""
-        names = _names_in(items[0])
-        labels = set(_labels(items))
+    def _searched(self, labels: Collection[Any], names: tuple[str, ...]) -> Mapping[str, str]:
         texts = {label for label in labels if isinstance(label, str)}
         # A class that is a number is no text, however long the number is.
         changed = _apart([name for name in names if texts or not _is_number(name)])
         if names and not changed:
-            self._keep(names, labels - texts)
+            self._keep(names, set(labels) - texts)
         unknown = {label: _remembered(label) for label in texts.difference(names)}
         return changed | {label: stored for label, stored in unknown.items() if stored != label}
 
@@ -98,23 +90,6 @@ class Redactor:
         if len(self._clean) >= _MAX_SETS_OF_NAMES:
             self._clean.clear()
         self._clean[names] = known.union(numbers) if len(known) < _REMEMBERED else known
-
-
-def _labels(items: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
-    """Every label; those of an answer of several labels or outputs one after the other."""
-    labels = [item["prediction"] for item in items]
-    return chain.from_iterable(labels) if isinstance(labels[0], list) else labels
-
-
-def _names_in(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names in an answer: of classes, and of scores."""
-    names = _names(item["probabilities"]) if "probabilities" in item else ()
-    return (*names, *item["scores"]) if "scores" in item else names
-
-
-def _names(classes: Any) -> tuple[str, ...]:
-    """The names of all classes; those of several outputs one after the other."""
-    return tuple(chain.from_iterable(classes)) if isinstance(classes, list) else tuple(classes)
 
 
 def _apart(names: Sequence[str]) -> dict[str, str]:
@@ -130,17 +105,6 @@ def _apart(names: Sequence[str]) -> dict[str, str]:
             stored = f"{masked} {number}"
         changed[name] = stored
     return changed
-
-
-def _renamed(value: Any, changed: Mapping[str, str]) -> Any:
-    """A label, probabilities by class, or a list of either, under the names that may be stored."""
-    if isinstance(value, str):
-        return changed.get(value, value)
-    if isinstance(value, list):
-        return [_renamed(each, changed) for each in value]
-    if isinstance(value, dict):
-        return {changed.get(name, name): each for name, each in value.items()}
-    return value
 
 
 def _is_number(text: str) -> bool:
@@ -164,4 +128,5 @@ def _scrub_once(text: str) -> str:
 
 def fingerprint(key: bytes, name: str, value: Any) -> str:
     """HMAC-SHA-256 of a value under its tenant's key, apart for each feature; the same value gives the same text."""
-    return hmac.digest(key, orjson.dumps([name, value]), hashlib.sha256).hex()
+    # `hmac.digest` would release the interpreter lock, and taking it again costs more than the digest.
+    return hmac.new(key, orjson.dumps([name, value]), hashlib.sha256).hexdigest()

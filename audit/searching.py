@@ -51,6 +51,35 @@ def scrub(text: str) -> str:
     return _masked(text, NUMBERS)
 
 
+def scrub_all(texts: Sequence[str]) -> list[str]:
+    """Like `scrub` for each of several texts, and several times as fast where they are short and hold nothing.
+
+    Short texts are searched several at a time, as one slice: NUL, by which found things are blanked, belongs to nothing
+    that is looked for, and no finder looks past one. So a slice without a find has none in any of its texts; the texts
+    of a slice with one are searched again one by one.
+    """
+    scrubbed: list[str] = []
+    for lot in _lots(texts):
+        joined = "\0\0".join(lot)
+        is_clean = len(lot) > 1 and not search_slice(joined, 0, size=len(joined)).spans
+        scrubbed += lot if is_clean else map(scrub, lot)
+    return scrubbed
+
+
+def _lots(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in their order, as many at a time as fit into a slice."""
+    lot: list[str] = []
+    size = 0
+    for text in texts:
+        size += len(text)
+        if lot and size > SLICE_CHARACTERS:
+            yield lot
+            lot, size = [], len(text)
+        lot.append(text)
+    if lot:
+        yield lot
+
+
 def scrub_secrets(text: str) -> str:
     """Text without keys, tokens, passwords in URLs and e-mail addresses: for lines that are full of numbers."""
     return _masked(text, ())

@@ -9,9 +9,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from values.texts import shown
 
@@ -22,7 +19,12 @@ def show(value: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: boo
     """Prints an object or a list of objects on standard output."""
     if as_json:
         sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
-    elif isinstance(value, Mapping):
+        return
+    # `adyton serve` prints no table, and need not wait for it.
+    from rich.console import Console  # noqa: PLC0415  see above
+    from rich.text import Text  # noqa: PLC0415  the same
+
+    if isinstance(value, Mapping):
         for name, each in value.items():
             Console(highlight=False, soft_wrap=True).print(Text(f"{shown(name):15} {_text(each)}"))
     else:
@@ -30,6 +32,10 @@ def show(value: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: boo
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console  # noqa: PLC0415  see above
+    from rich.table import Table  # noqa: PLC0415  the same
+    from rich.text import Text  # noqa: PLC0415  the same
+
     if not rows:
         Console().print("none")
         return

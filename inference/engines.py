@@ -1,13 +1,13 @@
 """Engines: a model as it was trained, or compiled to ONNX and tested equal.
 
-An engine computes; `running.py` decides when, and in which thread.
+An engine computes; its lane decides when, and in which thread.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from inference.graphs import LARGEST_FLOAT32, BeyondGraph, Graph, clipped
 from inference.outputs import ClassNames, NotComputable, Predictions, predict_with, scores_with
 from inference.report import Comparison, EngineName, ScoresReport, TieReport
 from inference.rows.inputs import Inputs, Row
+from inference.ties import Tie
 
 #: Labels that a graph gives as integers.
 LABEL_TYPES: dict[str, Callable[[Any], Any]] = {"bool": bool, "float": float}
@@ -40,8 +41,11 @@ class Engine(Protocol):
         ...
 
     def compute(self, rows: Sequence[Row]) -> Predictions: ...
-    def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
-        """The same, or None where it would take longer than usual."""
+    def compute_at_once(self, rows: Sequence[Row]) -> tuple[Predictions, Sequence[int]]:
+        """The same but for the rows (by index) that would take longer than usual.
+
+        Raises `BeyondGraph` for rows that keep the others from being computed.
+        """
         ...
 
     def compute_scored(self, rows: Sequence[Row]) -> Predictions:
@@ -72,7 +76,8 @@ class TrainedEngine:
             _require_numbers(rows)
             raise
 
-    compute_at_once = compute
+    def compute_at_once(self, rows: Sequence[Row]) -> tuple[Predictions, Sequence[int]]:
+        return self.compute(rows), ()
 
     def compute_scored(self, rows: Sequence[Row]) -> Predictions:
         return self.with_scores(self.compute(rows), rows)
@@ -137,41 +142,37 @@ class CompiledEngine:
         self.score_names = trained.score_names
 
     def compute(self, rows: Sequence[Row]) -> Predictions:
-        try:
-            predictions, ties = self._by_graph(rows)
-        except BeyondGraph:
-            return self._trained.compute(rows)
-        self._ask_trained(rows, ties, predictions)
-        return predictions
+        return self._whole(rows, scored=False)
 
     def compute_scored(self, rows: Sequence[Row]) -> Predictions:
         if not self._has_scores:
             return self._trained.with_scores(self.compute(rows), rows)
-        try:
-            predictions, ties = self._by_graph(rows, scored=True)
-        except BeyondGraph:
-            return self._trained.compute_scored(rows)
-        self._ask_trained(rows, ties, predictions)
-        return predictions
+        return self._whole(rows, scored=True)
 
-    def _ask_trained(self, rows: Sequence[Row], ties: list[int], predictions: Predictions) -> None:
-        """Has the trained model answer those rows instead."""
-        compute = self._trained.compute if predictions.scores is None else self._trained.compute_scored
-        for together in [[index] for index in ties] if self._ties_alone else [ties] if ties else []:
-            exact = compute([rows[index] for index in together])
-            for mine, theirs in zip(predictions, exact, strict=True):
+    def compute_at_once(self, rows: Sequence[Row]) -> tuple[Predictions, Sequence[int]]:
+        return self._by_graph(rows, scored=False)
+
+    def _whole(self, rows: Sequence[Row], *, scored: bool) -> Predictions:
+        """The graph's predictions, and the trained model's for the rows that are beyond it or too near to a tie."""
+        exact = self._trained.compute_scored if scored else self._trained.compute
+        try:
+            predictions, left = self._by_graph(rows, scored=scored)
+        except BeyondGraph as error:
+            left = error.rows
+            within = sorted(set(range(len(rows))).difference(left))
+            if not within:
+                return exact(rows)
+            predictions = _spread(_of_these(partial(self._whole, scored=scored), rows, within), within, len(rows))
+        for together in [[index] for index in left] if self._ties_alone else [left] if left else []:
+            answers = _of_these(exact, rows, together)
+            for mine, theirs in zip(predictions, answers, strict=True):
                 if mine is not None and theirs is not None:
                     for number, index in enumerate(together):
                         mine[index] = theirs[number]
+        return predictions
 
-    def compute_at_once(self, rows: Sequence[Row]) -> Predictions | None:
-        try:
-            predictions, ties = self._by_graph(rows)
-        except BeyondGraph:
-            return None
-        return None if ties else predictions
-
-    def _by_graph(self, rows: Sequence[Row], *, scored: bool = False) -> tuple[Predictions, list[int]]:
+    def _by_graph(self, rows: Sequence[Row], *, scored: bool) -> tuple[Predictions, Sequence[int]]:
+        """The graph's predictions, and the rows (by index) that are too near to a tie."""
         labels, scores = self.graph.predict(rows)
         probabilities = None
         if scores is not None and self.class_names is not None:
@@ -182,6 +183,30 @@ class CompiledEngine:
         if scored and scores is not None and self.score_names is not None:
             return Predictions(labels, probabilities, named_columns(scores, self.score_names).tolist()), ties
         return Predictions(labels, probabilities), ties
+
+
+def _of_these(
+    compute: Callable[[Sequence[Row]], Predictions], rows: Sequence[Row], places: Sequence[int]
+) -> Predictions:
+    """The predictions of the rows at those places. Raises `NotComputable` for places among all rows."""
+    try:
+        return compute([rows[place] for place in places])
+    except NotComputable as error:
+        raise NotComputable([places[index] for index in error.rows]) from None
+
+
+def _spread(predictions: Predictions, places: Sequence[int], rows: int) -> Predictions:
+    """The same at those places among so many rows; the others have None."""
+
+    def spread(values: list[Any] | None) -> Any:
+        if values is None:
+            return None
+        wide: list[Any] = [None] * rows
+        for place, value in zip(places, values, strict=True):
+            wide[place] = value
+        return wide
+
+    return Predictions(*map(spread, predictions))
 
 
 def named_columns(scores: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
@@ -202,40 +227,3 @@ def compiled_engine(
     """The engine of a compiled model, as its comparison with the trained one describes it."""
     graph = Graph(model, names, is_guarded=comparison.rounds_to_float32)
     return CompiledEngine(graph, trained, comparison.ties, has_scores=scores is not None and scores.compiled)
-
-
-class Tie(NamedTuple):
-    """How a label follows from a row's scores, and how near to another label the scores can be trusted.
-
-    `rule` is `argmax` (the greatest score, such as a probability), `argmin` (the least, such as a distance) or `sign`
-    (of a single score).
-    """
-
-    rule: str
-    margin: float
-
-    def near(self, scores: NDArray[Any]) -> list[int]:
-        """The indices of the rows whose label is in doubt. `scores` has shape (rows, scores)."""
-        if len(scores) == 1:
-            # One row is the usual case, and asking numpy costs as much as the graph itself.
-            return [0] if self._distance(scores[0].tolist()) <= self.margin else []
-        found: list[int] = np.flatnonzero(self.distances(scores) <= self.margin).tolist()
-        return found
-
-    def _distance(self, scores: list[float]) -> float:
-        if self.rule == "sign":
-            return abs(scores[0])
-        ordered = sorted(scores, reverse=self.rule == "argmax")
-        return abs(ordered[0] - ordered[1]) if len(ordered) > 1 else math.inf
-
-    def distances(self, scores: NDArray[Any]) -> NDArray[Any]:
-        """The distance of each row's scores from another label."""
-        if self.rule == "sign":
-            return np.asarray(np.abs(scores[:, 0]))
-        if scores.shape[1] < 2:
-            return np.full(len(scores), np.inf)
-        if self.rule == "argmin":
-            two = np.partition(scores, 1, axis=1)
-            return np.asarray(two[:, 1] - two[:, 0])
-        two = np.partition(scores, -2, axis=1)
-        return np.asarray(two[:, -1] - two[:, -2])

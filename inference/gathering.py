@@ -1,9 +1,11 @@
-"""One version's calls off the event loop: started at once when it is idle, gathered into one while it is busy.
+"""One version's calls: those that come together are computed together, and a lone caller waits for nobody.
 
-A lone caller waits for nobody. While a call of the version runs, those who come join a queue, and the next call takes
-all of it; each gets its own rows' answers. Where a gathered call fails, it is taken apart until those whose rows are at
-fault fail alone (`faults.py`); their rows are searched for the one at fault in a call of their own, so that nobody else
-waits for it. Everything here but the computation itself happens on the event loop, so that there is nothing to lock.
+What the event loop may compute itself is computed in its next iteration, in one call for all that arrived in this one.
+The rest goes to a pool of threads. A call starts at once while the version is idle; while one runs, those who come wait
+together, and the next call takes all of them. Each caller gets their own rows' answers. Where a gathered call fails, it
+is taken apart until those whose rows are at fault fail alone (`faults.py`). The row at fault is searched in a call of
+its own, so that nobody else waits for it. Everything but the pool's computations happens on the event loop, so that
+there is nothing to lock.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
-from inference.faults import Answer, Compute, computed, located
-from inference.outputs import ModelRaised, Predictions
+from inference.engines import Engine
+from inference.faults import Answer, at_once, computed, located
+from inference.outputs import ModelRaised
 from inference.pool import Pool
 from inference.rows.inputs import Row
+from inference.waiting import Hung, TakenOut, Turn, WaitingTurns
 from values.alarms import MODEL_IS_TAKEN_OUT
 
 logger = logging.getLogger("adyton.inference")
@@ -36,43 +39,6 @@ OUT_SECONDS = 60.0
 SEARCHED_SHARE = 0.25
 
 
-class TakenOut(Exception):
-    """The version's calls hung again and again: it computes nothing until it has had time to recover."""
-
-
-class Hung(Exception):
-    """The call that computed these rows has not ended in time."""
-
-
-class Turn(asyncio.Future[Predictions]):
-    """A caller's rows in a lane, and the future of their predictions, `scored` or not.
-
-    Awaiting it raises `NotComputable`, `ModelRaised`, `Hung` or `TakenOut`. `has_begun` says whether the rows'
-    computation has begun. The rows of a turn that is cancelled before that are not computed.
-    """
-
-    def __init__(self, rows: Sequence[Row], raised: ModelRaised | None = None, *, scored: bool = False) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
-        self.rows = rows
-        self.scored = scored
-        #: How the rows failed, if they were computed and only the one at fault is still to be found.
-        self.raised = raised
-        self.has_begun = raised is not None
-
-    def end(self, answer: Answer | Hung | TakenOut) -> None:
-        if self.done():
-            return
-        if isinstance(answer, Predictions):
-            self.set_result(answer)
-        else:
-            self.set_exception(answer)
-            # Looked at here, so that asyncio does not complain if the caller gave up in the same moment.
-            self.exception()
-
-    def refuse(self) -> None:
-        self.end(self.raised or TakenOut())
-
-
 class _Run:
     """One computation on the pool, for one caller or several."""
 
@@ -88,30 +54,33 @@ class _Run:
 
 
 class Lane:
-    """The calls of one version. `max_rows` bounds what is gathered; without `gathers` each call is computed alone.
+    """The calls of one version, in the event loop for callers with at most `inline_rows` rows.
 
-    `scored` computes the rows of callers who ask for scores; without it, all are computed alike.
+    That and `max_rows` bound what is gathered there and in the pool; without `gathers` each caller's rows are computed
+    alone. Rows that are asked for with scores go to the pool: their cost is not measured.
     """
 
     def __init__(
         self,
         name: str,
-        compute: Compute,
+        engine: Engine,
         pool: Pool,
         *,
         gathers: bool,
         max_rows: int,
         patience_seconds: float,
-        scored: Compute | None = None,
+        inline_rows: int = 0,
     ) -> None:
+        self.inline_rows = inline_rows
         self._name = name
-        #: By whether scores are asked for.
-        self._computes = {False: compute, True: scored or compute}
+        self._engine = engine
         self._pool = pool
-        self._gathers = gathers
-        self._max_rows = max_rows
+        #: How many rows one call takes, on the event loop and in the pool.
+        self._here, self._there = (inline_rows, max_rows) if gathers else (0, 0)
+        self._moment = GATHER_SECONDS if gathers else 0.0
         self._patience_seconds = patience_seconds
-        self._waiting: deque[Turn] = deque()
+        self._arrived = WaitingTurns()
+        self._waiting = WaitingTurns()
         self._runs: set[_Run] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._hangs_in_a_row = 0
@@ -124,21 +93,52 @@ class Lane:
             len(self._runs) >= SLOTS or (self._hangs_in_a_row >= HANGS_IN_A_ROW and time.monotonic() < self._out_until)
         )
 
-    def ask(self, rows: Sequence[Row], raised: ModelRaised | None = None, *, scored: bool = False) -> Turn:
-        """Queues the rows to be computed; of rows that `raised`, the one at fault is searched instead.
+    def ask(
+        self,
+        rows: Sequence[Row],
+        owner: str = "",
+        *,
+        scored: bool = False,
+        hung_up: Callable[[], Awaitable[None]] | None = None,
+    ) -> Turn:
+        """Queues the rows to be computed. Owners take turns where not all can be computed together.
 
         Raises `TakenOut`.
         """
         if self.is_out:
-            raise raised or TakenOut
-        turn = Turn(rows, raised, scored=scored)
-        self._waiting.append(turn)
-        self._start()
+            raise TakenOut
+        turn = Turn(rows, owner, scored=scored, hung_up=hung_up)
+        if scored or len(rows) > self.inline_rows:
+            self._hand_over(turn)
+            self._start()
+        else:
+            if not self._arrived:
+                asyncio.get_running_loop().call_soon(self._tick)
+            self._arrived.add(turn)
         return turn
+
+    def _tick(self) -> None:
+        """Computes what has arrived; what is too much for one call waits for the loop's next iteration."""
+        turns = self._arrived.take(self._here)
+        if self._arrived:
+            asyncio.get_running_loop().call_soon(self._tick)
+        if turns:
+            answers = at_once(self._engine.compute_at_once, [turn.rows for turn in turns])
+            for turn, answer in zip(turns, answers, strict=True):
+                if answer is None:
+                    self._hand_over(turn)
+                else:
+                    self._settle(turn, answer)
+            self._start()
+
+    def _hand_over(self, turn: Turn) -> None:
+        """Has the turn wait for the pool."""
+        turn.listen()
+        self._waiting.add(turn)
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and self._has_slot(loop.time()) and (turns := self._take()):
+        while self._waiting and self._has_slot(loop.time()) and (turns := self._waiting.take(self._there)):
             run = _Run(turns, loop.time())
             self._runs.add(run)
             for turn in turns:
@@ -158,32 +158,16 @@ class Lane:
             return False
         # After too many hangs one call at a time is tried.
         is_careful = self._hangs_in_a_row >= HANGS_IN_A_ROW
-        moment = float("inf") if is_careful else GATHER_SECONDS if self._gathers else 0.0
+        moment = float("inf") if is_careful else self._moment
         return all(run.is_hung or now - run.started_at >= moment for run in self._runs)
-
-    def _take(self) -> list[Turn]:
-        """The turns that wait and fit into one call, without those that were given up.
-
-        A search for a row at fault is a call by itself.
-        """
-        turns: list[Turn] = []
-        rows = 0
-        while self._waiting:
-            turn = self._waiting[0]
-            if not turn.done():
-                rows += len(turn.rows)
-                if turns and (rows > self._max_rows or not self._gathers or turn.raised or turns[0].raised):
-                    break
-                turns.append(turn)
-            self._waiting.popleft()
-        return turns
 
     def _work(self, run: _Run, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread of the pool."""
         first = run.turns[0]
         answers: list[Answer]
         if first.raised is not None:
-            answers = [located(self._computes[first.scored], first.rows, first.raised)]
+            compute = self._engine.compute_scored if first.scored else self._engine.compute
+            answers = [located(compute, first.rows, first.raised)]
         else:
             answers = self._computed(run.turns)
         if not loop.is_closed():
@@ -192,7 +176,7 @@ class Lane:
     def _computed(self, turns: Sequence[Turn]) -> list[Answer]:
         """An answer for each turn. Callers who ask for scores are computed apart: the others do not pay for them."""
         found: dict[bool, Iterator[Answer]] = {}
-        for scored, compute in self._computes.items():
+        for scored, compute in ((False, self._engine.compute), (True, self._engine.compute_scored)):
             parts = [turn.rows for turn in turns if turn.scored is scored]
             found[scored] = iter(computed(compute, parts) if parts else [])
         return [next(found[turn.scored]) for turn in turns]
@@ -209,13 +193,16 @@ class Lane:
             self._hangs_in_a_row = 0
         took = asyncio.get_running_loop().time() - run.started_at
         for turn, answer in zip(run.turns, answers, strict=True):
-            is_quick = took <= self._patience_seconds * SEARCHED_SHARE
-            if isinstance(answer, ModelRaised) and answer.row is None and turn.raised is None and is_quick:
-                turn.raised = answer
-                self._waiting.append(turn)
-            else:
-                turn.end(answer)
+            self._settle(turn, answer, may_search=took <= self._patience_seconds * SEARCHED_SHARE)
         self._start()
+
+    def _settle(self, turn: Turn, answer: Answer, *, may_search: bool = True) -> None:
+        """Ends the turn, or has the row at fault searched in the pool: that takes a call for each halving."""
+        if may_search and isinstance(answer, ModelRaised) and answer.row is None and turn.raised is None:
+            turn.raised, turn.has_begun = answer, True
+            self._hand_over(turn)
+        else:
+            turn.end(answer)
 
     def _grow_long(self, run: _Run) -> None:
         run.is_replaced = self._pool.replace_one()
@@ -237,5 +224,5 @@ class Lane:
         self._start()
 
     def _refuse_all(self) -> None:
-        while self._waiting:
-            self._waiting.popleft().refuse()
+        for turn in self._waiting.take_all():
+            turn.refuse()

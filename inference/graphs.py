@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,11 @@ _EXACT_INTEGERS = 2.0**53
 
 
 class BeyondGraph(Exception):
-    """A row has a number so large that the graph's own roundings may exceed float32."""
+    """Rows (by index) with a number so large that the graph's own roundings may exceed float32."""
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        super().__init__()
+        self.rows = rows
 
 
 class GraphAnswer(NamedTuple):
@@ -68,8 +72,8 @@ class Graph:
         Raises `BeyondGraph`, `NotComputable` for rows beyond its numbers, `NotServable` for a misshapen answer.
         """
         given = self._feed(rows)
-        if self._is_guarded and not all(map(_is_within, given.values())):
-            raise BeyondGraph
+        if self._is_guarded:
+            _require_within(given.values())
         outputs: list[NDArray[Any]] = self._session.run(names, given)
         count = len(rows)
         for output in outputs:
@@ -102,12 +106,12 @@ def _refuse_infinite(output: NDArray[Any], rows: int) -> None:
         raise NotComputable(np.flatnonzero(~flat.all(axis=1)).tolist())
 
 
-def _is_within(values: NDArray[Any]) -> bool:
-    """Whether no number is beyond `LARGEST_GUARDED`; missing ones and texts are not."""
-    if values.dtype.kind != "f":
-        return True
+def _require_within(inputs: Iterable[NDArray[Any]]) -> None:
+    """Raises `BeyondGraph` for rows with a number beyond `LARGEST_GUARDED`; missing ones and texts are not."""
     # A product would release the interpreter lock, and taking it again costs more than all this.
-    return not (np.abs(values) > LARGEST_GUARDED).any()
+    beyond = [np.abs(values) > LARGEST_GUARDED for values in inputs if values.dtype.kind == "f"]
+    if any(each.any() for each in beyond):
+        raise BeyondGraph(np.flatnonzero(np.concatenate(beyond, axis=1).any(axis=1)).tolist())
 
 
 def _feeder(inputs: Sequence[Any], names: Sequence[str]) -> Callable[[Sequence[Row]], dict[str, Any]]:

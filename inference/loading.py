@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from inference.costs import inline_rows
 from inference.engines import Engine, TrainedEngine, compiled_engine
 from inference.estimators import use_one_thread
 from inference.files.artifacts import AlteredArtifact, ArtifactStore
@@ -22,7 +23,6 @@ from inference.pool import Pool
 from inference.registered_graphs import graph_engine
 from inference.rows.inputs import inputs_of
 from inference.rows.schema import RowSchema
-from inference.running import Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,17 @@ class ServedVersion:
     model: str
     listing: VersionListing
     schema: RowSchema
-    runner: Runner
+    engine: Engine
+    lane: Lane
     size_bytes: int
 
     @property
     def class_names(self) -> ClassNames | None:
-        return self.runner.engine.class_names
+        return self.engine.class_names
 
     @property
     def score_names(self) -> Sequence[str] | None:
-        return self.runner.engine.score_names
+        return self.engine.score_names
 
 
 def reason_of(error: BaseException) -> str:
@@ -86,19 +87,17 @@ class Loader:
         _quieten()
         engine = _engine(version, content, compiled, schema, self.trusted)
         self.pool.libraries_changed()
-        example = schema.example()
-        engine.compute([example])
+        engine.compute([schema.example()])
         lane = Lane(
             f"model {model.name} version {version.name}",
-            engine.compute,
+            engine,
             self.pool,
             gathers=self.gathers and version.report.batches,
             max_rows=self.max_rows,
             patience_seconds=self.patience_seconds,
-            scored=engine.compute_scored,
+            inline_rows=inline_rows(engine, schema),
         )
-        runner = Runner(engine, lane, example)
-        return ServedVersion(model.id, model.name, version, schema, runner, len(content) + len(compiled or b""))
+        return ServedVersion(model.id, model.name, version, schema, engine, lane, len(content) + len(compiled or b""))
 
 
 def _engine(

@@ -40,7 +40,8 @@ class GraphEngine:
     def compute(self, rows: Sequence[Row]) -> Predictions:
         return self._predictions(self._graph.run(rows, self._asked), len(rows))
 
-    compute_at_once = compute
+    def compute_at_once(self, rows: Sequence[Row]) -> tuple[Predictions, Sequence[int]]:
+        return self.compute(rows), ()
 
     def compute_scored(self, rows: Sequence[Row]) -> Predictions:
         return self._predictions(self._graph.run(rows, self._asked_with_scores), len(rows))

@@ -96,7 +96,7 @@ class Registry:
         served = self._loaded.get(listing.id)
         if served is None:
             served = await self._fetched(model, listing)
-        if served.runner.lane.is_out:
+        if served.lane.is_out:
             raise ModelNotAvailable
         return served
 
@@ -109,7 +109,7 @@ class Registry:
 
         One model that fails is no reason to turn the other models' callers away.
         """
-        out = {version_id for version_id, served in list(self._loaded.items()) if served.runner.lane.is_out}
+        out = {version_id for version_id, served in list(self._loaded.items()) if served.lane.is_out}
         failing = out | self._failed_at.keys()
         model = self._models.get(default)
         alias = model.aliases.get(PRODUCTION) if model else None

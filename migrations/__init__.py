@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from db.database import Database, translated
 from db.reach import EVERY_TENANT, confine
 from migrations.isolation import isolate
 from migrations.isolation_check import faults
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MONTHS_AHEAD = 12
 _CHECK_VIOLATION = "23514"
@@ -33,6 +33,8 @@ def upgrade(database: Database, revision: str = "head", *, role: str | None = No
     On PostgreSQL, also makes the log's partitions for the months ahead, and the policies and privileges that keep
     tenants apart; `role` is the role that the program runs as, if it is not the owner.
     """
+    from alembic import command  # noqa: PLC0415  a server only checks, and need not wait for it
+
     with translated(), _migrating(database) as connection:
         command.upgrade(_config(connection), revision)
         if not database.is_sqlite and current(connection) == head():
@@ -42,6 +44,8 @@ def upgrade(database: Database, revision: str = "head", *, role: str | None = No
 
 def downgrade(database: Database, revision: str = "base") -> None:
     """Takes the schema back to `revision`; the rows of tables that this drops are lost."""
+    from alembic import command  # noqa: PLC0415  the same
+
     with translated(), _migrating(database) as connection:
         command.downgrade(_config(connection), revision)
 
@@ -57,12 +61,15 @@ def _migrating(database: Database) -> Iterator[Connection]:
 
 def current(connection: Connection) -> str | None:
     """Returns the revision that the database is at, or None for an empty database."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
-def head() -> str | None:
-    """Returns the revision that this program was written for."""
-    return ScriptDirectory.from_config(_config(None)).get_current_head()
+def head() -> str:
+    """Returns the revision that this program was written for: the files' names begin with theirs, in their order."""
+    return max(path.name for path in (Path(__file__).parent / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def check(database: Database) -> None:
@@ -109,7 +116,9 @@ def _month(now: datetime, ahead: int) -> datetime:
     return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
 
 
-def _config(connection: Connection | None) -> Config:
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415  the same
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection

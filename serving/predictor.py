@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-import orjson
-
 from audit.record import ANSWERED, Record
-from audit.redaction import Redactor
 from auth.principal import Partner
-from inference.gathering import Hung, TakenOut, Turn
 from inference.loading import ServedVersion
 from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.rows.inputs import Row
 from inference.rows.schema import MAX_ERRORS, InvalidRows
+from inference.waiting import Hung, TakenOut, Turn, Vanished
 from serving.admission import Admission, Stage
-from serving.facts import DeadlineExceeded, ModelFailed, NoScores
+from serving.facts import ClientGone, DeadlineExceeded, ModelFailed, NoScores
 from serving.failing_models import FailingModels
-from serving.giving_up import unless_gone
-from serving.wire.format import Item, WireFormat, add_scores, items_of
+from serving.scribes import Scribe
+from serving.wire.format import WireFormat
 from values.json_pointer import Violation
 from values.turns import Turns
 
@@ -58,12 +53,20 @@ class Question(NamedTuple):
     with_scores: bool = False
 
 
+class Answered(NamedTuple):
+    """A question's rows, their predictions, and these as JSON."""
+
+    rows: Sequence[Row]
+    predictions: Predictions
+    items: bytes
+
+
 class Predictor:
     """Answers admitted requests from the versions that the registry has loaded."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._redactors: dict[str, Redactor] = {}
+        self._scribes: dict[str, Scribe] = {}
         self._failing = FailingModels()
         self._turns = Turns(LONG_OF_ALL, LONG_OF_ONE_TENANT)
         self._threads = ThreadPoolExecutor(LONG_OF_ALL, thread_name_prefix="long-rows")
@@ -81,16 +84,14 @@ class Predictor:
         admission.stage = Stage.COMPUTATION
         started = time.perf_counter()
         predictions = await self._infer(admission, served, rows, question)
-        items = items_of(predictions, served.class_names)
-        if predictions.scores is not None:
-            add_scores(items, predictions.scores, served.score_names or ())
+        items = self._scribe(served).items(predictions)
         inference_us = round((time.perf_counter() - started) * 1e6)
         if admission.has_waited:
             await admission.look_again()
-        answer = question.wire.answer(admission.call.request_id, served, items)
+        answer = question.wire.answer(admission.call.request_id, served, predictions, items)
         record = admission.record(ANSWERED, 200)
         record.inference_us = inference_us
-        await self._describe(record, admission, served, rows, items, len(body))
+        await self._describe(record, admission, served, Answered(rows, predictions, items), len(body))
         admission.stage = Stage.SERVICE
         await admission.append(record)
         return answer
@@ -120,9 +121,10 @@ class Predictor:
         self, admission: Admission, served: ServedVersion, rows: Sequence[Row], question: Question
     ) -> Predictions:
         try:
-            answer = served.runner.answer(rows, scored=question.with_scores)
-            if isinstance(answer, Turn):
-                return await _awaited(admission, answer, question)
+            turn = served.lane.ask(
+                rows, _partner(admission).tenant_id, scored=question.with_scores, hung_up=question.hung_up
+            )
+            return await _awaited(admission, turn)
         except NotComputable as error:
             pointers = [question.wire.at(row) for row in error.rows[:MAX_ERRORS]]
             raise InvalidRows([Violation(at, "range", "is too large for the model") for at in pointers]) from None
@@ -133,50 +135,38 @@ class Predictor:
             raise DeadlineExceeded(is_callers=True) from None
         except TakenOut:
             raise ModelNotAvailable from None
-        return answer
+        except Vanished:
+            raise ClientGone from None
 
     async def _describe(
-        self,
-        record: Record,
-        admission: Admission,
-        served: ServedVersion,
-        rows: Sequence[Row],
-        items: list[Item],
-        size: int,
+        self, record: Record, admission: Admission, served: ServedVersion, answered: Answered, body_bytes: int
     ) -> None:
         """Writes into the record what may be stored of the rows and of their answers."""
-        describe = partial(self._described, record, _partner(admission), served, rows, items)
-        is_long = len(rows) * len(served.schema.names) > INLINE_VALUES
+        scribe, key = self._scribe(served), _partner(admission).fingerprint_key
+        describe = partial(scribe.describe, record, *answered, key)
+        is_long = len(answered.rows) * len(served.schema.names) > INLINE_VALUES
         # Text is searched by many patterns, at up to a microsecond a character.
-        if is_long or (served.schema.has_text and size > INLINE_TEXT_BYTES):
+        if is_long or (served.schema.has_text and body_bytes > INLINE_TEXT_BYTES):
             await self._in_thread(admission, describe)
         else:
             describe()
-
-    def _described(
-        self, record: Record, partner: Partner, served: ServedVersion, rows: Sequence[Row], items: list[Item]
-    ) -> None:
-        record.inputs = self._redactor(served).inputs(rows, partner.fingerprint_key)
-        record.outputs = self._redactor(served).outputs(items)
-        if len(rows) == 1:
-            record.fingerprint = row_fingerprint(partner.fingerprint_key, served.model, rows[0])
 
     async def _in_thread(self, admission: Admission, work: Callable[[], T]) -> T:
         tenant_id = _partner(admission).tenant_id
         async with self._turns.of(tenant_id):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _redactor(self, served: ServedVersion) -> Redactor:
-        redactor = self._redactors.get(served.listing.id)
-        if redactor is None:
-            redactor = self._redactors[served.listing.id] = Redactor(served.schema.pii, texts=served.schema.searched)
-        return redactor
+    def _scribe(self, served: ServedVersion) -> Scribe:
+        scribe = self._scribes.get(served.listing.id)
+        if scribe is None:
+            scribe = self._scribes[served.listing.id] = Scribe(served)
+        return scribe
 
 
-async def _awaited(admission: Admission, turn: Turn, question: Question) -> Predictions:
+async def _awaited(admission: Admission, turn: Turn) -> Predictions:
     """The turn's predictions. A deadline that passes before its call begins is the service's fault."""
     try:
-        return await unless_gone(question.hung_up(), turn)
+        return await turn
     except asyncio.CancelledError:
         if not turn.has_begun:
             admission.stage = Stage.SERVICE
@@ -188,9 +178,3 @@ def _partner(admission: Admission) -> Partner:
     if not isinstance(principal, Partner):
         raise TypeError("predictions are for partners' programs")
     return principal
-
-
-def row_fingerprint(key: bytes, model: str, row: Row) -> str:
-    """HMAC-SHA-256 under the tenant's key of a model's name and a row; shows whether this row was ever predicted."""
-    # `hmac.digest` would release the interpreter lock, and taking it again costs more than the digest.
-    return hmac.new(key, orjson.dumps([model, row], option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()

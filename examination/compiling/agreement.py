@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examination.compiling.probe_rows import is_of_numbers
-from inference.engines import LABEL_TYPES, Tie
+from inference.engines import LABEL_TYPES
 from inference.graphs import GraphAnswer
 from inference.outputs import Predictions
+from inference.ties import Tie
 
 RELATIVE_TOLERANCE = 1e-5
 #: Numbers nearer to each other than this count as the same: no answer means so little.

@@ -22,6 +22,7 @@ from inference.files.pickles import open_pickle
 from inference.files.refused import RefusedFile
 from inference.files.writers import check_boosters, check_lightgbm, check_skops, check_xgboost, one_sklearn
 from inference.files.xgboost_files import xgboost_model
+from inference.scikit_learn import import_alone
 
 __all__ = ["FORMATS", "Format", "RefusedFile", "format_of", "open_model"]
 
@@ -40,6 +41,8 @@ def open_model(content: bytes, kind: str, trusted: Sequence[str] = ()) -> Any:
     is_pickle = bool(PICKLE.match(content))
     if is_pickle and kind != "joblib":
         raise RefusedFile(f"the file is a pickle and no {kind} file: opening it would run code, so it stays closed")
+    if kind in {"joblib", "skops"}:
+        import_alone()
     openers = {
         "joblib": open_pickle,
         "skops": lambda given: _open_skops(given, trusted),

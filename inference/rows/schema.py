@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from inference.rows.features import example_row, is_text, row_fields
+from inference.rows.features import example_row, is_text, row_fields, with_default_lengths
 from inference.rows.inputs import Row
 from inference.rows.violations import violation_of
 from values.json_pointer import Violation, pointer
@@ -112,6 +112,13 @@ class RowSchema:
     def example(self) -> dict[str, Any]:
         """A synthetic row, from the middle of each feature's known range."""
         return example_row(self.document)
+
+    def costliest(self) -> dict[str, Any]:
+        """A synthetic row whose free texts are as long as they may be, in short words."""
+        properties = with_default_lengths(self.document)["properties"]
+        free = [name for name in self.searched if "enum" not in properties[name]]
+        texts = {name: ("of " * properties[name]["maxLength"])[: properties[name]["maxLength"]] for name in free}
+        return self.example() | texts
 
     def _validated(self, validator: SchemaValidator, text: bytes, rows: int) -> Any:
         """The validator's result for the text; None if the text has to be looked at again.

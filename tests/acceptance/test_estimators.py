@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
 from examination.columns.sample_columns import rows_of
+from examination.compiling.independence import is_near
 from inference.outputs import name_of
 from inference.scores import verb_of
 from tests.support.estimators import CATALOGUE
@@ -29,7 +32,7 @@ def site(shared_site):
 async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site, name, rounds):
     """Without code: labels are identical, numbers within 1e-9 as trained and 1e-5 compiled; on its boundaries as well.
 
-    What does not compile is served as trained, and says why.
+    What does not compile is served as trained, and says why. Callers who ask at once get what they get alone.
     """
     trained = CATALOGUE[name]()
     site.register(
@@ -50,6 +53,7 @@ async def test_an_estimator_from_a_file_answers_every_row_as_it_does_itself(site
         found = [await predicted(client, name, rows) for _, rows in asked]
         verb = verb_of(trained.estimator)
         scored = [] if verb is None else await predicted(client, name, asked[0][1], include="scores")
+        await assert_together_as_alone(client.app.state.parts.registry, name, [rows[:16] for _, rows in asked])
     assert example.status_code == 200, example.text
     assert version["engine"] == ("onnx" if trained.is_compiled else "sklearn"), version["compilation"]
     assert trained.is_compiled or version["compilation"]["reason"]
@@ -74,6 +78,19 @@ async def predicted(client, name, rows, **params):
         assert answer.status_code == 200, answer.text
         found += answer.json()["predictions"]
     return found
+
+
+async def assert_together_as_alone(registry, name, rows):
+    """Thirty-two callers at once: labels are identical, numbers within 1e-12 as trained and 1e-6 compiled."""
+    served = await registry.find(name, None, tenant_id="any")
+    tolerance = 1e-6 if served.engine.name == "onnx" else 1e-12
+    asked = [row for each in rows for row in each]
+    asked = [asked[number % len(asked)] for number in range(32)]
+    together = await asyncio.gather(*(served.lane.ask([row], f"tenant {n % 5}") for n, row in enumerate(asked)))
+    for row, answer in zip(asked, together, strict=True):
+        alone = served.engine.compute([row])
+        assert is_near(list(answer), list(alone), tolerance)
+        assert is_number(alone.labels[0]) or answer.labels == alone.labels
 
 
 def assert_same(found, estimator, given, tolerance):

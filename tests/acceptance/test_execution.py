@@ -192,7 +192,7 @@ def test_the_bundled_models_are_computed_on_the_loop(site):
             found = {}
             for each in train():
                 served = await registry.find(each.name, None, tenant_id="any")
-                found[each.name] = served.runner.inline_rows
+                found[each.name] = served.lane.inline_rows
             return found
 
     found = asyncio.run(inline())

@@ -152,7 +152,7 @@ def test_what_admins_and_people_are_given_is_nowhere_either(any_site, serve):
 def test_a_crash_of_ours_shows_nobody_anything(site, serve):
     """An error that nobody expected is a 500 problem without words, and a log line without values."""
     (site.directory / "sitecustomize.py").write_text(
-        "import serving.predictor\ndef boom(*_): raise RuntimeError('canary-4711')\nserving.predictor.items_of = boom\n"
+        "import serving.scribes\ndef boom(*_): raise RuntimeError('canary-4711')\nserving.scribes.row_fingerprint = boom\n"
     )
     server = serve(site, is_forked=False, PYTHONPATH=f"{site.directory}:{site.environment()['PYTHONPATH']}")
     answer = server.http.post("/predict", json=IRIS, headers={"X-API-Key": site.key()})

@@ -36,7 +36,7 @@ def test_nothing_imports_mlflow():
     ("program", "slow"),
     [
         ("import cli.main, cli.key_commands, cli.model_commands", SLOW | {"numpy", "onnxruntime"}),
-        ("import api.app, api.http.server", SLOW),
+        ("import cli.main, api.app, api.http.server", SLOW | {"alembic", "mako", "pygments", "rich"}),
         ("import examination.apart, admin.models.registration, admin.models.bundled", SLOW),
     ],
     ids=["a command", "a server", "a registration"],
@@ -46,6 +46,35 @@ def test_what_needs_no_slow_library_loads_none(program, slow):
     command = [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(run.stdout.split()) & slow == set()
+
+
+#: Serves the bundled models, and then makes a frame's inputs ready, as a model that was trained on frames has it done.
+SERVE = """
+import asyncio, sys
+from api.app import create_app
+from inference.rows.inputs import inputs_of
+from program.settings import read_settings
+
+async def serve():
+    app = create_app(read_settings())
+    async with app.router.lifespan_context(app):
+        assert app.state.parts.registry.loaded_bytes
+        print(*sys.modules)
+
+asyncio.run(serve())
+inputs_of("frame", {"properties": {"x": {"type": "number"}}})
+assert "DataFrame" in dir(sys.modules["pandas"])
+"""
+
+
+def test_a_server_of_the_bundled_models_loads_what_serves_them_and_no_more(own_site):
+    """scikit-learn comes without pandas, which it would import; whoever needs a frame gets pandas, before a request."""
+    command = [sys.executable, "-c", SERVE]
+    run = subprocess.run(
+        command, cwd=own_site.directory, env=own_site.environment(), capture_output=True, text=True, check=True
+    )
+    loaded = set(run.stdout.split())
+    assert loaded & (SLOW | {"alembic", "examination.examine", "locust", "matplotlib"}) == {"sklearn"}
 
 
 def test_converters_do_not_bring_onnx_runtime_before_its_telemetry_is_off():

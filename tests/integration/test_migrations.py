@@ -42,6 +42,8 @@ def test_up_down_and_up_again_leaves_the_declared_schema(database):
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": not_a_partition})
         assert compare_metadata(context, Base.metadata) == []
+        # Both are found out without alembic.
+        assert context.get_current_revision() == migrations.head() == migrations.current(connection)
 
 
 def test_a_database_without_the_schema_is_refused(database):

@@ -75,7 +75,7 @@ def test_next_to_a_tie_the_trained_model_gives_label_and_scores():
         ours, theirs = compiled.compute_scored(rows), engine.compute_scored(rows)
         assert ours.labels == theirs.labels == compiled.compute(rows).labels
         np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5)
-    assert compiled.compute_at_once(rows_of([between])) is None
+    assert compiled.compute_at_once(rows_of([ROWS[0], between]))[1] == [1]
     assert compiled.compute(rows_of(ROWS)).scores is None
 
 

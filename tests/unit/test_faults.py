@@ -17,11 +17,12 @@ from sklearn.preprocessing import FunctionTransformer, PowerTransformer
 from inference import gathering
 from inference.engines import TrainedEngine
 from inference.faults import computed, located
-from inference.gathering import Hung, Lane
+from inference.gathering import Lane
 from inference.outputs import ModelRaised, NotComputable, NotServable, Predictions
 from inference.pool import Pool
 from inference.rows.inputs import matrix_of
-from inference.running import Runner
+from inference.waiting import Hung, Turn
+from tests.support.toy_engines import ToyEngine, doubled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")]
 
@@ -43,25 +44,15 @@ FAILING = {
 
 
 class Counted:
-    """An engine that counts its calls and their rows; raises `error` for rows with an `x` under 0."""
+    """A computation that counts its calls and their rows."""
 
-    name, class_names, may_hold_the_loop = "sklearn", None, True
-
-    def __init__(self, compute=None):
+    def __init__(self, compute=doubled):
         self._compute = compute
         self.sizes = []
 
     def compute(self, rows):
         self.sizes.append(len(rows))
-        return self._compute(rows) if self._compute else doubled(rows)
-
-    compute_at_once = compute
-
-
-def doubled(rows):
-    if any(row["x"] < 0 for row in rows):
-        raise ValueError(rows)
-    return Predictions([2 * row["x"] for row in rows], None)
+        return self._compute(rows)
 
 
 def rows_with(bad, count=100):
@@ -70,7 +61,7 @@ def rows_with(bad, count=100):
 
 def lane_of(compute, **terms):
     terms = {"gathers": True, "max_rows": 1_000, "patience_seconds": 10.0} | terms
-    return Lane("a version", compute, Pool(2), **terms)
+    return Lane("a version", ToyEngine(compute), Pool(2), **terms)
 
 
 async def raised_by(work):
@@ -226,7 +217,7 @@ async def test_a_caller_who_gives_up_is_not_searched_for(monkeypatch):
 async def test_a_call_that_failed_late_is_not_searched():
     """The answer would come after the deadline: the failure itself is told in time."""
     lane = lane_of(doubled, patience_seconds=0.0)
-    turn = gathering.Turn(rows_with({1}))
+    turn = Turn(rows_with({1}))
     run = gathering._Run([turn], asyncio.get_running_loop().time() - 1.0)
     lane._finish(run, [ModelRaised(None, "ValueError")])
     assert (await raised_by(turn)).row is None
@@ -270,14 +261,12 @@ async def test_a_failure_on_the_event_loop_costs_one_call_there():
         return doubled(rows)
 
     engine = Counted(compute)
-    runner = Runner(engine, lane_of(engine.compute), {"x": 1.0})
-    assert runner.inline_rows >= 100
+    lane = lane_of(engine.compute, inline_rows=100)
     for rows in (rows_with({0}, 1), rows_with({40})):
         engine.sizes.clear()
         threads.clear()
-        with pytest.raises(ModelRaised) as raised:
-            await runner.answer(rows)
-        assert rows[raised.value.row]["x"] < 0
+        raised = await raised_by(lane.ask(rows))
+        assert rows[raised.row]["x"] < 0
         assert threads.count(here) == 1
         assert sum(engine.sizes) <= 2 * len(rows)
-    assert runner.answer(rows_with((), 2)).labels == [2.0, 4.0]
+    assert (await lane.ask(rows_with((), 2))).labels == [2.0, 4.0]

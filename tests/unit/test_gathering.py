@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import gathering
-from inference.gathering import Hung, Lane, TakenOut
+from inference.gathering import Lane
 from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.pool import Pool
+from inference.waiting import Hung, TakenOut
 from tests.support.patience import SECONDS
+from tests.support.toy_engines import ToyEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +42,9 @@ def compute():
     return Compute()
 
 
-def lane(compute, **terms):
-    return Lane("a version", compute, Pool(4), **{"gathers": True, "max_rows": 100, "patience_seconds": 10.0} | terms)
+def lane(compute, scored=None, **terms):
+    terms = {"gathers": True, "max_rows": 100, "patience_seconds": 10.0} | terms
+    return Lane("a version", ToyEngine(compute, scored), Pool(4), **terms)
 
 
 async def started(work):
@@ -171,9 +174,9 @@ async def test_calls_that_take_long_keep_other_versions_waiting_for_a_moment_onl
     monkeypatch.setattr(gathering, "LONG_SECONDS", 0.05)
     pool, held = Pool(2), Compute()
     held.may_go_on.clear()
-    long = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=60) for n in range(3)]
+    long = [Lane(f"v{n}", ToyEngine(held), pool, gathers=False, max_rows=1, patience_seconds=60) for n in range(3)]
     tasks = [await started(version.ask([{"x": 1}])) for version in long[:1] for _ in range(2)]
-    other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=60)
+    other = Lane("other", ToyEngine(Compute()), pool, gathers=True, max_rows=1, patience_seconds=60)
     assert (await asyncio.wait_for(other.ask([{"x": 4}]), SECONDS)).labels == [8]
     tasks += [await started(version.ask([{"x": 1}])) for version in long[1:] for _ in range(2)]
     await until(lambda: pool._started == 4)
@@ -188,10 +191,10 @@ async def test_what_hangs_takes_no_thread_from_other_versions():
     """However many hang, the pool has as many threads for the others as before."""
     pool, held = Pool(2), Compute()
     held.may_go_on.clear()
-    hanging = [Lane(f"v{n}", held, pool, gathers=False, max_rows=1, patience_seconds=0.05) for n in range(3)]
+    hanging = [Lane(f"v{n}", ToyEngine(held), pool, gathers=False, max_rows=1, patience_seconds=0.05) for n in range(3)]
     tasks = [await started(version.ask([{"x": 1}])) for version in hanging for _ in range(2)]
     await asyncio.gather(*tasks, return_exceptions=True)
-    other = Lane("other", Compute(), pool, gathers=True, max_rows=1, patience_seconds=SECONDS)
+    other = Lane("other", ToyEngine(Compute()), pool, gathers=True, max_rows=1, patience_seconds=SECONDS)
     for n in range(20):
         assert (await other.ask([{"x": n}])).labels == [2 * n]
     held.may_go_on.set()

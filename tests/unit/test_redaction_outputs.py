@@ -8,12 +8,11 @@ import orjson
 import pytest
 
 from audit.redaction import Redactor, _scrub_once
-
-REDACTOR = Redactor({}, texts=[])
+from tests.support.items import stored_text
 
 
 def stored(items):
-    return json.loads(Redactor({}, texts=[]).outputs(items))
+    return json.loads(stored_text(Redactor({}, texts=[]), items))
 
 
 def test_a_label_that_is_personal_is_not_stored():
@@ -57,7 +56,7 @@ def test_several_outputs_are_searched_each():
 )
 def test_numbers_and_clean_names_are_stored_as_they_are(item):
     """Also a class that is a number, which has a text for its name."""
-    assert REDACTOR.outputs([item]) == orjson.dumps([item]).decode()
+    assert stored_text(Redactor({}, texts=[]), [item]) == orjson.dumps([item])
 
 
 def test_names_of_scores_are_searched_as_those_of_classes():
@@ -94,22 +93,22 @@ def test_what_was_clean_once_is_searched_when_it_is_not():
     clean = {"prediction": "a", "probabilities": {"a": 0.5, "b": 0.5}}
     number = {"prediction": 4111111111111111, "probabilities": {"4111111111111111": 1.0}}
     for item in (clean, clean, number, number):
-        assert json.loads(redactor.outputs([item])) == [item]
+        assert json.loads(stored_text(redactor, [item])) == [item]
     other = {"prediction": "jane@example.com", "probabilities": {"a": 0.5, "b": 0.5}}
     text = {"prediction": "4111111111111111", "probabilities": {"4111111111111111": 1.0}}
-    assert json.loads(redactor.outputs([clean, other]))[1]["prediction"] == "***"
-    assert json.loads(redactor.outputs([text])) == [{"prediction": "***", "probabilities": {"***": 1.0}}]
-    assert json.loads(redactor.outputs([number])) == [number]
+    assert json.loads(stored_text(redactor, [clean, other]))[1]["prediction"] == "***"
+    assert json.loads(stored_text(redactor, [text])) == [{"prediction": "***", "probabilities": {"***": 1.0}}]
+    assert json.loads(stored_text(redactor, [number])) == [number]
 
 
 def test_two_rows_that_are_alike_are_searched_once():
     """The text of a label is remembered, and so are the names of classes: nothing more is searched for them."""
     redactor = Redactor({}, texts=[])
     item = {"prediction": "seen once", "probabilities": {"seen once": 0.5, "or twice": 0.5}}
-    redactor.outputs([item])
+    stored_text(redactor, [item])
     searched = _scrub_once.cache_info().misses
     for _ in range(10):
-        redactor.outputs([item, item])
+        stored_text(redactor, [item, item])
     assert _scrub_once.cache_info().misses == searched
 
 
@@ -130,5 +129,5 @@ def test_every_shape_of_an_answer_is_stored_as_it_is_where_it_holds_nothing(item
     """The first time, when its classes are searched, and afterwards, when they are remembered; one row and many."""
     redactor = Redactor({}, texts=[])
     for _ in range(3):
-        assert json.loads(redactor.outputs(items)) == items
-        assert json.loads(redactor.outputs(items * 5)) == items * 5
+        assert json.loads(stored_text(redactor, items)) == items
+        assert json.loads(stored_text(redactor, items * 5)) == items * 5
