@@ -11,11 +11,12 @@ wall clock and of processor, and the most memory that the process held.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ import migrations
 from audit.hours import sum_up
 from db.database import Database
 from db.log_store import COLUMNS, LogStore
+from db.policies import Policy
+from program.seeding import Bound, seed, spendings
+from quotas.strategy import memory_store
 from values.ids import uuid7
 from values.instants import instant, now_ms
 
@@ -114,8 +118,30 @@ def main() -> None:
         migrations.upgrade(database)
         tenants = [str(uuid4()) for _ in range(given.tenants)]
         timed("made", lambda: make_log(database, given.records, given.days, tenants, [str(uuid4()) for _ in range(3)]))
-        timed("counted into hours", lambda: sum_up(database))
+        bound = [*_limits(tenants)]
+        for what in ("first start", "every later start"):
+            timed(f"{what}: counted into hours", lambda: sum_up(database))
+            timed(f"{what}: {len(bound)} limits read", lambda: asyncio.run(_seeded(database, bound)))
         database.dispose()
+
+
+def _limits(tenants: Sequence[str]) -> Iterator[Bound]:
+    """On each tenant limits by the minute, hour, day and month, and on each key by the minute and day."""
+    for number, tenant_id in enumerate(tenants):
+        for seconds in (60, 3_600, 86_400, 2_592_000):
+            yield Bound(Policy("plan", "requests", 10**9, seconds), tenant_id, None, "UTC")
+            yield Bound(Policy("plan", "rows", 10**9, seconds), tenant_id, None, "UTC")
+        for key in range(2):
+            for seconds in (60, 86_400):
+                yield Bound(Policy("key", "requests", 10**9, seconds), tenant_id, f"{number:06}{key:06}", "UTC")
+
+
+async def _seeded(database: Database, bound: Sequence[Bound]) -> str:
+    store, at_ms = memory_store(), now_ms()
+    await seed(store, spendings(database, bound, at_ms))
+    month = [each.meter() for each in bound if each.policy.window_seconds == 2_592_000]
+    spent = sum(meter.amount - state.left for meter, state in zip(month, await store.states(month), strict=True))
+    return f"{spent} requests and rows of the month"
 
 
 if __name__ == "__main__":
