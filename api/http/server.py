@@ -48,8 +48,13 @@ def serve(
     # event loop is busy, each time would cost the default of 5 ms.
     sys.setswitchinterval(SWITCH_SECONDS)
     raise_file_limit()
+    Server(config_of(app, settings, host=host, port=port), on_started).run()
+
+
+def config_of(app: FastAPI, settings: Settings, *, host: str, port: int) -> uvicorn.Config:
+    """Every option of uvicorn. Raises `InvalidSettings` for more connections than the process may open files for."""
     connections = app.state.connections = connections_of(settings)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -67,7 +72,6 @@ def serve(
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
         backlog=BACKLOG,
     )
-    Server(config, on_started).run()
 
 
 def is_free(host: str, port: int) -> bool:
