@@ -17,7 +17,6 @@ from api.http.json_body import InvalidBody
 from api.http.multipart_body import MalformedForm
 from api.http.refusals import InvalidParameter
 from api.http.security import call_of, parts_of
-from api.limit_fields import limit_fields
 from api.oauth_errors import TokenRequestRefused, oauth_refusal, speaks_oauth
 from audit.filters import InvalidFilter
 from audit.search import SearchTooLong
@@ -81,12 +80,14 @@ _DETAILS: dict[type[Exception], Callable[[Any], tuple[str, Members]]] = {
 }
 
 
-def answer_problem(request: Request, error: Exception) -> Response:
+async def answer_problem(request: Request, error: Exception) -> Response:
     """The response to a fact. Counts a failure at the caller's address."""
     try:
-        _count_failure(request, error)
+        await _count_failure(request, error)
     except TooManyFailures as throttled:
         error = throttled
+    if isinstance(error, QuotaExceeded | TooManyAtOnce):
+        call_of(request).refused_by = error.states
     problem = problem_of(error)
     describe = _DETAILS.get(type(error))
     detail, members = describe(error) if describe else (problem.explanation, {})
@@ -118,8 +119,6 @@ def problem_body(problem: Problem, detail: str, request_id: str, members: Member
 
 def _headers(problem: Problem, error: Exception) -> dict[str, str]:
     headers = dict(getattr(error, "headers", None) or {})
-    if isinstance(error, QuotaExceeded):
-        headers |= {name.decode(): value.decode() for name, value in limit_fields(error.states)}
     if problem.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="adyton"'
     if problem.status in (429, 503):
@@ -127,11 +126,11 @@ def _headers(problem: Problem, error: Exception) -> dict[str, str]:
     return headers
 
 
-def _count_failure(request: Request, error: Exception) -> None:
+async def _count_failure(request: Request, error: Exception) -> None:
     is_unknown_path = isinstance(error, HTTPException) and error.status_code == 404
     is_failed_sign_in = isinstance(error, SignInRefused | TooManyFailedSignIns)
     if is_unknown_path or is_failed_sign_in or (isinstance(error, NotAuthenticated) and error.was_presented):
-        parts_of(request).failures.count(call_of(request).address)
+        await parts_of(request).failures.count(call_of(request).address)
 
 
 def _errors(errors: Sequence[Violation]) -> Members:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from program.parts import Parts
 from quotas.accounts import PolicyState
-from serving.call import Call
-
-Fields = list[tuple[bytes, bytes]]
 
 
-def limits_shown(parts: Parts, call: Call) -> Fields:
-    """The fields of an answer to this call; none for a call that spends no quota."""
-    return limit_fields(parts.quotas.states(call.principal)) if call.shows_limits and call.principal else []
+def limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]]:
+    """Both fields, in the order of `states`: the policy that leaves the least comes first.
 
-
-def limit_fields(states: Sequence[PolicyState]) -> Fields:
-    """Both fields, in the order of `states`: the policy that leaves the least comes first."""
+    A calendar policy has no `w`: its periods differ in length. A name needs no escaping in either field's strings: it
+    has letters, digits, dots, dashes, underscores and one `@`.
+    """
     if not states:
         return []
     policies, limits = [], []
-    for name, _, amount, window_seconds, left, grows_in_seconds in states:
-        policies.append(f'"{name}";q={amount};w={window_seconds}')
+    for name, _, amount, window_seconds, left, grows_in_seconds, *_ in states:
+        policies.append(f'"{name}";q={amount}' if window_seconds is None else f'"{name}";q={amount};w={window_seconds}')
         limits.append(f'"{name}";r={left};t={grows_in_seconds}')
     return [
         (b"ratelimit-policy", ", ".join(policies).encode("ascii")),

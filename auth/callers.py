@@ -19,6 +19,7 @@ from db.plans import DEFAULT_PLAN, find_plan
 from db.policies import Policy, policies_of, policies_that_bind
 from db.reach import EVERY_TENANT, LOOKUP
 from db.revoked_tokens import is_revoked
+from db.tenants import DEFAULT_TIME_ZONE
 from db.users import find_user
 from values.subjects import Subject
 
@@ -89,6 +90,7 @@ class Callers:
             models=None if key.models is None else frozenset(key.models),
             cidrs=tuple(ip_network(cidr) for cidr in key.cidrs or ()),
             policies=self._share(policies),
+            time_zone=tenant.time_zone,
             concurrency=credential.plan.concurrency,
             not_before=key.not_before,
             expires_at=min(expiries, default=None),
@@ -117,7 +119,8 @@ class Callers:
             tenant=tenant.name if tenant else None,
             is_active=user.status == "active" and (tenant is None or tenant.status == "active"),
             scopes=frozenset(),
-            policies=self._share(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT)),
+            policies=self._share(_without_models(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT))),
+            time_zone=tenant.time_zone if tenant else DEFAULT_TIME_ZONE,
             concurrency=plan.concurrency,
             not_before=None,
             expires_at=None,
@@ -134,3 +137,8 @@ class Callers:
         if len(self._shared) >= MAX_SHARED:
             self._shared.clear()
         return self._shared.setdefault(policies, policies)
+
+
+def _without_models(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    """The policies that count what a person does: no person asks a model for predictions."""
+    return tuple(policy for policy in policies if policy.model is None)

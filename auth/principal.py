@@ -39,6 +39,8 @@ class Principal:
     #: The tenant whose rows it may see, or every tenant.
     reach: Reach
     policies: tuple[Policy, ...]
+    #: The tenant's, whose days and months calendar limits follow.
+    time_zone: str
     concurrency: int | None
     not_before: datetime | None
     expires_at: datetime | None

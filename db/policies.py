@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, true
@@ -15,25 +16,38 @@ from values.ids import uuid7
 
 Level = Literal["key", "tenant", "plan"]
 Unit = Literal["requests", "rows"]
+Period = Literal["day", "month"]
 
 #: SQLite takes at most 32,766 parameters in one statement.
 OWNERS_AT_ONCE = 10_000
+#: The longest that a calendar period can be: a clock that is set back makes a day an hour longer, and a month too.
+LONGEST: dict[Period, timedelta] = {"day": timedelta(days=1, hours=1), "month": timedelta(days=31, hours=1)}
 _OWNERS = {"plan": PolicyRow.plan_id, "tenant": PolicyRow.tenant_id, "key": PolicyRow.key_id}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """At most `amount` requests or rows in any trailing window of `window_seconds`."""
+    """At most `amount` requests or rows in any trailing window of `window_seconds`, or in each calendar day or month.
+
+    Exactly one of `window_seconds` and `calendar` is set. With a `model` it counts what is asked of that model alone.
+    `text` is the limit as somebody wrote it. `since` is the beginning of the first limit of this name, as long as a
+    window that began before it can still run, and None after that.
+    """
 
     level: Level
     unit: Unit
     amount: int
-    window_seconds: int
+    window_seconds: int | None
+    calendar: Period | None = None
+    model: str | None = None
+    text: str = ""
+    since: datetime | None = None
 
     @property
     def name(self) -> str:
-        """`LEVEL-UNIT-SECONDS`, as callers see it."""
-        return f"{self.level}-{self.unit}-{self.window_seconds}"
+        """`LEVEL-UNIT-SECONDS` or `LEVEL-UNIT-calendar-PERIOD`, and `@MODEL` if it is for one model."""
+        window = f"calendar-{self.calendar}" if self.window_seconds is None else self.window_seconds
+        return f"{self.level}-{self.unit}-{window}" + (f"@{self.model}" if self.model else "")
 
 
 def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id: str | None) -> tuple[Policy, ...]:
@@ -64,12 +78,25 @@ def policies_of_each(
 def replace_policies(
     session: Session, level: Level, owner_id: str, unit: Unit, policies: Iterable[Policy], *, tenant_id: Reach
 ) -> None:
-    """Gives the owner exactly these policies of that unit; those of the other unit stay."""
-    owned = and_(_owned_by(level, owner_id), _is_within(level, tenant_id))
-    session.execute(delete(PolicyRow).where(owned, PolicyRow.unit == unit))
+    """Gives the owner exactly these policies of that unit; those of the other unit stay.
+
+    A policy whose name the owner had already keeps its `since`: what was spent on it stays spent.
+    """
+    owned = and_(_owned_by(level, owner_id), _is_within(level, tenant_id), PolicyRow.unit == unit)
+    since = {name: at for name, at in session.execute(select(PolicyRow.name, PolicyRow.since).where(owned))}  # noqa: C416  dict() of rows has no type
+    session.execute(delete(PolicyRow).where(owned))
+    now = datetime.now(UTC)
     for policy in policies:
         row = PolicyRow(
-            id=uuid7(), name=policy.name, unit=policy.unit, amount=policy.amount, window_seconds=policy.window_seconds
+            id=uuid7(),
+            name=policy.name,
+            unit=policy.unit,
+            amount=policy.amount,
+            window_seconds=policy.window_seconds,
+            calendar=policy.calendar,
+            model=policy.model,
+            text=policy.text,
+            since=since.get(policy.name, now),
         )
         setattr(row, f"{level}_id", owner_id)
         session.add(row)
@@ -92,4 +119,8 @@ def _is_within(level: Level, tenant_id: Reach) -> ColumnElement[bool]:
 def _policy(row: PolicyRow) -> Policy:
     level: Level = "plan" if row.plan_id else "tenant" if row.tenant_id else "key"
     unit: Unit = "rows" if row.unit == "rows" else "requests"
-    return Policy(level=level, unit=unit, amount=row.amount, window_seconds=row.window_seconds)
+    calendar: Period | None = None if row.calendar is None else "month" if row.calendar == "month" else "day"
+    longest = LONGEST[calendar] if calendar else timedelta(seconds=row.window_seconds or 0)
+    # Without it most policies of one text are equal, and can be kept once for all callers.
+    since = row.since if datetime.now(UTC) - row.since < longest else None
+    return Policy(level, unit, row.amount, row.window_seconds, calendar, row.model, row.text, since)

@@ -88,6 +88,8 @@ class Tenant(Base):
     name: Mapped[str] = mapped_column(String(63), unique=True)
     plan_id: Mapped[str] = mapped_column(Id, ForeignKey("plans.id"), index=True)
     status: Mapped[str] = mapped_column(String(16))
+    #: Its IANA name: calendar limits follow its days and months.
+    time_zone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
     created_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(server_default=text("1"))
@@ -95,12 +97,17 @@ class Tenant(Base):
 
 
 class PolicyRow(Base):
-    """A limit of a plan, a tenant or a key: so many requests or rows in any trailing window."""
+    """A limit of a plan, a tenant or a key: so many requests or rows in any trailing window, or each day or month.
+
+    The column `text` is the limit as it was written, and `since` the beginning of the first limit of this name.
+    """
 
     __tablename__ = "policies"
     __table_args__ = (
         CheckConstraint("unit IN ('requests', 'rows')", name="unit"),
         CheckConstraint("amount > 0 AND window_seconds > 0", name="positive"),
+        CheckConstraint("calendar IN ('day', 'month')", name="calendar"),
+        CheckConstraint("(calendar IS NULL) <> (window_seconds IS NULL)", name="one_window"),
         CheckConstraint(
             "(CASE WHEN plan_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN tenant_id IS NULL THEN 0 ELSE 1 END)"
             " + (CASE WHEN key_id IS NULL THEN 0 ELSE 1 END) = 1",
@@ -112,13 +119,17 @@ class PolicyRow(Base):
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(String(100))
     plan_id: Mapped[str | None] = mapped_column(Id, ForeignKey("plans.id", ondelete="CASCADE"))
     tenant_id: Mapped[str | None] = mapped_column(Id, ForeignKey("tenants.id", ondelete="CASCADE"))
     key_id: Mapped[str | None] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"))
     unit: Mapped[str] = mapped_column(String(16))
     amount: Mapped[int]
-    window_seconds: Mapped[int]
+    window_seconds: Mapped[int | None]
+    calendar: Mapped[str | None] = mapped_column(String(16))
+    model: Mapped[str | None] = mapped_column(String(63))
+    text: Mapped[str] = mapped_column(String(100))
+    since: Mapped[datetime]
 
 
 class Key(Base):

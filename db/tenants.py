@@ -11,6 +11,9 @@ from db.paging import Cut, Page, read_page
 from db.reach import Reach, within
 from db.tables import Plan, Tenant
 
+#: The time zone of tenants that were given no other, and of people who have no tenant.
+DEFAULT_TIME_ZONE = "UTC"
+
 
 def find_tenant(session: Session, name: str, *, tenant_id: Reach, is_held: bool = False) -> Tenant | None:
     """Returns the tenant of that name; with `is_held` no other transaction changes it until this one ends."""

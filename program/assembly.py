@@ -30,8 +30,9 @@ from program.following import Follower
 from program.parts import Parts
 from program.settings import Settings
 from program.upkeep import Housekeeping
-from quotas.failures import FailureThrottle
+from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
+from quotas.strategy import memory_store
 from serving.admission import Admissions
 from serving.catalogue import Catalogue
 from serving.predictor import Predictor
@@ -73,7 +74,8 @@ def assemble(settings: Settings) -> Parts:
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
     log = LogWriter(vital)
-    quotas, credentials = Quotas(), Credentials(directory)
+    store_of_limits = memory_store()
+    quotas, credentials = Quotas(store_of_limits), Credentials(directory)
     return Parts(
         settings=settings,
         database=database,
@@ -87,7 +89,7 @@ def assemble(settings: Settings) -> Parts:
         loader=loader,
         registry=registry,
         quotas=quotas,
-        failures=FailureThrottle(),
+        failures=FailureThrottle(memory_store(most=MAX_ADDRESSES)),
         log=log,
         follower=Follower(vital, directory, registry, partial(read_listings, vital), reloads),
         housekeeping=Housekeeping(database, directory),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from quotas.memory import Meter
+from quotas.store import Meter, Trailing
 from values.subjects import Subject
 
 
@@ -21,7 +21,8 @@ class Allowance(NamedTuple):
 
     def of(self, subject: Subject) -> Meter:
         """Returns the meter of one subject; its policy is named LEVEL-UNIT-SECONDS like any other."""
-        return Meter(f"{subject.kind}-{self.unit}-{self.window_seconds}:{subject}", self.amount, self.window_seconds)
+        name = f"{subject.kind}-{self.unit}-{self.window_seconds}:{subject}"
+        return Meter(name, self.amount, Trailing(self.window_seconds))
 
 
 TOKENS = Allowance("tokens", 60, 60)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 
-from quotas.window import NS, Window
+from quotas.store import Meter, Refused, Store, StoreUnavailable, Trailing
+from quotas.window import NS
 from values.addresses import network_of
 
 #: Failures of one address (IPv6: one /64) in any trailing minute. A key has 190 random bits: this limit is against
 #: noise and not against guessing, and leaves room for a misconfigured client behind a shared address.
 MAX_FAILURES = 600
 WINDOW_SECONDS = 60
+#: A store in memory remembers at most so many addresses.
 MAX_ADDRESSES = 100_000
 
 
@@ -27,24 +27,16 @@ class TooManyFailures(Exception):
 class FailureThrottle:
     """Counts failures by address; past the limit it refuses further failures as too many."""
 
-    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self._clock = clock
-        self._windows: dict[str, Window] = {}
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def count(self, address: str) -> None:
+    async def count(self, address: str) -> None:
         """Counts one failure. Raises `TooManyFailures` if the address has no failure left."""
-        now, network = self._clock(), network_of(address)
-        window = self._windows.get(network)
-        if window is None:
-            if len(self._windows) >= MAX_ADDRESSES:
-                self._make_room(now)
-            window = self._windows[network] = Window(WINDOW_SECONDS)
-        if window.spent(now) >= MAX_FAILURES:
-            raise TooManyFailures(max(1, math.ceil(window.grows_in(now) / NS)))
-        window.spend(1, now)
-
-    def _make_room(self, now: int) -> None:
-        """Forgets addresses without a recent failure or, if an attacker keeps all of them busy, the oldest tenth."""
-        self._windows = {network: window for network, window in self._windows.items() if window.spent(now)}
-        for network in list(self._windows)[: max(0, len(self._windows) - MAX_ADDRESSES * 9 // 10)]:
-            del self._windows[network]
+        meter = Meter(f"failures:{network_of(address)}", MAX_FAILURES, Trailing(WINDOW_SECONDS))
+        try:
+            outcome = await self._store.charge([meter], 1)
+        except StoreUnavailable:
+            # The request is refused either way, and who cannot be counted guesses at 190 bits in vain.
+            return
+        if isinstance(outcome, Refused):
+            raise TooManyFailures(max(1, math.ceil(outcome.wait_ns / NS)))

@@ -7,27 +7,20 @@ a *meter* is a policy bound to the key or tenant whose spending it counts; a *wi
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
 
-from db.policies import Unit
+from db.policies import Policy
 from quotas.accounts import Account, Holder, PolicyState, account_of
 from quotas.allowances import Allowance
-from quotas.memory import Meter, Refusal
-from quotas.strategy import sub_window_strategy
+from quotas.store import Charged, Full, Lease, Meter, Pool, Refused, Spending, State, Store
 from quotas.window import NS
 from values.subjects import Subject
 
 
 class QuotaExceeded(Exception):
-    """A limit is spent; after `retry_after_seconds` the named policies could take the same charge.
+    """A limit is spent; after `retry_after_seconds` the named policies could take the same charge."""
 
-    `states` holds the states of policies that `Quotas.states` does not show: those of allowances.
-    """
-
-    def __init__(self, policies: Sequence[str], retry_after_seconds: int, states: Sequence[PolicyState] = ()) -> None:
+    def __init__(self, policies: Sequence[str], retry_after_seconds: int, states: Sequence[PolicyState]) -> None:
         super().__init__()
         self.policies = policies
         self.retry_after_seconds = retry_after_seconds
@@ -45,135 +38,173 @@ class ExceedsQuota(Exception):
 class TooManyAtOnce(Exception):
     """The tenant has as many requests under way as its plan allows."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, states: Sequence[PolicyState] = ()) -> None:
         super().__init__()
         self.concurrency = concurrency
+        self.states = states
 
 
-_LEFT = attrgetter("left")
 #: Accounts only prepare meters: forgetting them forgets no spending.
 MAX_ACCOUNTS = 250_000
-_PROBE = Meter("probe", 1_000, 60)
+_NONE: tuple[tuple[Policy, ...], None] = ((), None)
 
 
 class Quotas:
-    """Every limit of one process."""
+    """Every limit, counted in a store."""
 
-    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self.strategy = sub_window_strategy(clock)
-        self._accounts: dict[tuple[str, str], Account] = {}
-        self._under_way: dict[str, int] = {}
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._accounts: dict[tuple[str, str], tuple[tuple[Policy, ...], Account]] = {}
+        self._under_way: set[Charge] = set()
 
-    def charge_request(self, holder: Holder) -> Charge:
+    async def charge_request(self, holder: Holder, model: str | None = None) -> Charge:
         """Takes a place and charges one request to every request policy, or does neither.
 
-        Raises `QuotaExceeded` or `TooManyAtOnce`.
+        Policies for one model are charged if it is this one.
+
+        Raises `QuotaExceeded`, `TooManyAtOnce` or `StoreUnavailable`.
         """
-        charge = self.take_place(holder)
-        try:
-            charge.spend("requests", 1)
-        except QuotaExceeded:
-            charge.finish()
-            raise
-        return charge
+        account = self._account(holder).for_model(model)
+        return await self._begin(holder, account, account.requests)
 
-    def take_place(self, holder: Holder) -> Charge:
-        """Takes a place among the tenant's requests under way, and charges nothing yet. Raises `TooManyAtOnce`."""
-        under_way = self._under_way.get(holder.pool_id, 0)
-        if holder.concurrency is not None and under_way >= holder.concurrency:
-            raise TooManyAtOnce(holder.concurrency)
-        self._under_way[holder.pool_id] = under_way + 1
-        return Charge(self, holder.pool_id, self.account(holder))
+    async def take_place(self, holder: Holder) -> Charge:
+        """Takes a place among the tenant's requests under way, and charges nothing yet.
 
-    def check(self) -> bool:
-        """Whether the store counts: it shows a charge on a meter of its own, and no longer once that is given back."""
-        before = self.strategy.states([_PROBE])
-        spent_at = self.strategy.charge([_PROBE], 1)
-        if isinstance(spent_at, Refusal) or self.strategy.states([_PROBE]) == before:
-            return False
-        self.strategy.give_back([_PROBE], 1, spent_at)
-        return self.strategy.states([_PROBE])[0][0] == before[0][0]
+        Raises `TooManyAtOnce` or `StoreUnavailable`.
+        """
+        return await self._begin(holder, self._account(holder), [])
+
+    async def charge_allowance(self, allowance: Allowance, subject: Subject) -> None:
+        """Charges one to the subject's allowance, which no limit changes.
+
+        Raises `QuotaExceeded` or `StoreUnavailable`.
+        """
+        meter = allowance.of(subject)
+        outcome = await self.store.charge([meter], 1)
+        if isinstance(outcome, Refused):
+            seconds = _whole_seconds(outcome.wait_ns)
+            name = _policy_name(meter)
+            state = PolicyState(name, allowance.unit, meter.amount, allowance.window_seconds, 0, seconds)
+            raise QuotaExceeded([name], seconds, [state])
+
+    async def states(self, holder: Holder) -> list[PolicyState]:
+        """Returns every policy of the holder with what is left of it, the one with the least left first.
+
+        Raises `StoreUnavailable`.
+        """
+        account = self._account(holder)
+        return account.shown(await self.store.states(account.meters))
+
+    async def check(self) -> bool:
+        """Whether the store counts."""
+        return await self.store.check()
 
     @property
     def under_way(self) -> int:
-        """The number of requests under way, of all holders."""
-        return sum(self._under_way.values())
+        """The number of this process' requests under way, of all holders."""
+        return len(self._under_way)
 
-    def charge_allowance(self, allowance: Allowance, subject: Subject) -> None:
-        """Charges one to the subject's allowance, which no limit changes. Raises `QuotaExceeded`."""
-        meter = allowance.of(subject)
-        outcome = self.strategy.charge([meter], 1)
-        if isinstance(outcome, Refusal):
-            seconds = max(1, math.ceil(outcome.wait_ns / NS))
-            (name,) = _policy_names([meter.name])
-            raise QuotaExceeded(
-                [name], seconds, [PolicyState(name, allowance.unit, meter.amount, meter.window_seconds, 0, seconds)]
-            )
+    def standing(self, at_ms: int) -> Iterator[Spending]:
+        """The charges of requests that are still under way: no log knows them yet."""
+        for charge in self._under_way:
+            for meters, cost, _ in charge.spent:
+                for meter in meters:
+                    yield Spending(meter, cost, at_ms)
 
-    def states(self, holder: Holder) -> list[PolicyState]:
-        """Returns every policy of the holder with what is left of it, the one with the least left first."""
-        account = self.account(holder)
-        states = [
-            PolicyState(name, policy.unit, policy.amount, policy.window_seconds, left, -(-wait_ns // NS))
-            for policy, name, (left, wait_ns) in zip(
-                account.policies, account.names, self.strategy.states(account.meters), strict=True
-            )
-        ]
-        return sorted(states, key=_LEFT)
+    def end(self, charge: Charge) -> None:
+        self._under_way.discard(charge)
 
-    def account(self, holder: Holder) -> Account:
+    async def _begin(self, holder: Holder, account: Account, meters: Sequence[Meter]) -> Charge:
+        pool = Pool(holder.pool_id, holder.concurrency)
+        outcome = await self.store.charge(meters, 1, account.rows, pool)
+        if isinstance(outcome, Charged):
+            charge = Charge(self, account, meters, outcome)
+            self._under_way.add(charge)
+            return charge
+        if isinstance(outcome, Full):
+            raise TooManyAtOnce(holder.concurrency or 0, account.shown(outcome.states))
+        raise _exceeded(outcome, account, outcome.states)
+
+    def _account(self, holder: Holder) -> Account:
         ids = (holder.pool_id, holder.account_id)
-        account = self._accounts.get(ids)
-        if account is None or account.policies is not holder.policies:
+        policies, account = self._accounts.get(ids, _NONE)
+        if account is None or policies is not holder.policies or account.time_zone != holder.time_zone:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 self._accounts.clear()
-            account = self._accounts[ids] = account_of(holder)
+            account = account_of(holder)
+            self._accounts[ids] = (holder.policies, account)
         return account
-
-    def leave(self, pool_id: str) -> None:
-        left = self._under_way[pool_id] - 1
-        if left:
-            self._under_way[pool_id] = left
-        else:
-            del self._under_way[pool_id]
 
 
 class Charge:
-    """The spending of one request; all of it is given back if the service itself fails to answer."""
+    """The spending of one request; all of it is given back if the service itself fails to answer.
 
-    __slots__ = ("_account", "_is_under_way", "_pool_id", "_quotas", "_spent")
+    `requests` and `rows` are what stands charged now. `spent` is the same as the store sees it.
+    """
 
-    def __init__(self, quotas: Quotas, pool_id: str, account: Account) -> None:
+    __slots__ = ("_account", "_lease", "_quotas", "_states", "requests", "rows", "spent")
+
+    def __init__(self, quotas: Quotas, account: Account, meters: Sequence[Meter], charged: Charged) -> None:
         self._quotas = quotas
-        self._pool_id = pool_id
         self._account = account
-        self._spent: list[tuple[list[Meter], int, int]] = []
-        self._is_under_way = True
+        self._lease: Lease | None = charged.lease
+        self._states = charged.states
+        self.spent: list[tuple[Sequence[Meter], int, int]] = []
+        self.requests = self.rows = 0
+        if meters is account.requests:
+            self.requests = 1
+            self.spent.append((meters, 1, charged.spent_at))
 
-    def spend(self, unit: Unit, cost: int) -> None:
-        """Charges every policy of that unit, or none. Raises `QuotaExceeded` or `ExceedsQuota`."""
-        meters = self._account.rows if unit == "rows" else self._account.requests
-        never = [meter.name for meter in meters if cost > meter.amount]
-        if never:
-            raise ExceedsQuota(_policy_names(never))
-        outcome = self._quotas.strategy.charge(meters, cost)
-        if isinstance(outcome, Refusal):
-            names = _policy_names([meter.name for meter in outcome.meters])
-            raise QuotaExceeded(names, max(1, math.ceil(outcome.wait_ns / NS)))
-        self._spent.append((meters, cost, outcome))
+    def states(self) -> list[PolicyState]:
+        """Every policy as the last charge left it, the one with the least left first."""
+        return self._account.shown(self._states)
+
+    async def spend_rows(self, count: int) -> None:
+        """Charges the rows to every policy on rows, or to none.
+
+        Raises `QuotaExceeded`, `ExceedsQuota` or `StoreUnavailable`.
+        """
+        account = self._account
+        if account.rows:
+            never = [_policy_name(meter) for meter in account.rows if count > meter.amount]
+            if never:
+                raise ExceedsQuota(never)
+            outcome = await self._quotas.store.charge(account.rows, count, account.requests)
+            states = self._states = _turned(outcome.states, len(account.rows))
+            if isinstance(outcome, Refused):
+                raise _exceeded(outcome, account, states)
+            if isinstance(outcome, Charged):
+                self.spent.append((account.rows, count, outcome.spent_at))
+        self.rows = count
 
     def give_back(self) -> None:
         """Gives back what was spent: the service did not answer."""
-        for meters, cost, spent_at in self._spent:
-            self._quotas.strategy.give_back(meters, cost, spent_at)
-        self._spent.clear()
+        for meters, cost, spent_at in self.spent:
+            self._quotas.store.give_back(meters, cost, spent_at)
+        self.spent.clear()
+        self.requests = self.rows = 0
 
     def finish(self) -> None:
         """Ends the place: the request is no longer under way."""
-        if self._is_under_way:
-            self._is_under_way = False
-            self._quotas.leave(self._pool_id)
+        self._quotas.end(self)
+        if self._lease is not None:
+            self._quotas.store.release(self._lease)
+            self._lease = None
 
 
-def _policy_names(meter_names: Sequence[str]) -> list[str]:
-    return [name.partition(":")[0] for name in meter_names]
+def _turned(states: Sequence[State], rows: int) -> list[State]:
+    """States of meters on rows and then on requests, in the account's order."""
+    return [*states[rows:], *states[:rows]]
+
+
+def _exceeded(refused: Refused, account: Account, states: Sequence[State]) -> QuotaExceeded:
+    names = [_policy_name(meter) for meter in refused.over]
+    return QuotaExceeded(names, _whole_seconds(refused.wait_ns), account.shown(states))
+
+
+def _whole_seconds(wait_ns: int) -> int:
+    return max(1, -(-wait_ns // NS))
+
+
+def _policy_name(meter: Meter) -> str:
+    return meter.name.partition(":")[0]

@@ -1,41 +1,42 @@
-"""The exact window as a storage and a strategy of `limits`, which slowapi's Limiter can own; for one process."""
+"""The store of one process: windows in memory, as a storage and a strategy that slowapi's Limiter can own."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from limits import RateLimitItem
 from limits.storage import Storage
 from limits.strategies import STRATEGIES, RateLimiter
 from limits.util import WindowStats
 
+from quotas.calendar import CalendarWindow, bounds_at
+from quotas.store import (
+    Charged,
+    Full,
+    Lease,
+    Meter,
+    Pool,
+    Refused,
+    Spending,
+    State,
+    Trailing,
+)
 from quotas.window import NS, Window
 
 SCHEME = "adyton+memory"
 STRATEGY = "sub-window"
 MIN_SWEEP = 4_096
-
-
-class Meter(NamedTuple):
-    """One policy to charge: the name that it counts under, the amount that it allows, and its window."""
-
-    name: str
-    amount: int
-    window_seconds: int
-
-
-class Refusal(NamedTuple):
-    """The meters that a charge would have overrun, and the nanoseconds until all of them could take it."""
-
-    meters: Sequence[Meter]
-    wait_ns: int
+_PROBE = Meter("probe", 1_000, Trailing(60))
 
 
 class WindowStorage(Storage):
-    """Windows by name, in memory; it sweeps out empty windows as new ones come."""
+    """Windows by name, in memory; it sweeps out empty windows as new ones come.
+
+    `clock` never goes back; `wall_clock` may, and no window turns back with it. With `most`, it holds at most so many
+    windows: where all are busy, it forgets the oldest tenth.
+    """
 
     STORAGE_SCHEME = [SCHEME]  # noqa: RUF012  the base class declares it so
 
@@ -43,43 +44,63 @@ class WindowStorage(Storage):
         self,
         uri: str | None = None,
         wrap_exceptions: bool = False,
+        *,
         clock: Callable[[], int] = time.monotonic_ns,
+        wall_clock: Callable[[], int] = time.time_ns,
+        most: int | None = None,
         **_options: Any,
     ) -> None:
         super().__init__(uri, wrap_exceptions)
         self.clock = clock
-        self.lock = Lock()
-        self._windows: dict[str, Window] = {}
-        self._sweep_at = MIN_SWEEP
+        self._wall_clock = wall_clock
+        self._most = most
+        self._windows: dict[str, Window | CalendarWindow] = {}
+        self._sweep_at = MIN_SWEEP if most is None else min(most, MIN_SWEEP)
 
-    def windows(self, meters: Sequence[Meter]) -> list[Window]:
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def windows(self, meters: Sequence[Meter]) -> list[Window | CalendarWindow]:
         """Returns the window of each meter; makes the missing ones."""
         # Sweeps before, never in between: that would sweep out a window that was just made and is still empty.
-        self._sweep()
-        return [self._window(meter.name, meter.window_seconds) for meter in meters]
+        if len(self._windows) >= self._sweep_at:
+            self._sweep()
+        windows = []
+        for name, _, kind in meters:
+            window = self._windows.get(name)
+            if window is None:
+                window = self._windows[name] = (
+                    Window(kind.seconds) if isinstance(kind, Trailing) else CalendarWindow(kind, self.wall)
+                )
+            elif isinstance(window, CalendarWindow) and not isinstance(kind, Trailing):
+                window.follow(kind)
+            windows.append(window)
+        return windows
 
-    def _window(self, name: str, window_seconds: int) -> Window:
-        window = self._windows.get(name)
-        if window is None:
-            window = self._windows[name] = Window(window_seconds)
-        return window
+    def wall(self) -> int:
+        """Returns the wall clock's time, in nanoseconds since 1970."""
+        return self._wall_clock()
 
     def _sweep(self) -> None:
         """Drops empty windows; waits until their number has doubled, so that a request pays next to nothing."""
-        if len(self._windows) >= self._sweep_at:
-            now = self.clock()
-            self._windows = {name: window for name, window in self._windows.items() if window.spent(now)}
-            self._sweep_at = max(MIN_SWEEP, 2 * len(self._windows))
+        now = self.clock()
+        self._windows = {name: window for name, window in self._windows.items() if window.spent(now)}
+        most = self._most
+        if most is not None:
+            for name in list(self._windows)[: max(0, len(self._windows) - most * 9 // 10)]:
+                del self._windows[name]
+        self._sweep_at = max(MIN_SWEEP, 2 * len(self._windows))
+        if most is not None:
+            self._sweep_at = min(most, self._sweep_at)
 
     @property
     def base_exceptions(self) -> type[Exception]:
         return RuntimeError
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        with self.lock:
-            (window,), now = self.windows([Meter(key, 0, expiry)]), self.clock()
-            window.spend(amount, now)
-            return window.spent(now)
+        (window,), now = self.windows([Meter(key, 0, Trailing(expiry))]), self.clock()
+        window.spend(amount, now)
+        return window.spent(now)
 
     def get(self, key: str) -> int:
         window = self._windows.get(key)
@@ -102,55 +123,115 @@ class WindowStorage(Storage):
         self._windows.pop(key, None)
 
 
-class WindowRateLimiter(RateLimiter):
-    """Charges several meters at once, all of them or none."""
+class MemoryStore(RateLimiter):
+    """Counts in this process. Nothing of it yields to the event loop, so that each call is all or nothing."""
 
     storage: WindowStorage
 
-    def charge(self, meters: Sequence[Meter], cost: int) -> int | Refusal:
-        """Spends `cost` on every meter and returns the clock's time, or spends nothing and returns the refusal."""
-        with self.storage.lock:
-            now = self.storage.clock()
-            windows = self.storage.windows(meters)
-            over = [
-                (meter, window.free_again(window.spent(now) + cost - meter.amount, now))
-                for meter, window in zip(meters, windows, strict=True)
-                if window.spent(now) + cost > meter.amount
-            ]
-            if over:
-                return Refusal([meter for meter, _ in over], max(wait for _, wait in over))
-            for window in windows:
-                window.spend(cost, now)
-            return now
+    def __init__(self, storage: WindowStorage) -> None:
+        super().__init__(storage)
+        self._places: dict[str, int] = {}
+
+    async def charge(
+        self, meters: Sequence[Meter], cost: int, shown: Sequence[Meter] = (), pool: Pool | None = None
+    ) -> Charged | Refused | Full:
+        return self.charge_now(meters, cost, shown, pool)
+
+    def charge_now(
+        self, meters: Sequence[Meter], cost: int, shown: Sequence[Meter] = (), pool: Pool | None = None
+    ) -> Charged | Refused | Full:
+        now = self.storage.clock()
+        all_meters = [*meters, *shown]
+        windows = self.storage.windows(all_meters)
+        spent = [window.spent(now) for window in windows]
+        if pool is not None and pool.at_once is not None and self._places.get(pool.name, 0) >= pool.at_once:
+            return Full(_states(all_meters, windows, spent, now))
+        charged = range(len(meters))
+        over = [at for at in charged if spent[at] + cost > meters[at].amount]
+        if over:
+            wait_ns = max(windows[at].free_again(spent[at] + cost - meters[at].amount, now) for at in over)
+            return Refused([meters[at] for at in over], wait_ns, _states(all_meters, windows, spent, now))
+        for at in charged:
+            windows[at].spend(cost, now)
+            spent[at] += cost
+        return Charged(now, _states(all_meters, windows, spent, now), None if pool is None else self._take(pool))
 
     def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
-        with self.storage.lock:
-            for window in self.storage.windows(meters):
-                window.give_back(cost, spent_at)
+        for window in self.storage.windows(meters):
+            window.give_back(cost, spent_at)
 
-    def states(self, meters: Sequence[Meter]) -> list[tuple[int, int]]:
-        """Returns what is left of each meter, and the nanoseconds until that grows (0: nothing is spent)."""
-        with self.storage.lock:
-            now = self.storage.clock()
-            windows = self.storage.windows(meters)
-            return [
-                (max(0, meter.amount - window.spent(now)), window.grows_in(now))
-                for meter, window in zip(meters, windows, strict=True)
-            ]
+    def release(self, lease: Lease) -> None:
+        left = self._places[lease.pool] - 1
+        if left:
+            self._places[lease.pool] = left
+        else:
+            del self._places[lease.pool]
+
+    async def states(self, meters: Sequence[Meter]) -> Sequence[State]:
+        return self.states_now(meters)
+
+    def states_now(self, meters: Sequence[Meter]) -> list[State]:
+        now, windows = self.storage.clock(), self.storage.windows(meters)
+        return _states(meters, windows, [window.spent(now) for window in windows], now)
+
+    async def seed(self, spendings: Sequence[Spending]) -> None:
+        now = self.storage.clock()
+        for meter, cost, at_ms in spendings:
+            (window,) = self.storage.windows([meter])
+            self._count(window, cost, at_ms, now)
+
+    async def fill(self, spendings: Sequence[Spending]) -> None:
+        now, storage = self.storage.clock(), self.storage
+        empty = {each.meter.name for each in spendings if not storage.windows([each.meter])[0].spent(now)}
+        await self.seed([each for each in spendings if each.meter.name in empty])
+
+    async def check(self) -> bool:
+        before = self.states_now([_PROBE])
+        outcome = self.charge_now([_PROBE], 1)
+        if not isinstance(outcome, Charged) or self.states_now([_PROBE]) == before:
+            return False
+        self.give_back([_PROBE], 1, outcome.spent_at)
+        return self.states_now([_PROBE])[0].left == before[0].left
+
+    async def start(self) -> None:
+        """Is always ready."""
+
+    async def close(self) -> None:
+        """Has nothing to end."""
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return not isinstance(self.charge([_meter(item, identifiers)], cost), Refusal)
+        return isinstance(self.charge_now([_meter(item, identifiers)], cost), Charged)
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self.states([_meter(item, identifiers)])[0][0] >= cost
+        return self.states_now([_meter(item, identifiers)])[0].left >= cost
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        ((left, wait_ns),) = self.states([_meter(item, identifiers)])
+        ((left, wait_ns),) = self.states_now([_meter(item, identifiers)])
         return WindowStats(time.time() + wait_ns / NS, left)
+
+    def _count(self, window: Window | CalendarWindow, cost: int, at_ms: int, now: int) -> None:
+        wall = self.storage.wall()
+        # Spending that another clock dates in the future counts as of now.
+        age = max(0, wall - at_ms * 1_000_000)
+        if isinstance(window, Window) or bounds_at(window.calendar, wall // NS).start * NS <= wall - age:
+            window.seed(cost, now - age)
+
+    def _take(self, pool: Pool) -> Lease:
+        self._places[pool.name] = self._places.get(pool.name, 0) + 1
+        return Lease(pool.name)
+
+
+def _states(
+    meters: Sequence[Meter], windows: Sequence[Window | CalendarWindow], spent: Sequence[int], now: int
+) -> list[State]:
+    return [
+        State(max(0, meter.amount - used), window.grows_in(now) if used else 0)
+        for meter, window, used in zip(meters, windows, spent, strict=True)
+    ]
 
 
 def _meter(item: RateLimitItem, identifiers: Sequence[str]) -> Meter:
-    return Meter(item.key_for(*identifiers), item.amount, item.get_expiry())
+    return Meter(item.key_for(*identifiers), item.amount, Trailing(item.get_expiry()))
 
 
-STRATEGIES[STRATEGY] = WindowRateLimiter  # type: ignore[assignment]  # its values are typed as its own classes
+STRATEGIES[STRATEGY] = MemoryStore  # type: ignore[assignment]  # its values are typed as its own classes

@@ -38,11 +38,26 @@ class State(NamedTuple):
     grows_in_ns: int
 
 
+class Pool(NamedTuple):
+    """Requests under way that are counted together, and how many there may be at once (None: any number)."""
+
+    name: str
+    at_once: int | None
+
+
+class Lease(NamedTuple):
+    """A place in a pool, until it is released or its process is gone. `epoch` is the store's own."""
+
+    pool: str
+    epoch: int = 0
+
+
 class Charged(NamedTuple):
     """A charge that was made. `spent_at` is the store's time of it, for `give_back`; `states` are as they are now."""
 
     spent_at: int
     states: Sequence[State]
+    lease: Lease | None = None
 
 
 class Refused(NamedTuple):
@@ -53,11 +68,10 @@ class Refused(NamedTuple):
     states: Sequence[State]
 
 
-class Lease(NamedTuple):
-    """A place among the requests under way of a pool, until it is released or its process is gone."""
+class Full(NamedTuple):
+    """A charge that was not made because its pool has no free place."""
 
-    pool: str
-    id: str
+    states: Sequence[State]
 
 
 class Spending(NamedTuple):
@@ -77,31 +91,49 @@ class StoreUnavailable(Exception):
 
 
 class Store(Protocol):
-    """Counts spending and places. Every method raises `StoreUnavailable` where it cannot."""
+    """Counts spending and places, on one event loop. What is awaited raises `StoreUnavailable` where it cannot.
 
-    async def charge(self, meters: Sequence[Meter], cost: int, shown: Sequence[Meter] = ()) -> Charged | Refused:
-        """Spends `cost` on every meter, or on none.
+    A charge whose waiting caller is cancelled is undone. `give_back` and `release` return at once: their effect
+    precedes that of every later call.
+    """
+
+    async def charge(
+        self, meters: Sequence[Meter], cost: int, shown: Sequence[Meter] = (), pool: Pool | None = None
+    ) -> Charged | Refused | Full:
+        """Takes a place in `pool` if one is named, and spends `cost` on every meter; or does nothing at all.
 
         `states` in the answer are those of `meters` and then of `shown`, in their order.
         """
         ...
 
-    async def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
-        """Undoes a charge, as far as it still counts."""
+    def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
+        """Undoes a charge, as far as it still counts. While the store is not available, the charge stays."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Ends a place; to be called once. While the store is not available, the place ends when it is back."""
         ...
 
     async def states(self, meters: Sequence[Meter]) -> Sequence[State]: ...
-
-    async def lease(self, pool: str, at_once: int | None) -> Lease | None:
-        """A place in the pool, or None if `at_once` are taken (None: there is no bound)."""
-        ...
-
-    async def release(self, lease: Lease) -> None: ...
 
     async def seed(self, spendings: Sequence[Spending]) -> None:
         """Counts what was spent before the store began to count, whatever the meters allow."""
         ...
 
+    async def fill(self, spendings: Sequence[Spending]) -> None:
+        """Does as `seed`, but leaves meters alone that count something already."""
+        ...
+
     async def check(self) -> bool:
         """Whether the store counts, found out by counting."""
         ...
+
+    async def start(self) -> None:
+        """Gets ready to count, as far as that is possible now. Raises `StoreUnfit` where it never will be."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class StoreUnfit(Exception):
+    """The store must not be used as it is set up; the message says why, and holds no secret."""

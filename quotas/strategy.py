@@ -6,13 +6,14 @@ It uses neither decorator nor middleware: they run too late or not at all, and f
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import slowapi
 
-from quotas.memory import SCHEME, STRATEGY, WindowRateLimiter
+from quotas.memory import SCHEME, STRATEGY, MemoryStore
 
 
 class SlowapiLimiter(slowapi.Limiter):
@@ -22,26 +23,35 @@ class SlowapiLimiter(slowapi.Limiter):
         return default_value
 
 
-def sub_window_strategy(clock: Callable[[], int]) -> WindowRateLimiter:
-    """Returns the strategy that charges, on `clock` (nanoseconds that never go back).
+def memory_store(
+    clock: Callable[[], int] = time.monotonic_ns,
+    wall_clock: Callable[[], int] = time.time_ns,
+    most: int | None = None,
+) -> MemoryStore:
+    """Returns a store that counts in this process, on `clock` (nanoseconds that never go back).
 
-    Raises `RuntimeError` if the limiter is switched off.
+    Raises `RuntimeError` if the limiter is switched off, `TypeError` if it is another.
     """
-    options: Any = {"clock": clock}
+    strategy = _strategy_of(f"{SCHEME}://", STRATEGY, {"clock": clock, "wall_clock": wall_clock, "most": most})
+    if not isinstance(strategy, MemoryStore):
+        raise TypeError("the limiter is not the one that was asked for")
+    return strategy
+
+
+def _strategy_of(uri: str, strategy: str, options: Any) -> object:
     with warnings.catch_warnings():
         # slowapi warns that the null device is no configuration file; that is why it is named.
         warnings.simplefilter("ignore", UserWarning)
         limiter = SlowapiLimiter(
             key_func=_no_key,
-            storage_uri=f"{SCHEME}://",
-            strategy=STRATEGY,
+            storage_uri=uri,
+            strategy=strategy,
             storage_options=options,
             config_filename=os.devnull,
         )
-    strategy = limiter.limiter
-    if not isinstance(strategy, WindowRateLimiter) or not limiter.enabled:
-        raise RuntimeError("the limiter is not the one that was asked for")
-    return strategy
+    if not limiter.enabled:
+        raise RuntimeError("the limiter is switched off")
+    return limiter.limiter
 
 
 def _no_key(*_: object) -> str:

@@ -43,6 +43,22 @@ class Window:
             parts.append([now, now, cost])
         self._total += cost
 
+    def seed(self, cost: int, at: int) -> None:
+        """Counts spending of an instant before every `spend`, whichever was seeded before it.
+
+        Sub-windows are seeded on a fixed grid, so that their number is bounded in any order of the instants.
+        """
+        index, begin = 0, at - at % self._width
+        while index < len(self._parts) and self._parts[index][_LAST] < begin:
+            index += 1
+        if index < len(self._parts) and self._parts[index][_FIRST] < begin + self._width:
+            part = self._parts[index]
+            part[_FIRST], part[_LAST] = min(part[_FIRST], at), max(part[_LAST], at)
+            part[_COUNT] += cost
+        else:
+            self._parts.insert(index, [at, at, cost])
+        self._total += cost
+
     def give_back(self, cost: int, spent_at: int) -> None:
         """Undoes a `spend` of that instant, if its sub-window still counts."""
         for part in self._parts:

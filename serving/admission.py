@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
@@ -18,6 +18,7 @@ from audit.writer import LogWriter
 from auth.credentials import Credentials
 from auth.principal import Partner, Person, Principal, Role, Scope
 from inference.loading import ServedVersion
+from quotas.accounts import PolicyState
 from quotas.allowances import Allowance
 from quotas.limiter import Charge, Quotas
 from serving import problems
@@ -76,8 +77,9 @@ class Admission:
     """One admitted request.
 
     Entering charges the request before anything else is looked at: a flood of refused requests spends its limits too.
-    Raises `QuotaExceeded`, `TooManyAtOnce`, `NotAllowed` or `PasswordChangeRequired`. Leaving frees the place. After an
-    error, leaving gives the charge back if the service itself failed, and records a prediction's refusal or failure.
+    Raises `QuotaExceeded`, `TooManyAtOnce`, `StoreUnavailable`, `NotAllowed` or `PasswordChangeRequired`. Leaving frees
+    the place. After an error, leaving gives the charge back if the service itself failed, and records a prediction's
+    refusal or failure.
     """
 
     __slots__ = (
@@ -113,7 +115,7 @@ class Admission:
     async def __aenter__(self) -> Self:
         self.call.principal, self.call.admission = self.principal, self
         try:
-            self._take_charge()
+            await self._take_charge()
             self._check_allowed()
         except BaseException as error:
             self._end(error)
@@ -136,11 +138,15 @@ class Admission:
         if fact is not None and fact is not error:
             raise fact from None
 
-    def charge_rows(self, count: int) -> None:
-        """Charges the rows, once they are counted. Raises `QuotaExceeded` or `ExceedsQuota`."""
+    async def charge_rows(self, count: int) -> None:
+        """Charges the rows, once they are counted. Raises `QuotaExceeded`, `ExceedsQuota` or `StoreUnavailable`."""
         self.rows = count
         if self._charge is not None:
-            self._charge.spend("rows", count)
+            await self._charge.spend_rows(count)
+
+    def limits(self) -> Sequence[PolicyState]:
+        """The caller's limits as the last charge left them, if this request is charged to them."""
+        return self._charge.states() if self._charge is not None and self._is_charged else ()
 
     async def read(self, body: Callable[[], Awaitable[T]]) -> T:
         """Receives what the sender sends. `look_again` must follow before anything is done with it."""
@@ -196,16 +202,19 @@ class Admission:
         self._is_in_log = True
         await self._admissions.log.append(record)
 
-    def _take_charge(self) -> None:
+    @property
+    def _is_charged(self) -> bool:
+        return self._need.is_prediction or isinstance(self.principal, Person)
+
+    async def _take_charge(self) -> None:
         quotas, principal, need = self._admissions.quotas, self.principal, self._need
-        if need.is_prediction or isinstance(principal, Person):
-            self.call.shows_limits = True
-            self._charge = quotas.charge_request(principal)
+        if self._is_charged:
+            self._charge = await quotas.charge_request(principal)
             return
         if need.takes_place:
-            self._charge = quotas.take_place(principal)
+            self._charge = await quotas.take_place(principal)
         if need.allowance is not None:
-            quotas.charge_allowance(need.allowance, principal.subject)
+            await quotas.charge_allowance(need.allowance, principal.subject)
 
     def _check_allowed(self) -> None:
         principal, allowed = self.principal, self._need.allowed

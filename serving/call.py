@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from auth.credentials import Presented
 from auth.principal import Principal
+from quotas.accounts import PolicyState
 from values.ids import uuid7
 from values.instants import now_ms
 
@@ -24,9 +26,9 @@ class Call:
         "client_request_id",
         "presented",
         "principal",
+        "refused_by",
         "request_id",
         "route",
-        "shows_limits",
         "started",
     )
 
@@ -40,8 +42,14 @@ class Call:
         self.presented: Presented | None = None
         self.principal: Principal | None = None
         self.admission: Admission | None = None
-        #: Whether the answer tells the caller what is left of their limits.
-        self.shows_limits = False
+        #: The caller's limits as a refusal found them.
+        self.refused_by: Sequence[PolicyState] = ()
+
+    def limits(self) -> Sequence[PolicyState]:
+        """The caller's limits as the last decision on this request left them; none if it was not charged."""
+        if self.refused_by:
+            return self.refused_by
+        return () if self.admission is None else self.admission.limits()
 
     def latency_us(self) -> int:
         """Microseconds since the request's head was complete."""

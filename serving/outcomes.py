@@ -13,6 +13,7 @@ from inference.registry import ModelNotAvailable, ModelNotFound
 from inference.rows.schema import InvalidRows
 from quotas.failures import TooManyFailures
 from quotas.limiter import ExceedsQuota, QuotaExceeded, TooManyAtOnce
+from quotas.store import StoreUnavailable
 from serving import problems
 from serving.facts import (
     BodyTooSlow,
@@ -47,6 +48,7 @@ TABLE: dict[type[Exception], Problem] = {
     TooManyFailedSignIns: problems.TOO_MANY_SIGN_INS,
     TooManySignIns: problems.OVERLOADED,
     LogUnavailable: problems.LOG_UNAVAILABLE,
+    StoreUnavailable: problems.LIMITS_UNAVAILABLE,
     DirectoryUnavailable: problems.DIRECTORY_UNAVAILABLE,
     DatabaseUnavailable: problems.DATABASE_UNAVAILABLE,
     ModelNotAvailable: problems.MODEL_NOT_AVAILABLE,
@@ -55,7 +57,7 @@ TABLE: dict[type[Exception], Problem] = {
 }
 
 #: Failures of the service itself, whoever asked and whatever for.
-_OF_THE_SERVICE = (LogUnavailable, DirectoryUnavailable, DatabaseUnavailable, ModelNotAvailable)
+_OF_THE_SERVICE = (LogUnavailable, StoreUnavailable, DirectoryUnavailable, DatabaseUnavailable, ModelNotAvailable)
 
 
 def problem_of(error: BaseException) -> Problem | None:

@@ -77,7 +77,7 @@ class Predictor:
             await admission.look_again()
             served = admission.version = await self._find(admission, question)
         rows = await self._rows(admission, served, question.wire, body)
-        admission.charge_rows(len(rows))
+        await admission.charge_rows(len(rows))
         admission.stage = Stage.COMPUTATION
         started = time.perf_counter()
         predictions = await self._infer(admission, served, rows, question)

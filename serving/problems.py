@@ -185,6 +185,13 @@ SEARCH_TOO_LONG = Problem(
     "The search of the prediction log did not end in time; the wait for its turn counts too. Narrow it, best by `from` "
     "and `to`, or ask again when fewer searches of yours are under way.",
 )
+LIMITS_UNAVAILABLE = Problem(
+    "limits-unavailable",
+    503,
+    "Limits cannot be counted",
+    "The store that counts requests does not answer, or is still being told what was spent. Nothing is answered that "
+    "could not be counted; try again in a moment.",
+)
 DIRECTORY_UNAVAILABLE = Problem(
     "directory-unavailable",
     503,

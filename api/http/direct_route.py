@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.whole_answers import CYCLE, write_whole
-from api.limit_fields import limits_shown
+from api.limit_fields import limit_fields
 from serving import problems
 from serving.facts import TransportRefusal
 
@@ -81,7 +81,7 @@ class JsonBytes(Response):
         cycle = scope.pop(CYCLE, None)
         if cycle is not None:
             call = scope["adyton.call"]
-            await write_whole(cycle, call.request_id, limits_shown(scope["adyton.parts"], call), self.body)
+            await write_whole(cycle, call.request_id, limit_fields(call.limits()), self.body)
             return
         headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

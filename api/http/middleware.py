@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import answer_problem, problem_of
 from api.http.answer_headers import API_POLICY, SECURITY_HEADERS
 from api.http.whole_answers import CYCLE
-from api.limit_fields import limits_shown
+from api.limit_fields import limit_fields
 from program.parts import Parts
 from serving.call import Call
 from serving.problems import INTERNAL
@@ -56,7 +56,7 @@ class Exchange:
                 logger.exception("request %s failed", call.request_id)
             if has_started:
                 raise
-            await answer_problem(Request(scope), error)(scope, receive, send_dressed)
+            await (await answer_problem(Request(scope), error))(scope, receive, send_dressed)
         finally:
             # The two hold each other: only a collection of garbage would free them.
             scope.pop(CYCLE, None)
@@ -66,7 +66,7 @@ class Exchange:
         if not any(name == b"content-security-policy" for name, _ in message["headers"]):
             headers.append(API_POLICY)
         if message["status"] in (200, 429):
-            headers += limits_shown(self._parts, call)
+            headers += limit_fields(call.limits())
         message["headers"] = headers
 
 

@@ -35,6 +35,7 @@ async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
 @router.get("/v1/usage", summary="What you have used of your limits")
 async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
     """Shows each policy that limits the caller: quota, window, use, what is left, and when more comes. Not charged."""
+    states = await parts_of(request).quotas.states(caller)
     return {
         "policies": [
             {
@@ -46,6 +47,6 @@ async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
                 "left": state.left,
                 "more_in_seconds": state.grows_in_seconds,
             }
-            for state in parts_of(request).quotas.states(caller)
+            for state in states
         ]
     }

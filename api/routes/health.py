@@ -43,7 +43,7 @@ async def _checks(parts: Parts) -> dict[str, Any]:
     checks = {
         "log": await parts.log.probe(),
         "database": parts.directory.is_fresh,
-        "limits": parts.quotas.check(),
+        "limits": await parts.quotas.check(),
         "memory": has_memory(),
     }
     said = {name: "ok" if is_ok else "unavailable" for name, is_ok in checks.items()}

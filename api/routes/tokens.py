@@ -93,7 +93,7 @@ async def revoke_token(request: Request) -> dict[str, Any]:
         claims = parts.tokens.verify(raw_token.encode(errors="replace"))
     except InvalidToken:
         return {}
-    parts.quotas.charge_allowance(REVOCATIONS, claims.subject)
+    await parts.quotas.charge_allowance(REVOCATIONS, claims.subject)
     expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
     await run_in_threadpool(
         end_token, parts.database, subject=claims.subject, token_id=claims.token_id, expires_at=expires_at

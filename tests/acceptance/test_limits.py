@@ -47,7 +47,7 @@ async def test_tokens_and_readings_of_the_log_run_out_too(site):
         assert reading == 404, "one record by its id is another allowance"
         parts = client.app.state.parts
         for _ in range(READINGS.amount - 1):
-            parts.quotas.charge_allowance(READINGS, Subject.of_key(issued.key.id))
+            await parts.quotas.charge_allowance(READINGS, Subject.of_key(issued.key.id))
         assert (await client.get(f"/audit/predictions/{uuid7()}", headers=key)).status_code == 429
         assert (await client.get("/audit/predictions", headers={"X-API-Key": other})).status_code == 200
         assert (await client.post("/predict", json=IRIS, headers=key)).status_code == 200
@@ -66,7 +66,7 @@ async def test_what_costs_no_quota_has_an_allowance_for_each_key(site, allowance
             assert (await client.get(path, headers={"X-API-Key": issued.raw_key})).status_code == 200
         quotas, subject = client.app.state.parts.quotas, Subject.of_key(issued.key.id)
         for _ in range(allowance.amount - len(paths)):
-            quotas.charge_allowance(allowance, subject)
+            await quotas.charge_allowance(allowance, subject)
         for path in paths:
             refused = await client.get(path, headers={"X-API-Key": issued.raw_key})
             assert (refused.status_code, refused.json()["violated-policies"]) == (429, [f"key-{allowance.unit}-60"])

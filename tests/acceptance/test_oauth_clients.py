@@ -188,7 +188,7 @@ async def test_limits_and_outages_are_temporary(site):
         parts = client.app.state.parts
         assert (await client.post("/auth/token", data=form)).status_code == 200
         for _ in range(TOKENS.amount - 1):
-            parts.quotas.charge_allowance(TOKENS, Subject.of_key(issued.key.id))
+            await parts.quotas.charge_allowance(TOKENS, Subject.of_key(issued.key.id))
         spent = await client.post("/auth/token", data=form)
         check(spent, 429, "temporarily_unavailable")
         assert 1 <= int(spent.headers["retry-after"]) <= 61
@@ -201,7 +201,7 @@ async def test_limits_and_outages_are_temporary(site):
         check(slowed, 429, "temporarily_unavailable")
         assert int(slowed.headers["retry-after"]) >= 1
         for _ in range(MAX_FAILURES):
-            parts.failures.count("192.0.2.1")
+            await parts.failures.count("192.0.2.1")
         client._transport.client = ("192.0.2.1", 1)
         check(await client.post("/auth/token", data=form | {"client_secret": "x"}), 429, "temporarily_unavailable")
         parts.follower.close()
