@@ -58,7 +58,7 @@ STAGES = (
     ("auth/", "authentication"),
     ("quotas/", "charges"),
     ("api/http/body.py", "body"),
-    ("asyncio/timeouts.py", "deadline"),
+    ("serving/deadlines.py", "deadline"),
     ("serving/admission.py", "admission"),
     ("serving/predictor.py", "prediction"),
     ("serving/wire/", "wire format"),
@@ -151,9 +151,7 @@ def _adyton_config(directory: Path) -> tuple[uvicorn.Config, str]:
     return config_of(create_app(settings), settings, host="127.0.0.1", port=0), key
 
 
-def _measured(
-    config: uvicorn.Config, path: str, key: str, options: argparse.Namespace
-) -> tuple[Counted, Counter[str]]:
+def _measured(config: uvicorn.Config, path: str, key: str, options: argparse.Namespace) -> tuple[Counted, Counter[str]]:
     """Calls by stage, and microseconds by stage, of one request."""
     return uvloop.run(_measure(config, path, key, options))
 
