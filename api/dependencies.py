@@ -50,17 +50,26 @@ def known_caller(*allowed: Scope | Role, allowance: Allowance = STATUS, takes_pl
     return Depends(admit, scope="function")
 
 
-def admission(need: Need) -> Any:
-    """A dependency on the admission of a known caller, which lasts as long as the route works."""
+class _Admits:
+    """A dependency on the admission of a known caller, as a block: it lasts as long as the route works."""
 
-    async def admit(
-        request: Request, principal: Annotated[Principal, Security(current_principal)]
+    def __init__(self, need: Need) -> None:
+        self._need = need
+
+    async def __call__(
+        self, request: Request, principal: Annotated[Principal, Security(current_principal)]
     ) -> AsyncIterator[Admission]:
-        async with admitted(request, principal, need) as admission:
-            require_json(request)
+        async with self.direct(request, principal) as admission:
             yield admission
 
-    return Depends(admit, scope="function")
+    def direct(self, request: Request, principal: Principal) -> Admission:
+        """The admission, to be entered with `async with`; for direct routes."""
+        return admitted(request, principal, self._need)
+
+
+def admission(need: Need) -> Any:
+    """A dependency on the admission of a known caller; its route must ask for JSON itself (`require_json`)."""
+    return Depends(_Admits(need), scope="function")
 
 
 def known_person(*roles: Role, of_a_tenant_too: bool = False) -> Any:

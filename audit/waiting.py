@@ -41,6 +41,8 @@ class WaitingRecords:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._entries: deque[Entry] = deque()
         self._wake = threading.Event()
+        #: Whether the writer was woken, and has not looked at the queue since: waking it costs a dozen calls.
+        self._is_woken = False
         self._lock = threading.Lock()
         self._last_group = 0
 
@@ -50,20 +52,24 @@ class WaitingRecords:
     def add(self, entry: Entry) -> None:
         """Adds an entry, and wakes the writer."""
         self._entries.append(entry)
-        self._wake.set()
+        if not self._is_woken:
+            self.wake()
 
     def add_all(self, records: Sequence[Record]) -> None:
         """Adds records that nobody waits for, for the writer's next round."""
         self._entries.extend(map(Entry, records))
 
     def wake(self) -> None:
+        self._is_woken = True
         self._wake.set()
 
     def wait(self, seconds: float) -> None:
         """Returns when the writer is woken, or after `seconds`."""
-        # The event is cleared before the queue is looked at: what is appended after that sets it again.
+        # Event and mark are cleared, in this order, before the queue is looked at: whoever appends after that sets them
+        # again, and what was appended before is seen.
         self._wake.wait(seconds)
         self._wake.clear()
+        self._is_woken = False
 
     def abandon(self, entry: Entry, *, gives_back: bool) -> None:
         """Takes back an entry that its caller no longer waits for; if it is already written, adds its withdrawal.

@@ -59,13 +59,13 @@ def adyton(
     environment = dict(os.environ) | {"ADYTON_SECRET": SECRET, "ADYTON_LOG_LEVEL": "warning"} | settings
     if database_url:
         environment["ADYTON_DATABASE_URL"] = database_url
-    key = _prepare(directory, environment, registers)
+    key = prepare(directory, environment, registers)
     command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
     with _running(command, port, directory, environment | {"PYTHONPATH": str(ROOT)}) as process:
         yield Server(process, port, key)
 
 
-def _prepare(directory: Path, environment: dict[str, str], registers: Sequence[Sequence[str]]) -> str:
+def prepare(directory: Path, environment: dict[str, str], registers: Sequence[Sequence[str]]) -> str:
     def cli(*arguments: str) -> dict[str, str]:
         command = [sys.executable, "-m", "cli", *arguments, "--json"]
         variables = environment | {"PYTHONPATH": str(ROOT)}

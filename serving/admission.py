@@ -23,6 +23,7 @@ from quotas.allowances import Allowance
 from quotas.limiter import Charge, Quotas
 from serving import problems
 from serving.call import Call
+from serving.deadlines import Deadline, Deadlines
 from serving.facts import BodyTooSlow, ClientGone, DeadlineExceeded, NotAllowed, PasswordChangeRequired
 from serving.outcomes import is_the_services_fault, problem_of
 from values.addresses import truncated
@@ -66,7 +67,7 @@ class Admissions:
         self.quotas = quotas
         self.log = log
         self.credentials = credentials
-        self.timeout_seconds = timeout_seconds
+        self.deadlines = Deadlines(timeout_seconds)
 
     def admitted(self, call: Call, principal: Principal, need: Need) -> Admission:
         """The admission of this request, to be entered with `async with`."""
@@ -85,12 +86,12 @@ class Admission:
     __slots__ = (
         "_admissions",
         "_charge",
+        "_deadline",
         "_is_charged",
         "_is_in_log",
         "_looked_at",
         "_need",
         "_sender_seconds",
-        "_timeout",
         "call",
         "principal",
         "rows",
@@ -102,7 +103,7 @@ class Admission:
         self._admissions = admissions
         self._need = need
         self._charge: Charge | None = None
-        self._timeout: asyncio.Timeout | None = None
+        self._deadline: Deadline | None = None
         self._sender_seconds = 0.0
         self._looked_at = call.started
         #: Whether the log has been handed the record: from then on the log decides what is written of it.
@@ -123,19 +124,17 @@ class Admission:
             self._end(error)
             raise
         if self._need.is_prediction:
-            self._timeout = asyncio.timeout(self._admissions.timeout_seconds)
-            await self._timeout.__aenter__()
+            self._deadline = self._admissions.deadlines.begin()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         fact = error
-        try:
-            if self._timeout is not None:
-                await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
-            fact = self._late()
+        if self._deadline is not None:
+            self._admissions.deadlines.end(self._deadline)
+            if self._deadline.is_why(error):
+                fact = self._late()
         self._end(fact)
         if fact is not None and fact is not error:
             raise fact from None
@@ -239,7 +238,7 @@ class Admission:
         """The fact for a passed deadline, by who used the time up: the sender, the caller's rows or the service."""
         if self.stage is Stage.SENDER:
             return BodyTooSlow()
-        is_senders = self._sender_seconds > self._admissions.timeout_seconds / 2
+        is_senders = self._sender_seconds > self._admissions.deadlines.seconds / 2
         return DeadlineExceeded(is_callers=is_senders or self.stage is Stage.COMPUTATION)
 
     def _end(self, error: BaseException | None) -> None:

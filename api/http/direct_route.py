@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from fastapi import Request, Response
@@ -18,6 +18,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.http.whole_answers import CYCLE, write_whole
+from api.limit_fields import limit_fields
 from serving import problems
 from serving.facts import TransportRefusal
 
@@ -71,73 +73,115 @@ class JsonBytes(Response):
     """A 200 with a body that is already JSON. It skips the general response's preparations, which cost 20 µs."""
 
     def __init__(self, body: bytes) -> None:
-        self.body = body
+        self.body: bytes = body
         self.status_code = 200
         self.background = None
-        self.raw_headers = [
-            (b"content-length", b"%d" % len(body)),
-            (b"content-type", b"application/json"),
-        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        cycle = scope.pop(CYCLE, None)
+        if cycle is not None:
+            call = scope["adyton.call"]
+            await write_whole(cycle, call.request_id, limit_fields(call.limits()), self.body)
+            return
+        headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+class _Needs(NamedTuple):
+    """What a call's parameters are filled with, by their names.
+
+    A dependency with a method `direct` answers at once (`done`); any other is a coroutine function (`awaited`).
+    """
+
+    request: Sequence[str]
+    done: Sequence[tuple[str, Callable[[Request], Any]]]
+    awaited: Sequence[tuple[str, Solver]]
+    fill: Callable[[Request, dict[str, Any]], None] | None
 
 
 def solver(dependant: Dependant) -> Solver:
     """A coroutine function that calls what `dependant` describes, with its dependencies solved first.
 
-    Of an asynchronous generator it returns the generator, which has not begun. Nothing is looked up again at a request.
+    Nothing is looked up again at a request. The method `direct` of a dependency does the same as its call, without a
+    coroutine; a block (an asynchronous generator) needs one, which returns an asynchronous context manager.
     """
     call = dependant.call
-    blocks = [(each.name or "", solver(each)) for each in dependant.dependencies if _is_generator(each.call)]
-    if call is None or not (_is_async(call) or _is_generator(call)) or len(blocks) > 1 or _unsupported(dependant):
+    blocks = [each for each in dependant.dependencies if _is_block(each.call)]
+    if call is None or len(blocks) > 1 or not _is_async(call) or _unsupported(dependant):
         raise TypeError(f"a direct route cannot fill the parameters of {call}")
-    below = [(each.name or "", solver(each)) for each in dependant.dependencies if not _is_generator(each.call)]
-    fill = _filler(dependant)
+    return _within(call, _needs(dependant), blocks[0]) if blocks else _plain(call, _needs(dependant))
 
-    async def generate(request: Request) -> Any:
-        values = {name: await dependency(request) for name, dependency in below}
-        fill(request, values)
-        return call(**values)
+
+def _plain(call: Callable[..., Awaitable[Any]], needs: _Needs) -> Solver:
+    names, done, awaited, fill = needs
 
     async def solve(request: Request) -> Any:
-        values = {name: await dependency(request) for name, dependency in below}
-        fill(request, values)
+        values: dict[str, Any] = dict.fromkeys(names, request)
+        for name, direct in done:
+            values[name] = direct(request)
+        for name, dependency in awaited:
+            values[name] = await dependency(request)
+        if fill is not None:
+            fill(request, values)
         return await call(**values)
 
+    return solve
+
+
+def _within(call: Callable[..., Awaitable[Any]], needs: _Needs, block: Dependant) -> Solver:
+    begin, name = getattr(block.call, "direct", None), block.name or ""
+    before, fill = _needs(block), needs.fill
+    if begin is None or before.fill is not None or needs.done or needs.awaited or _unsupported(block):
+        raise TypeError(f"a direct route cannot fill the parameters of {block.call}")
+    _, _, awaited, _ = before
+
     async def solve_within(request: Request) -> Any:
-        values = {name: await dependency(request) for name, dependency in below}
-        ((name, dependency),) = blocks
-        generator = await dependency(request)
-        values[name] = await anext(generator)
-        try:
-            fill(request, values)
-            answer = await call(**values)
-        except BaseException as error:
-            # It ends the block that it has entered, which may raise another fact instead.
-            await generator.athrow(error)
-            raise
-        await anext(generator, None)
-        return answer
+        needed: dict[str, Any] = dict.fromkeys(before.request, request)
+        for each, dependency in awaited:
+            needed[each] = await dependency(request)
+        async with begin(**needed) as value:
+            values: dict[str, Any] = dict.fromkeys(needs.request, request)
+            values[name] = value
+            if fill is not None:
+                fill(request, values)
+            return await call(**values)
 
-    return generate if _is_generator(call) else solve_within if blocks else solve
+    return solve_within
 
 
-def _filler(dependant: Dependant) -> Callable[[Request, dict[str, Any]], None]:
-    """Fills in the request, and what stands in its path and its query."""
-    request_names = [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
+def _needs(dependant: Dependant) -> _Needs:
+    done: list[tuple[str, Callable[[Request], Any]]] = []
+    awaited: list[tuple[str, Solver]] = []
+    for each in dependant.dependencies:
+        direct = getattr(each.call, "direct", None)
+        if _is_block(each.call):
+            continue
+        if direct is not None and not each.dependencies and _filler(each) is None:
+            done.append((each.name or "", direct))
+        else:
+            awaited.append((each.name or "", solver(each)))
+    return _Needs(_request_names(dependant), done, awaited, _filler(dependant))
+
+
+def _request_names(dependant: Dependant) -> list[str]:
+    return [each for each in (dependant.request_param_name, dependant.http_connection_param_name) if each]
+
+
+def _filler(dependant: Dependant) -> Callable[[Request, dict[str, Any]], None] | None:
+    """Fills in what stands in the path and in the query; None if nothing is wanted of them."""
     paths = [(field.name, field.alias) for field in dependant.path_params]
     queries = [(field.name, field.alias) for field in dependant.query_params]
     absent = {name: None for name, _ in queries}
+    if not paths and not queries:
+        return None
 
     def fill(request: Request, values: dict[str, Any]) -> None:
-        for name in request_names:
-            values[name] = request
+        scope = request.scope
         for name, alias in paths:
-            values[name] = request.scope["path_params"][alias]
+            values[name] = scope["path_params"][alias]
         values |= absent
-        if absent and (query_string := request.scope["query_string"]):
+        if absent and (query_string := scope["query_string"]):
             given = _query(query_string)
             for name, query in queries:
                 if query in given:
@@ -158,8 +202,8 @@ def _query(query_string: bytes) -> dict[str, str]:
     return {name: values[0] for name, values in given.items()}
 
 
-def _is_generator(call: Any) -> bool:
-    return inspect.isasyncgenfunction(call)
+def _is_block(call: Any) -> bool:
+    return inspect.isasyncgenfunction(call) or inspect.isasyncgenfunction(getattr(call, "__call__", None))  # noqa: B004  as below
 
 
 def _is_async(call: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.http.plain_refusals import refusal
+from api.http.whole_answers import CYCLE
 from serving.problems import Problem
 
 #: A client has so long to read a refusal, or to send the rest of a request that was answered already.
@@ -77,6 +78,7 @@ class EndingProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.scope[CYCLE] = cycle  # type: ignore[literal-required]  # a key of ours
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

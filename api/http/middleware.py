@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, problem_of
+from api.http.answer_headers import API_POLICY, SECURITY_HEADERS
 from api.http.forwarded import caller_address
+from api.http.whole_answers import CYCLE
 from api.limit_fields import limit_fields
 from program.parts import Parts
 from serving.call import Call
@@ -21,18 +23,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|\Z)")
 _CLIENT_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"strict-transport-security", b"max-age=31536000"),
-]
-_API_POLICY = (
-    b"content-security-policy",
-    b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-)
-
 logger = logging.getLogger("adyton.api")
 
 
@@ -70,11 +60,14 @@ class Exchange:
             if has_started:
                 raise
             await (await answer_problem(Request(scope), error))(scope, receive, send_dressed)
+        finally:
+            # The two hold each other: only a collection of garbage would free them.
+            scope.pop(CYCLE, None)
 
     def _dress(self, call: Call, message: Message) -> None:
         headers = [*message["headers"], (b"x-request-id", call.request_id.encode("ascii")), *SECURITY_HEADERS]
         if not any(name == b"content-security-policy" for name, _ in message["headers"]):
-            headers.append(_API_POLICY)
+            headers.append(API_POLICY)
         if message["status"] in (200, 429):
             headers += limit_fields(call.limits())
         message["headers"] = headers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.errors import RETRY_SECONDS, problem_body
-from api.http.middleware import SECURITY_HEADERS
+from api.http.answer_headers import SECURITY_HEADERS
 from serving.problems import Problem
 from values.ids import uuid7
 

@@ -36,6 +36,9 @@ class BoundedProtocol(EndingProtocol):
         self._head_bytes = 0
         self._is_in_head = True
         self._is_message_over = True
+        self._hosts = 0
+        #: The bytes that have arrived with the newest message, and in the newest piece of data.
+        self._arrived = self._piece = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
@@ -57,7 +60,9 @@ class BoundedProtocol(EndingProtocol):
             self._discard(len(data))
             return
         # All data counts as head (request line, headers, a chunked body's trailer) until it proves to be body.
-        self._head_bytes += len(data)
+        self._piece = len(data)
+        self._head_bytes += self._piece
+        self._arrived += self._piece
         self._feed(data)
         if self._is_refused:
             return
@@ -94,10 +99,13 @@ class BoundedProtocol(EndingProtocol):
                 lines.append(name + b": " + kept)
         self.parser = httptools.HttpRequestParser(self)
         self._is_in_head = True
-        self._feed(b"\r\n".join([*lines, b"", b""]) + rest)
+        again = b"\r\n".join([*lines, b"", b""]) + rest
+        self._piece = len(again)
+        self._feed(again)
 
     def on_message_begin(self) -> None:
         self._is_message_over = False
+        self._hosts, self._arrived = 0, self._piece
         self._all_connections.begin(self)
         # Only now: a connection on which only empty lines arrive stays idle.
         self._unset_keepalive_if_required()
@@ -106,27 +114,36 @@ class BoundedProtocol(EndingProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # A trailer field is no header: no route reads it, and a credential in it would arrive after the check.
         if self._is_in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"host":
+                self._hosts += 1
+            elif name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
+        # The head is measured only if everything that came with it, perhaps a body, is more than a head may be.
+        is_too_long = self._arrived > self._max_head_bytes and self._measured_head() > self._max_head_bytes
         self._is_in_head = False
         self._head_bytes = 0
         self._discarded_bytes = 0
-        self._stop_head_timer()
+        if self._head_timer is not None:
+            self._stop_head_timer()
         if b"#" in self.url:
             self._refuse(MALFORMED_REQUEST, "a request's target has no fragment")
-            return
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_head_bytes:
+        elif is_too_long:
             self._refuse(TOO_LARGE, "the head of the request is too long")
-        elif hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+        elif self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
             self._refuse(MALFORMED_REQUEST, "a request has one Host")
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._refuse(MALFORMED_REQUEST, "too many requests were sent before the first was answered")
         else:
             super().on_headers_complete()
+
+    def _measured_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0

@@ -92,17 +92,18 @@ def serve(
 
     Raises `InvalidSettings` for more connections than the process may open files for.
     """
-    Server(_config(app, settings, host=host, port=port), on_started).run()
+    Server(config_of(app, settings, host=host, port=port), on_started).run()
 
 
 def serve_as(worker: Worker, app: FastAPI, settings: Settings, listeners: Sequence[socket.socket]) -> None:
     """Does what `serve` does, as one of several workers."""
-    SharingServer(_config(app, settings, worker=worker), worker, listeners).run()
+    SharingServer(config_of(app, settings, worker=worker), worker, listeners).run()
 
 
-def _config(
+def config_of(
     app: FastAPI, settings: Settings, *, host: str = "", port: int = 0, worker: Worker | None = None
 ) -> uvicorn.Config:
+    """Every option of uvicorn. Raises `InvalidSettings` for more connections than the process may open files for."""
     # The log's writer takes the interpreter a few times for each commit, and every answer waits for that. While the
     # event loop is busy, each time would cost the default of 5 ms.
     sys.setswitchinterval(SWITCH_SECONDS)

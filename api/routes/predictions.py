@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import admission
 from api.documents import BATCH_ANSWER, ROW_ANSWER
+from api.http.accept import require_json
 from api.http.body import hung_up, read_body
 from api.http.direct_route import DirectRoute, JsonBytes
 from api.http.refusals import InvalidParameter
@@ -63,6 +64,7 @@ async def predict_batch_default(request: Request, admitted: Admitted, include: I
 async def _answer(
     request: Request, admission: Admission, model: str, version: str | None, include: str | None, wire: WireFormat
 ) -> Response:
+    require_json(request)
     if include not in (None, SCORES):
         raise InvalidParameter("include", "may only be scores")
     parts = parts_of(request)

@@ -11,6 +11,7 @@ from examination.columns.categories import Categories
 from examination.columns.column_schemas import of_column, of_model
 from examination.columns.encoders import (
     attribute,
+    filled_as_floats,
     first_step,
     known_by_parts,
     known_dictionaries,
@@ -72,7 +73,8 @@ def features_of(
             f"the model's own code ({part}) sees the column {name}, and nothing says of which type that is: register"
             " the model with a sample (Parquet keeps the types), or say it in a schema"
         )
-    hints = hints._replace(own_code=frozenset(open_to_it))
+    groups = [[names[place] for place in group if place < len(names)] for group in filled_as_floats(estimator, own)]
+    hints = hints._replace(own_code=frozenset(open_to_it), floats=groups)
     return Features(names, columns, hints, has_names=has_names, dictionaries=False)
 
 

@@ -187,6 +187,19 @@ def seen_by_own_code(estimator: Any, names: Sequence[str]) -> dict[int, str]:
     }
 
 
+def filled_as_floats(estimator: Any, names: Sequence[str]) -> list[list[int]]:
+    """The columns, by position, that each imputer fills with a constant among floats.
+
+    It refuses whole numbers alone. Pandas' `Int64` comes to it as floats, and a CSV file does not say that it was that.
+    """
+    return [
+        [position for position in columns if position is not None]
+        for part, columns in _parts(estimator, list(range(len(names))), list(names))
+        if type(part).__name__ == "SimpleImputer" and part.strategy == "constant"
+        if getattr(attribute(part, "_fit_dtype"), "kind", "") == "f"
+    ]
+
+
 def known_dictionaries(estimator: Any) -> dict[str, Categories] | None:
     """The knowledge that a model has of the members of dictionaries that it takes; None if it takes no dictionaries.
 

@@ -60,11 +60,13 @@ class Hints(NamedTuple):
     """The facts by which columns are read: the parts' categories, and the schema's types, by the columns' names.
 
     `own_code` are columns that code of the model's maker sees as they come, and of which nobody says the type.
+    `floats` are groups of columns of which one at least is of floats.
     """
 
     known: Mapping[str, Categories]
     given: Mapping[str, Mapping[str, Any]]
     own_code: AbstractSet[str] = frozenset()
+    floats: Sequence[Sequence[str]] = ()
 
     def is_text(self, name: str) -> bool:
         return _is_of_type(self.given.get(name, {}), "string") or self.is_known_text(name)
@@ -140,6 +142,8 @@ class Sample:
             require_known(name, frame[name], known)
         if not self._is_parquet:
             frame = frame.assign(**{name: as_given(name, frame[name], spec) for name, spec in hints.with_dtype()})
+            whole = [group for group in hints.floats if all(frame[name].dtype.kind in "iu" for name in group)]
+            frame = frame.astype({name: "float64" for group in whole for name in group})
         yield Reading(frame)
         if self._is_parquet:
             yield from self._other_orders(frame, columns, hints)

@@ -127,6 +127,20 @@ def test_an_enum_stands_where_columns_are_chosen_in_any_way(answers_as_itself, c
 
 
 @SAMPLES
+@pytest.mark.parametrize("filled", [0, 1.5])
+def test_an_imputer_of_nullable_integers_gets_floats(answers_as_itself, sample, filled):
+    """It was fitted on pandas' `Int64` without a gap, comes to floats, and refuses integers (a CSV file has these)."""
+    frame = coded([3, 70, 500]).astype({"c": "Int64"})
+    model = make_pipeline(
+        ColumnTransformer(
+            [("i", SimpleImputer(strategy="constant", fill_value=filled), ["c"])], remainder="passthrough"
+        ),
+        LogisticRegression(),
+    )
+    answers_as_itself(model.fit(frame, ABOVE), frame, sample=sample)
+
+
+@SAMPLES
 def test_an_enum_stands_behind_an_imputer_with_indicators(answers_as_itself, sample):
     """A missing value is null, and a value that is neither known nor missing 422."""
     frame = coded(["a", "b", "c"], object)

@@ -132,6 +132,10 @@ class Case(NamedTuple):
     sample: tuple[str, bytes] | None
     is_compiled: bool = True
 
+    def __repr__(self) -> str:
+        """A failure shows the case, and not its files by the kilobyte."""
+        return f"Case({self.cell}, {self.estimator}, {self.frame.dtypes.to_dict()})"
+
 
 def case_of(cell: Cell) -> Case:
     """The same for the same cell, always."""
