@@ -1,0 +1,137 @@
+"""Interleaved rounds: each server in turn does each work, while the others are stopped."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import servers, wrk
+from benchmarks.contenders import Contender
+from benchmarks.dialects import Question, question
+from benchmarks.work import Model, Work, make_models
+
+READY_SECONDS = 120
+
+
+@dataclass
+class Running:
+    """A contender that runs."""
+
+    contender: Contender
+    server: servers.Server
+    questions: dict[str, Question] = field(default_factory=dict)
+
+
+@dataclass
+class Measured:
+    """The figures of each round, by work and contender."""
+
+    rounds: dict[tuple[str, str], list[dict[str, float]]] = field(default_factory=dict)
+
+    def median(self, work: str, contender: str) -> dict[str, float] | None:
+        found = self.rounds.get((work, contender))
+        return {name: statistics.median(each[name] for each in found) for name in found[0]} if found else None
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [
+            {"work": work, "server": contender, "median": self.median(work, contender), "rounds": found}
+            for (work, contender), found in self.rounds.items()
+        ]
+
+    @classmethod
+    def of(cls, items: list[dict[str, Any]]) -> Measured:
+        """The same from JSON."""
+        return cls({(each["work"], each["server"]): each["rounds"] for each in items})
+
+
+def measure(contenders: Sequence[Contender], works: Sequence[Work], *, seconds: int, rounds: int) -> Measured:
+    """Starts all, and measures them in turn; raises `WrongAnswer` where one answers what scikit-learn does not."""
+    if not wrk.is_there():
+        sys.exit("the benchmarks need `wrk` (on Debian and Ubuntu: apt-get install wrk)")
+    os.sched_setaffinity(0, {servers.CLIENT_CORE})
+    measured = Measured()
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (directory / "models").mkdir()
+        models = make_models(directory / "models")
+        runners = [_start(stack, each, models, works, directory / f"server-{n}") for n, each in enumerate(contenders)]
+        for number in range(rounds):
+            # Each round begins with another of them: who comes first is nobody's advantage.
+            turned = runners[number % len(runners) :] + runners[: number % len(runners)]
+            for work in works:
+                for runner in turned:
+                    if runner.contender.dialect.serves(work):
+                        found = _measure(runner, work, models[work.model], seconds, warm=number == 0)
+                        measured.rounds.setdefault((work.name, runner.contender.name), []).append(found)
+            print(f"round {number + 1} of {rounds} is done", file=sys.stderr)
+    return measured
+
+
+def _start(
+    stack: ExitStack, contender: Contender, models: dict[str, Model], works: Sequence[Work], directory: Path
+) -> Running:
+    server = stack.enter_context(contender.start(directory.parent / "models", directory))
+    running = Running(contender, server)
+    for work in works:
+        if contender.dialect.serves(work):
+            running.questions[work.name] = question(contender.dialect, work, models[work.model])
+            _ask_each(running, work, models[work.model])
+    print(f"{contender.name} runs", file=sys.stderr)
+    # Before it is continued, so that the processor time of starting is not part of it.
+    server.stop()
+    return running
+
+
+def _measure(running: Running, work: Work, model: Model, seconds: int, *, warm: bool) -> dict[str, float]:
+    server, asked, dialect = running.server, running.questions[work.name], running.contender.dialect
+    server.go_on()
+    try:
+        _ask_each(running, work, model)
+        if warm:
+            wrk.run(server.port, dialect, model, asked, server.headers, connections=work.connections, seconds=1)
+        before = server.cpu_seconds()
+        found = wrk.run(server.port, dialect, model, asked, server.headers, connections=work.connections, seconds=seconds)
+        cpu_us = (server.cpu_seconds() - before) / found.answers * 1e6
+        memory = server.memory_bytes()
+    finally:
+        server.stop()
+    figures = {"per_second": found.answers / found.seconds, "p50_ms": found.p50_ms, "p99_ms": found.p99_ms}
+    return figures | {"longest_ms": found.longest_ms, "cpu_us": cpu_us, "memory_mb": memory / 1e6}
+
+
+def _ask_each(running: Running, work: Work, model: Model) -> None:
+    """Asks for each body until the server answers, and checks that each answer is the right one."""
+    asked = running.questions[work.name]
+    deadline = time.monotonic() + READY_SECONDS
+    for number, body in enumerate(asked.bodies):
+        while (answer := _ask(running.server, asked.path, body)) is None:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{running.contender.name} does not answer {asked.path}")
+            time.sleep(0.1)
+        if wrk.check(running.contender.dialect, model, asked, answer) != number:
+            raise wrk.WrongAnswer(f"{running.contender.name}: {asked.path}: another row's answer")
+
+
+def _ask(server: servers.Server, path: str, body: bytes) -> bytes | None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.request("POST", path, body, server.headers)
+        answer = connection.getresponse()
+        content = answer.read()
+    except OSError:
+        return None
+    finally:
+        connection.close()
+    # A server that was stopped for a while, or has not loaded its models yet, says so first.
+    return content if answer.status == 200 else None
+
+
