@@ -63,7 +63,12 @@ def _mlserver(at_once: int) -> Start:
 
 def _litserve(at_once: int) -> Start:
     def start(models: Path, directory: Path) -> AbstractContextManager[servers.Server]:
-        command = [environments.binary("litserve", "python"), str(servers.APPS / "litserve_app.py"), "PORT", str(at_once)]
+        command = [
+            environments.binary("litserve", "python"),
+            str(servers.APPS / "litserve_app.py"),
+            "PORT",
+            str(at_once),
+        ]
         return servers.started(command, directory, BENCHMARK_MODELS=str(models))
 
     return start

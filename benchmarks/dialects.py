@@ -28,7 +28,7 @@ class Dialect:
         return {"rows": named} if work.rows > 1 else named[0]
 
     def answer(self, model: Model, document: Any) -> list[Row]:
-        return self.named_answers(model, document["predictions"] if "predictions" in document else [document])
+        return self.named_answers(model, document.get("predictions", [document]))
 
     @staticmethod
     def named_answers(model: Model, items: list[Any]) -> list[Row]:

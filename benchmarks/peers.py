@@ -30,7 +30,9 @@ def main() -> None:
     wanted = [each for each in PEERS if options.only.lower() in each.name.lower()]
     there = {home for home in dict.fromkeys(each.home for each in wanted) if environments.is_made(home)}
     contenders = [*OWN, *(each for each in wanted if each.home in there)]
-    measured = measure(contenders, [each for each in WORK if options.work in each.name], seconds=options.seconds, rounds=options.rounds)
+    measured = measure(
+        contenders, [each for each in WORK if options.work in each.name], seconds=options.seconds, rounds=options.rounds
+    )
     made = results.document(measured, contenders, seconds=options.seconds, rounds=options.rounds)
     path = results.write(DIRECTORY, made, "peers")
     if options.publish:

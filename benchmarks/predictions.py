@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", default="", help="work whose name holds these words")
     options = parser.parse_args()
-    measured = measure(OWN, [each for each in WORK if options.work in each.name], seconds=options.seconds, rounds=options.rounds)
+    measured = measure(
+        OWN, [each for each in WORK if options.work in each.name], seconds=options.seconds, rounds=options.rounds
+    )
     made = results.document(measured, OWN, seconds=options.seconds, rounds=options.rounds)
     path = results.write(DIRECTORY, made, "predictions")
     print(results.tables(measured, [each.name for each in OWN]))

@@ -29,7 +29,9 @@ def document(measured: Measured, contenders: Sequence[Contender], *, seconds: in
 
 def tables(measured: Measured, names: Sequence[str]) -> str:
     """One table for each work."""
-    return "\n\n".join(_table(measured, work, names) for work in WORK if any(measured.median(work.name, n) for n in names))
+    return "\n\n".join(
+        _table(measured, work, names) for work in WORK if any(measured.median(work.name, n) for n in names)
+    )
 
 
 def _table(measured: Measured, work: Work, names: Sequence[str]) -> str:
@@ -40,7 +42,9 @@ def _table(measured: Measured, work: Work, names: Sequence[str]) -> str:
     for name in names:
         if found := measured.median(work.name, name):
             many = f" {found['per_second'] * work.rows:.0f} |" if work.rows > 1 else ""
-            figures = f"{found['p50_ms']:.2f} | {found['p99_ms']:.2f} | {found['cpu_us']:.0f} | {found['memory_mb']:.0f}"
+            figures = (
+                f"{found['p50_ms']:.2f} | {found['p99_ms']:.2f} | {found['cpu_us']:.0f} | {found['memory_mb']:.0f}"
+            )
             lines.append(f"| {name} | {found['per_second']:.0f} |{many} {figures} |")
     return "\n".join(lines)
 

@@ -99,7 +99,9 @@ def _measure(running: Running, work: Work, model: Model, seconds: int, *, warm: 
         if warm:
             wrk.run(server.port, dialect, model, asked, server.headers, connections=work.connections, seconds=1)
         before = server.cpu_seconds()
-        found = wrk.run(server.port, dialect, model, asked, server.headers, connections=work.connections, seconds=seconds)
+        found = wrk.run(
+            server.port, dialect, model, asked, server.headers, connections=work.connections, seconds=seconds
+        )
         cpu_us = (server.cpu_seconds() - before) / found.answers * 1e6
         memory = server.memory_bytes()
     finally:
@@ -133,5 +135,3 @@ def _ask(server: servers.Server, path: str, body: bytes) -> bytes | None:
         connection.close()
     # A server that was stopped for a while, or has not loaded its models yet, says so first.
     return content if answer.status == 200 else None
-
-

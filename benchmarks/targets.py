@@ -1,7 +1,7 @@
 """The ratios that Adyton promises, from a run with peers; exit code 1 where one is missed.
 
-    python -m benchmarks.targets [FILE]                  from the results of `benchmarks.peers` (var/benchmarks/peers.json)
-    python -m benchmarks.targets --measure [--rounds 5]  measures what they need, in about four minutes
+    python -m benchmarks.targets [FILE]                  from what `benchmarks.peers` found (var/benchmarks/peers.json)
+    python -m benchmarks.targets --measure [--rounds 5]  measures what they need, in about ten minutes
 
 One run, one core, medians of interleaved rounds. The longest gap of the event loop is measured by `benchmarks.gaps`.
 """
@@ -92,7 +92,8 @@ def main() -> None:
 
 
 def _measure(seconds: int, rounds: int) -> Measured:
-    from benchmarks import contenders, environments, rounds as measuring  # noqa: PLC0415  figures from a file need none
+    from benchmarks import contenders, environments  # noqa: PLC0415  figures from a file need none
+    from benchmarks import rounds as measuring  # noqa: PLC0415  the same
     from benchmarks.work import WORK  # noqa: PLC0415  the same
 
     chosen = [*contenders.OWN, *([contenders.MLSERVER] if environments.is_made("mlserver") else [])]

@@ -63,7 +63,9 @@ def make_models(directory: Path) -> dict[str, Model]:
     """Trains the three models, and writes each to `NAME.joblib` and rows to `NAME.csv`."""
     wine = load_wine()
     boosted = HistGradientBoostingClassifier(random_state=0).fit(wine.data, wine.target)
-    estimators = [(each.name, each.estimator, each.features, each.sample) for each in train() if each.name != "diabetes"]
+    estimators = [
+        (each.name, each.estimator, each.features, each.sample) for each in train() if each.name != "diabetes"
+    ]
     made = {}
     for name, estimator, features, sample in [*estimators, ("boosted", boosted, wine.feature_names, wine.data)]:
         joblib.dump(estimator, directory / f"{name}.joblib")

@@ -61,7 +61,14 @@ def _is_right(model: Model, row: tuple[object, list[float]], expected: list[floa
 
 
 def run(
-    port: int, dialect: Dialect, model: Model, asked: Question, headers: dict[str, str], *, connections: int, seconds: int
+    port: int,
+    dialect: Dialect,
+    model: Model,
+    asked: Question,
+    headers: dict[str, str],
+    *,
+    connections: int,
+    seconds: int,
 ) -> Load:
     """Loads a server for so long; raises `WrongAnswer` for the first answer that is not right."""
     with tempfile.TemporaryDirectory() as name:

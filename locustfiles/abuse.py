@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import select
 import socket
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import cycle
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
@@ -31,12 +33,12 @@ class Case(NamedTuple):
     path: str
     body: bytes | None = None
     label: str = ""
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 def unknown_key() -> str:
     """A well-formed key that was never issued."""
-    body = "ady_" + "".join(random.choices(ALPHABET, k=44))
+    body = "ady_" + "".join(random.choices(ALPHABET, k=44))  # noqa: S311  nobody is to be kept from guessing it
     checksum, left = "", zlib.crc32(body.encode()[4:])
     for _ in range(6):
         left, digit = divmod(left, 62)
@@ -78,7 +80,7 @@ class Abuser(Arrivals):
 
     right = frozenset(range(400, 430))
     rate = 12.0
-    fixed_count = 1
+    weight = 1
 
     def on_start(self) -> None:
         super().on_start()
@@ -95,7 +97,7 @@ class Guesser(Arrivals):
 
     right = frozenset({401, 429})
     rate = 30.0
-    fixed_count = 1
+    weight = 1
 
     def ask_once(self, due: float) -> None:
         self.ask("an unknown key", "POST", PREDICT, body={}, headers={"X-API-Key": unknown_key()}, due=due)
@@ -107,16 +109,21 @@ class Slow(Asker):
     abstract = True
     wait_time = constant(0.2)
 
-    def send_slowly(self, kind: str, parts: Iterable[bytes], key: Key | None, rows: int = 0) -> None:
-        """Sends the parts over `SLOW_SECONDS`, and notes the answer if there is one by then."""
+    def send_slowly(self, kind: str, parts: Iterable[bytes], key: Key | None, *, rows: int = 0, ends: bool) -> None:
+        """Sends the parts over `SLOW_SECONDS` and notes the answer; hangs up then, unless the request `ends`."""
         address = urlsplit(self.host)
         pieces, sent, raw = list(parts), time.time(), b""
         try:
             with socket.create_connection((address.hostname, address.port or 80), timeout=30) as connection:
+                is_early = False
                 for piece in pieces:
                     connection.sendall(piece)
                     gevent.sleep(SLOW_SECONDS / len(pieces))
-                raw = self.answer(connection)
+                    is_early = bool(select.select([connection], [], [], 0)[0])
+                    if is_early:
+                        break
+                if is_early or ends:
+                    raw = _received(connection)
         except OSError:
             raw = b""
         status, document = _read(raw)
@@ -128,69 +135,53 @@ class Slow(Asker):
                 status,
                 key.id if key else "",
                 key.tenant if key else "",
-                (document.get("type") or "").rpartition("/")[2],
+                (document.get("type") or "").replace("#", "/").rpartition("/")[2],
                 document.get("request_id", ""),
                 rows,
             )
         )
 
-    def answer(self, connection: socket.socket) -> bytes:
-        """Reads one answer to its end."""
-        raw = b""
-        while data := connection.recv(65536):
-            raw += data
-            head, end, body = raw.partition(b"\r\n\r\n")
-            if end and len(body) >= int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]):
-                break
-        return raw
-
 
 class SlowHead(Slow):
     """Never ends its head, and hangs up."""
 
-    fixed_count = 2
+    weight = 2
 
     @task
     def send(self) -> None:
         lines = [b"POST " + PREDICT.encode() + b" HTTP/1.1\r\n", *(b"X-Slow: %d\r\n" % n for n in range(20))]
-        self.send_slowly("a head without end", lines, None)
-
-    def answer(self, connection: socket.socket) -> bytes:
-        return b""
+        self.send_slowly("a head without end", lines, None, ends=False)
 
 
 class SlowBody(Slow):
     """Never ends its body, and hangs up: it holds one of its tenant's places meanwhile."""
 
-    fixed_count = 2
+    weight = 2
 
     @task
     def send(self) -> None:
         key = agreement.keys["slow"]
-        self.send_slowly("a body without end", [_head(key, 100), *[b" "] * 20], key)
-
-    def answer(self, connection: socket.socket) -> bytes:
-        return b""
+        self.send_slowly("a body without end", [_head(key, 100), *[b" "] * 20], key, ends=False)
 
 
 class SlowButWhole(Slow):
     """Sends all of it in the end, and is answered like anybody."""
 
-    fixed_count = 1
+    weight = 1
 
     @task
     def send(self) -> None:
         key = agreement.keys["slow"]
         body = json.dumps(key.row).encode()
         parts = [_head(key, len(body)), *(body[n : n + 4] for n in range(0, len(body), 4))]
-        self.send_slowly("slow but whole", parts, key, rows=1)
+        self.send_slowly("slow but whole", parts, key, rows=1, ends=True)
 
 
 class Crowd(Asker):
     """Asks with the slow tenant's key while its places are taken: at most four at once."""
 
     right = frozenset({200, 429})
-    fixed_count = 2
+    weight = 2
     wait_time = constant(0.1)
     kinds: ClassVar = ["beside slow senders"]
 
@@ -202,6 +193,17 @@ class Crowd(Asker):
 def _head(key: Key, length: int) -> bytes:
     lines = [f"POST {PREDICT} HTTP/1.1", "Host: load", f"X-API-Key: {key.raw_key}", "Content-Type: application/json"]
     return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode()
+
+
+def _received(connection: socket.socket) -> bytes:
+    """One answer to its end."""
+    raw = b""
+    while data := connection.recv(65536):
+        raw += data
+        head, end, body = raw.partition(b"\r\n\r\n")
+        if end and len(body) >= int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]):
+            break
+    return raw
 
 
 def _read(raw: bytes) -> tuple[int, dict[str, Any]]:

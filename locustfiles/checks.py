@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from locustfiles.agreement import Agreement
 from locustfiles.answers import Answer
-from locustfiles.expected import FAILURES_SECONDS, MAX_FAILURES, fault_of
+from locustfiles.expected import FAILURES_SECONDS, MAX_FAILURES, UNAVAILABLE, fault_of
 from locustfiles.oracle import costs_of, is_impossible, is_possible, most_for_certain, needless_refusals
 from locustfiles.records import Entry
 
 ANSWERED, REFUSED = "answered", "refused:"
 #: Another tenant's p95 beside the abuse is at most so many times its own, or short anyway.
 MOST_TIMES, FLOOR_MS = 2.0, 30.0
+#: At most this share of all requests may find no caller known (503): then the service or its machine is too slow.
+MOST_UNAVAILABLE = 0.01
 QUIET = ("quiet", "quiet batch")
 #: Until everybody who begins at once has begun.
 BEGIN_SECONDS = 1.0
@@ -27,6 +29,7 @@ class Run(NamedTuple):
     answers: Sequence[Answer]
     log: Sequence[Entry]
     most_times: float = MOST_TIMES
+    most_unavailable: float = MOST_UNAVAILABLE
 
 
 def limits(run: Run) -> Iterator[str]:
@@ -59,6 +62,9 @@ def answers(run: Run) -> Iterator[str]:
     faults = Counter(filter(None, map(fault_of, run.answers)))
     for words, times in faults.items():
         yield f"{words} ({times} times)"
+    unknown = sum((each.status, each.problem) == UNAVAILABLE for each in run.answers)
+    if unknown > run.most_unavailable * len(run.answers):
+        yield f"no caller could be known for {unknown} of {len(run.answers)} requests"
     failures = sorted(each.received for each in run.answers if each.status in {401, 404})
     for each in run.answers:
         if each.problem == "too-many-failures":
@@ -137,7 +143,9 @@ def _unseen(run: Run, entries: dict[str, Entry], seen: dict[str, Answer]) -> lis
 
 
 #: Refusals that come before a prediction's admission, or after its route is known to be another: not recorded.
-UNRECORDED = frozenset({"method-not-allowed", "unauthorized", "too-many-failures", "malformed-request"})
+UNRECORDED = frozenset(
+    {"method-not-allowed", "unauthorized", "too-many-failures", "malformed-request", "directory-unavailable"}
+)
 
 
 def _refusals(run: Run) -> Iterator[str]:

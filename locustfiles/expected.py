@@ -18,6 +18,9 @@ MALFORMED: Right = (400, "malformed-request")
 BROKEN: Right = (400, "broken-json")
 #: An address that failed too often is told so; a valid key is still served.
 THROTTLED: Right = (429, "too-many-failures")
+#: No process may know a caller whose revocation it could have missed. A busy machine brings this about, too, so that
+#: the judge counts it by itself.
+UNAVAILABLE: Right = (503, "directory-unavailable")
 
 EXPECTED: dict[str, set[Right]] = {
     # Within its limits: whatever refuses it is a fault.
@@ -76,7 +79,8 @@ def fault_of(answer: Answer) -> str:
     """What is wrong with an answer; nothing is ""."""
     if answer.wrong:
         return f"{answer.kind}: {answer.wrong}"
-    if (answer.status, answer.problem) in EXPECTED.get(answer.kind, set()):
+    got = (answer.status, answer.problem)
+    if got == UNAVAILABLE or got in EXPECTED.get(answer.kind, set()):
         return ""
-    got = f"{answer.status} {answer.problem}".strip() if answer.status else "no answer"
-    return f"{answer.kind}: {got}"
+    words = f"{answer.status} {answer.problem}".strip() if answer.status else "no answer"
+    return f"{answer.kind}: {words}"

@@ -17,16 +17,18 @@ from typing import Any
 from locustfiles import checks, page
 from locustfiles.agreement import Agreement
 from locustfiles.answers import read_answers
-from locustfiles.checks import CHECKS, MOST_TIMES, Run, latencies, quantile
+from locustfiles.checks import CHECKS, MOST_TIMES, MOST_UNAVAILABLE, Run, latencies, quantile
 from locustfiles.oracle import costs_of, most_for_certain
 from locustfiles.records import read_log
 
 
-def judge(directory: Path, url: str, *, most_times: float = MOST_TIMES) -> dict[str, Any]:
+def judge(
+    directory: Path, url: str, *, most_times: float = MOST_TIMES, most_unavailable: float = MOST_UNAVAILABLE
+) -> dict[str, Any]:
     """Reads the log, judges, and writes the judgement; returns it."""
     agreement = Agreement.read(directory / "agreement.json")
     answers = [*agreement.asked, *read_answers(directory / "answers.ndjson")]
-    run = Run(agreement, answers, read_log(url, agreement), most_times)
+    run = Run(agreement, answers, read_log(url, agreement), most_times, most_unavailable)
     judgement = judgement_on(run)
     (directory / "judgement.json").write_text(json.dumps(judgement, indent=1) + "\n")
     (directory / "judgement.html").write_text(page.html(run, judgement))

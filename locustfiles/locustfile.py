@@ -9,17 +9,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from locust import events
 from locust.runners import WorkerRunner
 
-from locustfiles import users
+from locustfiles import handover, users
 from locustfiles.abuse import Abuser, Crowd, Guesser, SlowBody, SlowButWhole, SlowHead
 from locustfiles.agreement import Agreement
-from locustfiles.answers import Answer, write_answers
+from locustfiles.answers import write_answers
 from locustfiles.partners import OfFirstTenant, OfOneKey, OfRows, OfSecondTenant, OfSmallPlan, Quiet, QuietBatches
 from locustfiles.people import Admin, Auditor
 from locustfiles.phases import Phases
@@ -41,8 +40,8 @@ __all__ = [
     "SlowBody",
     "SlowButWhole",
     "SlowHead",
+    "handover",
 ]
-NAMES = [each.name for each in fields(Answer)]
 
 
 @events.init_command_line_parser.add_listener
@@ -63,19 +62,7 @@ def _begin(environment: Any, **_: Any) -> None:
     for each in (Quiet, QuietBatches, Abuser, Guesser):
         each.rate *= options.rate
     for greedy in (OfOneKey, OfSmallPlan, OfFirstTenant, OfSecondTenant, OfRows):
-        greedy.fixed_count = options.greedy_users
-
-
-@events.report_to_master.add_listener
-def _hand_over(data: dict[str, Any], **_: Any) -> None:
-    """A worker's answers since its last report."""
-    data["answers"] = [list(asdict(each).values()) for each in users.answers]
-    users.answers.clear()
-
-
-@events.worker_report.add_listener
-def _take_over(data: dict[str, Any], **_: Any) -> None:
-    users.answers.extend(Answer(**dict(zip(NAMES, values, strict=True))) for values in data.pop("answers", []))
+        greedy.weight = options.greedy_users
 
 
 @events.quitting.add_listener

@@ -22,7 +22,9 @@ Points = Sequence[tuple[float, float]]
 
 def html(run: Run, judgement: dict[str, Any]) -> str:
     word = "green" if judgement["green"] else "red"
-    faults = [f"<li>{escape(name)}: {escape(each)}</li>" for name, found in judgement["faults"].items() for each in found]
+    faults = [
+        f"<li>{escape(name)}: {escape(each)}</li>" for name, found in judgement["faults"].items() for each in found
+    ]
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Load: {word}</title><style>{STYLE}</style>",
         f"<h1>The run is <span class='{word}'>{word}</span></h1>",
@@ -60,7 +62,8 @@ def _limit_chart(run: Run, limit: Limit) -> str:
 def _latency_chart(run: Run) -> str:
     colors = dict(zip(("#1b7f5c", "#3b6ea5"), QUIET, strict=True))
     series = {
-        color: [(each.sent, each.latency_ms) for each in run.answers if each.kind == kind] for color, kind in colors.items()
+        color: [(each.sent, each.latency_ms) for each in run.answers if each.kind == kind]
+        for color, kind in colors.items()
     }
     return _chart("ms of each request: single rows green, batches blue", series, is_dots=True)
 

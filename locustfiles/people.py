@@ -20,7 +20,7 @@ class Person(Asker):
 
     abstract = True
     role = ""
-    fixed_count = 1
+    weight = 1
     right = frozenset({200, 201})
 
     def on_start(self) -> None:

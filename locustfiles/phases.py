@@ -7,22 +7,21 @@ from locust import LoadTestShape, User
 from locustfiles import abuse, partners, people
 
 ALONE: list[type[User]] = [partners.Quiet, partners.QuietBatches]
-GREEDY: list[type[User]] = [
+OTHERS: list[type[User]] = [
     partners.OfOneKey,
     partners.OfSmallPlan,
     partners.OfFirstTenant,
     partners.OfSecondTenant,
     partners.OfRows,
-]
-ABUSE: list[type[User]] = [
     abuse.Abuser,
     abuse.Guesser,
     abuse.SlowHead,
     abuse.SlowBody,
     abuse.SlowButWhole,
     abuse.Crowd,
+    people.Admin,
+    people.Auditor,
 ]
-PEOPLE: list[type[User]] = [people.Admin, people.Auditor]
 
 
 class Phases(LoadTestShape):
@@ -32,18 +31,22 @@ class Phases(LoadTestShape):
 
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
         options = self.runner.environment.parsed_options
-        names = [name for name in options.only.split(",") if name]
-        everybody = [*ALONE, *GREEDY, *ABUSE, *PEOPLE]
-        chosen = [each for each in everybody if each.__name__ in names] if names else everybody
-        alone = [each for each in ALONE if each in chosen]
+        alone, others = _chosen(ALONE, options.only), _chosen(OTHERS, options.only)
         ran = self.get_run_time()
-        if ran < options.alone_seconds and alone:
-            return _all_of(alone)
+        if alone and ran < options.alone_seconds:
+            return _count(alone), _count(alone), alone
         if ran < options.alone_seconds + options.beside_seconds:
-            return _all_of(chosen)
+            # The classes are those to add: Locust keeps the users that it has. (With `fixed_count` it would add none of
+            # a class that was not there from the start.)
+            return _count(alone) + _count(others), _count(others) or 1, others or alone
         return None
 
 
-def _all_of(classes: list[type[User]]) -> tuple[int, float, list[type[User]] | None]:
-    total = sum(each.fixed_count for each in classes)
-    return total, total, classes
+def _chosen(classes: list[type[User]], only: str) -> list[type[User]]:
+    names = [name for name in only.split(",") if name]
+    return [each for each in classes if each.__name__ in names] if names else classes
+
+
+def _count(classes: list[type[User]]) -> int:
+    """Users of which each class has as many as its weight."""
+    return sum(int(each.weight) for each in classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gevent
@@ -41,13 +42,13 @@ class Asker(FastHttpUser):
         *,
         key: Key | None = None,
         body: Any = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         rows: int = 0,
         due: float = 0.0,
     ) -> tuple[Answer, Any]:
         """Sends one request and notes its answer; returns both it and the answer's document."""
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        sent_headers = ({"Content-Type": "application/json"} if content is not None else {}) | (headers or {})
+        sent_headers = ({"Content-Type": "application/json"} if content is not None else {}) | dict(headers or {})
         if key is not None:
             sent_headers.setdefault("X-API-Key", key.raw_key)
         sent = time.time()
@@ -127,9 +128,9 @@ def _problem(document: Any) -> str:
 def _fault(key: Key, document: Any, rows: int) -> str:
     """What is wrong with a prediction's answer; nothing is "". Each tenant asks for another row."""
     try:
-        items = document["predictions"] if "predictions" in document else [document]
+        items = document.get("predictions", [document])
         right = len(items) == rows and all(_is_like(item, key.answer) for item in items)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return "the answer is no prediction"
     return "" if right else "the answer is not that of the rows that were sent"
 

@@ -1,6 +1,6 @@
 """LitServe as its documentation serves a model: one `LitAPI` each; runs in an environment that has LitServe.
 
-    BENCHMARK_MODELS=DIR python litserve_app.py PORT MOST_AT_ONCE
+BENCHMARK_MODELS=DIR python litserve_app.py PORT MOST_AT_ONCE
 """
 
 from __future__ import annotations
