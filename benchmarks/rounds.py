@@ -102,12 +102,14 @@ def _measure(running: Running, work: Work, model: Model, seconds: int, *, warm: 
         found = wrk.run(
             server.port, dialect, model, asked, server.headers, connections=work.connections, seconds=seconds
         )
-        cpu_us = (server.cpu_seconds() - before) / found.answers * 1e6
+        cpu_seconds = server.cpu_seconds() - before
         memory = server.memory_bytes()
     finally:
         server.stop()
     figures = {"per_second": found.answers / found.seconds, "p50_ms": found.p50_ms, "p99_ms": found.p99_ms}
-    return figures | {"longest_ms": found.longest_ms, "cpu_us": cpu_us, "memory_mb": memory / 1e6}
+    figures |= {"longest_ms": found.longest_ms, "cpu_us": cpu_seconds / found.answers * 1e6, "memory_mb": memory / 1e6}
+    # Less than 1 where the server waits, or where other work of the machine takes its core.
+    return figures | {"core_share": cpu_seconds / found.seconds}
 
 
 def _ask_each(running: Running, work: Work, model: Model) -> None:

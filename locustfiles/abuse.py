@@ -22,7 +22,7 @@ from locustfiles.answers import Answer
 from locustfiles.users import BATCH, PREDICT, Arrivals, Asker, agreement, answers
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-SLOW_SECONDS = 4
+SLOW_SECONDS = 3
 
 
 class Case(NamedTuple):

@@ -82,10 +82,13 @@ class Agreement:
 
 
 class Maker:
-    """Makes an agreement as an admin who is signed in. Names carry a mark of their own: a second run disturbs none."""
+    """Makes an agreement as an admin who is signed in. Names carry a mark of their own: a second run disturbs none.
 
-    def __init__(self, url: str, people: dict[str, Human], *, window_seconds: int) -> None:
-        self._url, self._window = url, window_seconds
+    Each limit allows `share` of what it would otherwise.
+    """
+
+    def __init__(self, url: str, people: dict[str, Human], *, window_seconds: int, share: float = 1.0) -> None:
+        self._url, self._window, self._share = url, window_seconds, share
         self._admin = Client.signed_in(url, people["admin"])
         self._mark = f"load-{secrets.token_hex(3)}"
         self.agreement = Agreement(people=people)
@@ -123,7 +126,10 @@ class Maker:
         return self.agreement
 
     def _limit(self, a_second: int) -> str:
-        return f"{a_second * self._window}/{self._window} seconds"
+        return f"{self._amount(a_second)}/{self._window} seconds"
+
+    def _amount(self, a_second: int) -> int:
+        return max(1, round(a_second * self._window * self._share))
 
     def _plan(self, name: str, **terms: Any) -> None:
         self._admin.json("PUT", f"/admin/plans/{self._mark}-{name}", terms)
@@ -153,4 +159,4 @@ class Maker:
 
     def _agree(self, name: str, labels: list[str], a_second: int, unit: str = "requests") -> None:
         key_ids = [self.agreement.keys[label].id for label in labels]
-        self.agreement.limits.append(Limit(name, key_ids, unit, a_second * self._window, self._window))
+        self.agreement.limits.append(Limit(name, key_ids, unit, self._amount(a_second), self._window))

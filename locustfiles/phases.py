@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from locust import LoadTestShape, User
 
-from locustfiles import abuse, partners, people
+from locustfiles import abuse, partners, people, users
+
+#: A slow machine takes longer to reach a limit.
+PATIENCE_SECONDS = 60
 
 ALONE: list[type[User]] = [partners.Quiet, partners.QuietBatches]
 OTHERS: list[type[User]] = [
@@ -25,7 +28,10 @@ OTHERS: list[type[User]] = [
 
 
 class Phases(LoadTestShape):
-    """`--alone-seconds` of the quiet tenant, then `--beside-seconds` of all; `--only` names the classes instead."""
+    """`--alone-seconds` of the quiet tenant, then `--beside-seconds` of all, and until every limit is reached.
+
+    `--only` names the classes of users instead of all.
+    """
 
     use_common_options = False
 
@@ -35,11 +41,20 @@ class Phases(LoadTestShape):
         ran = self.get_run_time()
         if alone and ran < options.alone_seconds:
             return _count(alone), _count(alone), alone
-        if ran < options.alone_seconds + options.beside_seconds:
+        end = options.alone_seconds + options.beside_seconds
+        if ran < end or (ran < end + PATIENCE_SECONDS and not _are_reached()):
             # The classes are those to add: Locust keeps the users that it has. (With `fixed_count` it would add none of
             # a class that was not there from the start.)
             return _count(alone) + _count(others), _count(others) or 1, others or alone
         return None
+
+
+def _are_reached() -> bool:
+    """Whether each limit whose keys are used has refused somebody: a run in which one has not would prove nothing."""
+    used = {each.key_id for each in users.answers}
+    refused = {each.key_id for each in users.answers if each.problem == "quota-exceeded"}
+    limits = [set(limit.key_ids) for limit in users.agreement.limits]
+    return all(key_ids & refused for key_ids in limits if key_ids & used)
 
 
 def _chosen(classes: list[type[User]], only: str) -> list[type[User]]:
