@@ -2,8 +2,8 @@
 
     python -m benchmarks.gaps [--seconds 600] [--most-ms 10]
 
-Exit code 1 where it is longer than `--most-ms`. `cpu` is the part in which the loop's own thread computed: it is free of
-the machine's other work.
+Exit code 1 where it is longer than `--most-ms`. The CPU time is that of the loop's own thread: the machine's other work
+is not in it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 
-from benchmarks.rounds import Measured
+from benchmarks.measured import Measured
 from benchmarks.targets import ADYTON, ECHO
 from benchmarks.work import BATCHES, BOOSTED_64, FOREST_64, IRIS_64, Work
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from benchmarks.rounds import Measured
+from benchmarks.measured import Measured
 
 WIDTH, LEFT, RIGHT = 820, 190, 80
 BAR, GAP, TITLE = 16, 5, 34

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import environments, machine, plot, targets
 from benchmarks.contenders import Contender
-from benchmarks.rounds import Measured
+from benchmarks.measured import Measured
 from benchmarks.work import WORK, Work
 
 HERE = Path(__file__).parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -12,11 +11,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from benchmarks import servers, wrk
 from benchmarks.contenders import Contender
 from benchmarks.dialects import Question, question
+from benchmarks.measured import Measured
 from benchmarks.work import Model, Work, make_models
 
 READY_SECONDS = 120
@@ -29,28 +28,6 @@ class Running:
     contender: Contender
     server: servers.Server
     questions: dict[str, Question] = field(default_factory=dict)
-
-
-@dataclass
-class Measured:
-    """The figures of each round, by work and contender."""
-
-    rounds: dict[tuple[str, str], list[dict[str, float]]] = field(default_factory=dict)
-
-    def median(self, work: str, contender: str) -> dict[str, float] | None:
-        found = self.rounds.get((work, contender))
-        return {name: statistics.median(each[name] for each in found) for name in found[0]} if found else None
-
-    def as_json(self) -> list[dict[str, Any]]:
-        return [
-            {"work": work, "server": contender, "median": self.median(work, contender), "rounds": found}
-            for (work, contender), found in self.rounds.items()
-        ]
-
-    @classmethod
-    def of(cls, items: list[dict[str, Any]]) -> Measured:
-        """The same from JSON."""
-        return cls({(each["work"], each["server"]): each["rounds"] for each in items})
 
 
 def measure(contenders: Sequence[Contender], works: Sequence[Work], *, seconds: int, rounds: int) -> Measured:
@@ -86,7 +63,7 @@ def _start(
             running.questions[work.name] = question(contender.dialect, work, models[work.model])
             _ask_each(running, work, models[work.model])
     print(f"{contender.name} runs", file=sys.stderr)
-    # Before it is continued, so that the processor time of starting is not part of it.
+    # Until its turn comes, so that it disturbs none of the others.
     server.stop()
     return running
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.rounds import Measured
+from benchmarks.measured import Measured
 
 FILE = Path("var/benchmarks/peers.json")
 ADYTON, ECHO, TUTORIAL, MLSERVER = "Adyton", "FastAPI echo", "tutorial app", "MLServer, batching"

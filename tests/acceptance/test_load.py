@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from sqlalchemy import delete, text
@@ -12,7 +13,7 @@ from db.tables import PredictionRecord
 from locustfiles import judge, run
 from locustfiles.agreement import Agreement, Human, Maker
 from locustfiles.answers import read_answers
-from tests.support import commands
+from tests.support import commands, processes
 from tests.support.people import PASSWORD, person
 from tests.support.server import Server
 from tests.support.swapping import swapping_proxy
@@ -67,7 +68,7 @@ def green(server, people, tmp_path_factory):
 def test_a_run_of_everybody_is_green_and_shows_what_it_found(green):
     """Partners, abusers, slow senders, admins and auditors at once; both reports are pages, and all figures are JSON."""
     directory, judgement = green
-    assert judgement["faults"] == dict.fromkeys(judgement["faults"], [])
+    assert faults(judgement) == set(), judgement["faults"]
     assert judgement["green"]
     assert all(0 < limit["most_in_a_window"] <= limit["amount"] for limit in judgement["limits"])
     assert {"quiet", "broken JSON", "a body too large", "admin: plans", "auditor: refusals"} <= set(
@@ -112,3 +113,10 @@ def test_an_answer_that_goes_to_another_tenant_makes_it_red(server, people, tmp_
     found = judge.judge(tmp_path, server.url, **LENIENT)["faults"]
     assert any("not that of the rows" in each for each in found["answers"])
     assert any("another" in each for each in found["log"])
+
+
+def test_only_locusts_own_process_is_patched_by_gevent():
+    """Locust patches the standard library where it is imported; what runs and judges it does without."""
+    program = "import locustfiles.run, locustfiles.agree, sys; assert not {'gevent', 'locust'} & set(sys.modules)"
+    run_of_it = processes.run([sys.executable, "-c", program], cwd=run.ROOT)
+    assert run_of_it.returncode == 0, run_of_it.stderr
