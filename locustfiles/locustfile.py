@@ -59,8 +59,6 @@ def _add_options(parser: Any) -> None:
 def _begin(environment: Any, **_: Any) -> None:
     options = environment.parsed_options
     vars(users.agreement).update(vars(Agreement.read(Path(options.agreement))))
-    for each in (Quiet, QuietBatches, Abuser, Guesser):
-        each.rate *= options.rate
     for greedy in (OfOneKey, OfSmallPlan, OfFirstTenant, OfSecondTenant, OfRows):
         greedy.weight = options.greedy_users
 

@@ -103,7 +103,7 @@ class Arrivals(Asker):
 
     @task
     def arrive(self) -> None:
-        self._due += random.expovariate(self.rate)
+        self._due += random.expovariate(self.rate * self.environment.parsed_options.rate)
         gevent.sleep(max(0.0, self._due - time.time()))
         self._under_way.spawn(self.ask_once, self._due)
 
