@@ -12,6 +12,8 @@ class Measured:
     """The figures of each round, by work and contender."""
 
     rounds: dict[tuple[str, str], list[dict[str, float]]] = field(default_factory=dict)
+    #: Why a peer has no figures.
+    faults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def median(self, work: str, contender: str) -> dict[str, float] | None:
         found = self.rounds.get((work, contender))

@@ -26,8 +26,11 @@ def cores() -> tuple[int, int]:
 class Family:
     """A process that leads a session, with all that it started."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process, self._log = process, log
+
+    def last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-1000:]
 
     def members(self) -> list[int]:
         parents = dict(_parents())
@@ -101,21 +104,21 @@ def running(
             command, cwd=directory, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     os.sched_setaffinity(process.pid, {core})
-    family = Family(process)
+    family = Family(process, log)
     try:
-        _wait(port, process, log)
+        _wait(port, family)
         yield family
     finally:
         family.end()
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(port: int, family: Family) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
+        if family.process.poll() is not None:
             break
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise RuntimeError(f"the server did not start: {log.read_text()[-1000:]}")
+    raise RuntimeError(f"the server did not start: {family.last_words()}")

@@ -24,6 +24,7 @@ def document(measured: Measured, contenders: Sequence[Contender], *, seconds: in
         "seconds": seconds,
         "rounds": rounds,
         "results": measured.as_json(),
+        "faults": [{"work": work, "server": name, "fault": words} for (work, name), words in measured.faults.items()],
     }
 
 
@@ -68,6 +69,7 @@ def publish(made: dict[str, Any]) -> None:
 
 def _words(made: dict[str, Any]) -> str:
     measured, on = Measured.of(made["results"]), made["machine"]
+    faults = "".join(f"\n- {each['server']} has no figures for {each['work']}." for each in made["faults"])
     versions = "\n".join(
         f"- {name}: {', '.join(f'{package} {number}' for package, number in found.items())}"
         for name, found in made["versions"].items()
@@ -75,5 +77,5 @@ def _words(made: dict[str, Any]) -> str:
     return (
         f"![Answers a second](peers.svg)\n\n{targets.table(measured)}\n\n{tables(measured, list(made['versions']))}\n\n"
         f"Measured {on['at'][:10]} on {on['cores']} cores of {on['processor']}, {on['system']}, Python {on['python']};"
-        f" medians of {made['rounds']} rounds of {made['seconds']} s. All figures: `peers.json`.\n\n{versions}"
+        f" medians of {made['rounds']} rounds of {made['seconds']} s. All figures: `peers.json`.\n\n{versions}{faults}"
     )

@@ -7,9 +7,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from benchmarks import servers, wrk
@@ -18,7 +19,7 @@ from benchmarks.dialects import Question, question
 from benchmarks.measured import Measured
 from benchmarks.work import Model, Work, make_models
 
-READY_SECONDS = 120
+READY_SECONDS = 60
 
 
 @dataclass
@@ -31,7 +32,11 @@ class Running:
 
 
 def measure(contenders: Sequence[Contender], works: Sequence[Work], *, seconds: int, rounds: int) -> Measured:
-    """Starts all, and measures them in turn; raises `WrongAnswer` where one answers what scikit-learn does not."""
+    """Starts all, and measures them in turn.
+
+    A peer that does not start, or that once answers what scikit-learn does not, is named and left out of that work. One
+    of our own servers that does so ends the run.
+    """
     if not wrk.is_there():
         sys.exit("the benchmarks need `wrk` (on Debian and Ubuntu: apt-get install wrk)")
     os.sched_setaffinity(0, {servers.CLIENT_CORE})
@@ -40,17 +45,35 @@ def measure(contenders: Sequence[Contender], works: Sequence[Work], *, seconds: 
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (directory / "models").mkdir()
         models = make_models(directory / "models")
-        runners = [_start(stack, each, models, works, directory / f"server-{n}") for n, each in enumerate(contenders)]
+        runners = []
+        for number, contender in enumerate(contenders):
+            with _faults_of(contender, measured, [work.name for work in works]):
+                runners.append(_start(stack, contender, models, works, directory / f"server-{number}"))
         for number in range(rounds):
             # Each round begins with another of them: who comes first is nobody's advantage.
             turned = runners[number % len(runners) :] + runners[: number % len(runners)]
-            for work in works:
-                for runner in turned:
-                    if runner.contender.dialect.serves(work):
+            for work, runner in product(works, turned):
+                place = work.name, runner.contender.name
+                if work.name in runner.questions and place not in measured.faults:
+                    with _faults_of(runner.contender, measured, [work.name]):
                         found = _measure(runner, work, models[work.model], seconds, warm=number == 0)
-                        measured.rounds.setdefault((work.name, runner.contender.name), []).append(found)
+                        measured.rounds.setdefault(place, []).append(found)
             print(f"round {number + 1} of {rounds} is done", file=sys.stderr)
     return measured
+
+
+@contextmanager
+def _faults_of(contender: Contender, measured: Measured, works: Sequence[str]) -> Iterator[None]:
+    """Names a peer's fault, and takes out what was measured of it."""
+    try:
+        yield
+    except (RuntimeError, wrk.WrongAnswer, wrk.NoAnswer) as error:
+        if not contender.home:
+            raise
+        for work in works:
+            measured.faults[work, contender.name] = str(error)
+            measured.rounds.pop((work, contender.name), None)
+        print(f"{contender.name} is left out of {', '.join(works)}: {error}", file=sys.stderr)
 
 
 def _start(
@@ -58,13 +81,15 @@ def _start(
 ) -> Running:
     server = stack.enter_context(contender.start(directory.parent / "models", directory))
     running = Running(contender, server)
-    for work in works:
-        if contender.dialect.serves(work):
-            running.questions[work.name] = question(contender.dialect, work, models[work.model])
-            _ask_each(running, work, models[work.model])
+    try:
+        for work in works:
+            if contender.dialect.serves(work):
+                running.questions[work.name] = question(contender.dialect, work, models[work.model])
+                _ask_each(running, work, models[work.model])
+    finally:
+        # Until its turn comes, so that it disturbs none of the others.
+        server.stop()
     print(f"{contender.name} runs", file=sys.stderr)
-    # Until its turn comes, so that it disturbs none of the others.
-    server.stop()
     return running
 
 
@@ -96,7 +121,8 @@ def _ask_each(running: Running, work: Work, model: Model) -> None:
     for number, body in enumerate(asked.bodies):
         while (answer := _ask(running.server, asked.path, body)) is None:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{running.contender.name} does not answer {asked.path}")
+                words = running.server.family.last_words()
+                raise RuntimeError(f"{running.contender.name} does not answer {asked.path}: {words}")
             time.sleep(0.1)
         if wrk.check(running.contender.dialect, model, asked, answer) != number:
             raise wrk.WrongAnswer(f"{running.contender.name}: {asked.path}: another row's answer")

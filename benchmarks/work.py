@@ -16,8 +16,8 @@ from examination.bundled import train
 BODIES = 8
 #: Compiled models compute in float32, and are promised to be within this.
 TOLERANCE = 1e-6
-#: Answers of two bodies differ by more than what any rounding explains.
-APART = 1e-3
+#: Answers of two bodies differ by more than what any rounding explains, and no label is near a tie.
+APART, CLEAR = 1e-5, 1e-3
 
 
 class Work(NamedTuple):
@@ -79,7 +79,7 @@ def _apart(rows: list[list[float]], probabilities: Any) -> tuple[list[list[float
     """Rows whose answers cannot be taken for one another's, nor their labels for a tie."""
     chosen: list[int] = []
     for place, each in enumerate(probabilities):
-        clear = np.diff(np.sort(each)[-2:])[0] > APART
+        clear = np.diff(np.sort(each)[-2:])[0] > CLEAR
         if clear and all(np.abs(each - probabilities[other]).max() > APART for other in chosen):
             chosen.append(place)
         if len(chosen) == BODIES:
