@@ -160,7 +160,7 @@ async def _measure(
 ) -> tuple[Counted, Counter[str]]:
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening, _client(listening, path, key, options.connections):
-        serving = asyncio.create_task(server._serve([listening]))
+        serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001  `serve` would take the signals
         await _answered(server, WARM_UP)
         profile = cProfile.Profile()
         begun = server.server_state.total_requests
@@ -176,7 +176,7 @@ async def _measure(
 
 
 async def _answered(server: uvicorn.Server, requests: int) -> None:
-    while server.server_state.total_requests < requests:
+    while server.server_state.total_requests < requests:  # noqa: ASYNC110  nobody announces a count
         await asyncio.sleep(0.005)
 
 

@@ -208,7 +208,7 @@ class Admission:
 
     def _is_late_by_our_fault(self) -> bool:
         """Whether the deadline has passed and the service is to blame; false for a caller who hung up."""
-        is_late = self._timeout is not None and self._timeout.expired()
+        is_late = self._deadline is not None and self._deadline.has_passed
         return is_late and is_the_services_fault(self._late())
 
     async def _take_charge(self) -> None:
