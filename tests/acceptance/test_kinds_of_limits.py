@@ -12,8 +12,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from admin.key_terms import KeyTerms
+from admin.keys import set_key
 from admin.limits import Limits
 from admin.tenants import set_tenant
+from db.reach import EVERY_TENANT
 from tests.support.contents import contents, follow
 from tests.support.people import client_of, person, token_of
 from tests.support.server import cli_json, run_cli
@@ -352,6 +355,32 @@ async def test_with_redis_the_command_line_asks_redis(template, tmp_path, redis)
     run = run_cli(site, "tenants", "usage", "acme", ADYTON_REDIS_URL=redis.url)
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
     assert "Redis" in run.stderr
+    site.close()
+
+
+async def test_every_process_obeys_a_change_and_counts_on_together(template, tmp_path, redis):
+    """Two processes on one Redis: another amount, another zone and a new window are the same in both, a second later."""
+    site = template.copy_to(tmp_path / "site", redis_url=redis.url)
+    site.tenant("bank", requests=["9/calendar-day"])
+    key = site.issue("bank", requests=["8/minute"])
+    async with site.client(key.raw_key) as one, site.client(key.raw_key) as other:
+
+        async def left_after(one_more):
+            await follow()
+            answers = [await each.post("/predict", json=IRIS) for each in (one, other) for _ in range(one_more)]
+            assert all(answer.status_code == 200 for answer in answers)
+            shown = [(await each.get("/v1/usage")).json()["policies"] for each in (one, other)]
+            counts = [{each["name"]: each["left"] for each in policies if each["quota"] < 100} for policies in shown]
+            assert counts[0] == counts[1]
+            return counts[0]
+
+        assert await left_after(2) == {"key-requests-60": 4, "tenant-requests-calendar-day": 5}
+        set_tenant(site.database, actor=ACTOR, name="bank", limits=Limits(["20/calendar-day"]), time_zone="Asia/Tokyo")
+        terms = KeyTerms(requests=["10/2 minutes", "iris: 50/day"])
+        set_key(site.database, actor=ACTOR, key_id=key.key.id, terms=terms, tenant_id=EVERY_TENANT)
+        assert await left_after(1) == {
+            "key-requests-120": 4, "key-requests-86400@iris": 44, "tenant-requests-calendar-day": 14
+        }  # fmt: skip
     site.close()
 
 
