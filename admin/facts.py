@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from values import names
+from values import names, time_zones
 
 
 class Refused(Exception):
@@ -29,4 +29,11 @@ def checked_name(name: str) -> str:
     """Returns the name if it is well formed. Raises `InvalidValue`."""
     if not names.is_name(name):
         raise InvalidValue(f"a name {names.RULE}")
+    return name
+
+
+def checked_time_zone(name: str) -> str:
+    """Returns the time zone's name. Raises `InvalidValue`."""
+    if not time_zones.is_time_zone(name):
+        raise InvalidValue(f"a time zone {time_zones.RULE}")
     return name

@@ -49,12 +49,14 @@ def apply_terms(session: Session, key: Key, holder: Tenant, terms: KeyTerms, rea
     Raises `InvalidValue`.
     """
     changed = _apply_own(key, terms)
+    begun_at = key.created_at if key in session.new else None
     session.flush()
+    models = None if reach is EVERY_TENANT else models_of_tenant(session, tenant_id=holder.id)
     limits = Limits(terms.requests, terms.rows)
-    changed |= set_limits(session, "key", key.id, limits, tenant_id=holder.id)
-    if reach is not EVERY_TENANT:
+    changed |= set_limits(session, "key", key.id, limits, tenant_id=holder.id, models=models, begun_at=begun_at)
+    if models is not None:
         check_within_tenant(session, key, holder, changed)
-        if missing := set(changed.get("models") or ()) - models_of_tenant(session, tenant_id=holder.id):
+        if missing := set(changed.get("models") or ()) - models:
             raise InvalidValue(f"the tenant has no model {', '.join(sorted(missing))}")
     return changed
 

@@ -12,6 +12,7 @@ from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Alias, Event, Key, Plan, Tenant, User, Version
 from inference.rows.features import with_default_lengths
+from quotas.accounts import PolicyState
 
 
 def shown_plan(session: Session, plan: Plan) -> dict[str, Any]:
@@ -42,6 +43,21 @@ def shown_keys(session: Session, rows: Sequence[tuple[Key, Tenant]], *, tenant_i
     """Returns the keys of a page with their own limits, which are read in one query."""
     policies = policies_of_each(session, "key", [key.id for key, _ in rows], tenant_id=tenant_id)
     return [_key(key, tenant, policies[key.id]) for key, tenant in rows]
+
+
+def shown_policy(state: PolicyState) -> dict[str, Any]:
+    """Returns a policy with its use; a calendar policy has no `window_seconds`, and most have no `model`."""
+    window = {"calendar": state.calendar, "time_zone": state.time_zone, "window_seconds": state.window_seconds}
+    return {
+        "name": state.name,
+        "unit": state.unit,
+        "limit": state.limit,
+        "quota": state.amount,
+        **{member: value for member, value in (window | {"model": state.model}).items() if value is not None},
+        "used": state.amount - state.left,
+        "left": state.left,
+        "more_in_seconds": state.grows_in_seconds,
+    }
 
 
 def shown_user(user: User, tenant: Tenant | None) -> dict[str, Any]:
@@ -125,6 +141,7 @@ def _tenant(tenant: Tenant, plan: Plan, policies: Iterable[Policy]) -> dict[str,
         "status": tenant.status,
         "plan": plan.name,
         **_limits(policies),
+        "time_zone": tenant.time_zone,
         "created_at": tenant.created_at,
         "erased_at": tenant.erased_at,
         "revision": tenant.revision,
@@ -150,8 +167,8 @@ def _key(key: Key, tenant: Tenant, policies: Iterable[Policy]) -> dict[str, Any]
 
 
 def _limits(policies: Iterable[Policy]) -> dict[str, Any]:
-    """Returns an owner's own limits, in the words in which administrators give them."""
+    """Returns an owner's own limits, in the words in which administrators gave them."""
     words: dict[str, list[str]] = {"requests": [], "rows": []}
     for each in policies:
-        words[each.unit].append(f"{each.amount}/{each.window_seconds} seconds")
+        words[each.unit].append(each.text)
     return {"limits": words["requests"], "rows": words["rows"]}

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from admin.changes import Actor, change_by
-from admin.facts import NameTaken, NotFound, WrongState, checked_name
+from admin.facts import NameTaken, NotFound, WrongState, checked_name, checked_time_zone
 from admin.limits import AS_THEY_ARE, Limits, set_limits
 from admin.plans import named_plan
 from admin.revisions import check_revision, revise
@@ -23,7 +23,7 @@ from db.plans import DEFAULT_PLAN
 from db.prediction_log import erase_contents
 from db.reach import EVERY_TENANT, Reach
 from db.tables import Grant, Tenant
-from db.tenants import find_tenant, plan_of
+from db.tenants import DEFAULT_TIME_ZONE, find_tenant, plan_of
 from db.users import delete_users
 from db.wrapped_secrets import destroy_wrapped
 from values.ids import uuid7
@@ -40,6 +40,7 @@ def create_tenant(
     name: str,
     plan: str = DEFAULT_PLAN,
     limits: Limits = AS_THEY_ARE,
+    time_zone: str = DEFAULT_TIME_ZONE,
 ) -> dict[str, Any]:
     """Makes a tenant on a plan, with the key of its fingerprints, and returns it as it is shown.
 
@@ -51,11 +52,13 @@ def create_tenant(
             raise NameTaken(f"a tenant {name} exists already")
         on = named_plan(session, plan)
         tenant = Tenant(id=uuid7(), name=name, plan_id=on.id, status="active", created_at=datetime.now(UTC))
+        tenant.time_zone = checked_time_zone(time_zone)
         session.add(tenant)
         session.flush()
         keyring.make_fingerprint_key(session, tenant_id=tenant.id)
-        changed = set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id)
-        _announce(session, actor, "tenant.create", tenant, plan=plan, **changed)
+        begun_at = tenant.created_at
+        changed = set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id, begun_at=begun_at)
+        _announce(session, actor, "tenant.create", tenant, plan=plan, time_zone=time_zone, **changed)
         return shown_tenant(session, tenant, on)
 
 
@@ -66,9 +69,10 @@ def set_tenant(
     name: str,
     plan: str | None = None,
     limits: Limits = AS_THEY_ARE,
+    time_zone: str | None = None,
     revision: int | None = None,
 ) -> dict[str, Any]:
-    """Puts a tenant on another plan or changes its own limits, and returns it as it is shown; what is None stays.
+    """Changes a tenant's plan, its own limits or its time zone, and returns it as it is shown; what is None stays.
 
     Raises `NotFound`, `WrongState`, `InvalidValue` or `ChangedMeanwhile`.
     """
@@ -79,8 +83,11 @@ def set_tenant(
         check_revision(tenant, revision)
         on = plan_of(session, tenant) if plan is None else named_plan(session, plan)
         revise(tenant, revision)
-        tenant.plan_id = on.id
+        if tenant.plan_id != on.id:
+            tenant.plan_id, tenant.plan_since = on.id, datetime.now(UTC)
         changed: dict[str, Any] = {} if plan is None else {"plan": plan}
+        if time_zone is not None:
+            tenant.time_zone = changed["time_zone"] = checked_time_zone(time_zone)
         changed |= set_limits(session, "tenant", tenant.id, limits, tenant_id=tenant.id)
         _announce(session, actor, "tenant.set", tenant, **changed)
         return shown_tenant(session, tenant, on)

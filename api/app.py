@@ -33,6 +33,7 @@ from api.routes import (
 from program.assembly import assemble, running
 from program.parts import Parts
 from program.settings import Settings
+from program.worker import Worker
 
 DESCRIPTION = "Predictions from models that you were given access to. Every answer is limited, and recorded first."
 
@@ -69,9 +70,9 @@ class Application(FastAPI):
         return Origins(Exchange(Preflights(app, origins), parts), origins)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     """The HTTP application. Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`."""
-    parts = assemble(settings)
+    parts = assemble(settings, worker)
     app = Application(
         parts,
         title="Adyton",

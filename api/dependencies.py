@@ -25,9 +25,11 @@ class NoSuchName(TransportRefusal):
 
 def admitted(request: Request, principal: Principal, need: Need) -> Admission:
     """The admission of this request, to be entered with `async with`."""
-    call = call_of(request)
+    call, parts = call_of(request), parts_of(request)
     call.route = request.scope["route"].path
-    return parts_of(request).admissions.admitted(call, principal, need)
+    if need.is_prediction:
+        call.model = request.path_params.get("model", parts.settings.default_model)
+    return parts.admissions.admitted(call, principal, need)
 
 
 def known_caller(*allowed: Scope | Role, allowance: Allowance = STATUS, takes_place: bool = False) -> Any:

@@ -17,7 +17,6 @@ from audit.record import ANSWERED, Record, SealedRecord, owed_of, seal, withdraw
 from audit.waiting import MAX_GROUP
 from db.database import Database, DatabaseUnavailable
 from db.log_store import COLUMNS, LogStore
-from values.ids import uuid7
 from values.instants import instant, instant_text, now_ms
 
 MAX_OWED = 100_000
@@ -37,18 +36,19 @@ class Doubt:
 class Committer:
     """One chain: its last batch, the commit in doubt, and the records that are still owed to the log."""
 
-    def __init__(self, database: Database, store: LogStore) -> None:
+    def __init__(self, database: Database, store: LogStore, chain_id: str, ended: Sequence[str] = ()) -> None:
         self._database = database
         self._store = store
-        self.chain_id = ""
+        self.chain_id = chain_id
+        self._ended = ended
         self._number, self._head = 0, ""
         self._doubt: Doubt | None = None
         self._owed: list[Record] = []
 
     def start(self) -> None:
         """Begins the chain. Raises `DatabaseUnavailable`."""
-        self.chain_id, started_at_ms = uuid7(), now_ms()
-        cites = self._store.start_chain(self.chain_id, instant(started_at_ms))
+        started_at_ms = now_ms()
+        cites = self._store.start_chain(self.chain_id, instant(started_at_ms), self._ended)
         self._head = origin(self.chain_id, instant_text(started_at_ms), cites)
 
     def commit(self, sealed: Sequence[SealedRecord]) -> int:

@@ -24,6 +24,7 @@ from audit.waiting import Entry, LogUnavailable, WaitingRecords
 from db.database import Database, DatabaseUnavailable
 from db.log_store import LogStore
 from values.alarms import LOG_CANNOT_BE_WRITTEN
+from values.ids import uuid7
 from values.instants import now_ms
 
 MAX_WAITING = 20_000
@@ -40,11 +41,16 @@ logger = logging.getLogger("adyton.audit")
 
 
 class LogWriter:
-    """The one writer of a process. `append` is called on the event loop; all else happens in its own threads."""
+    """The one writer of a process. `append` is called on the event loop; all else happens in its own threads.
 
-    def __init__(self, database: Database, store: LogStore | None = None) -> None:
+    `ended` are chains whose writers are known to have ended: the new chain cites them for good.
+    """
+
+    def __init__(
+        self, database: Database, store: LogStore | None = None, *, chain_id: str = "", ended: Sequence[str] = ()
+    ) -> None:
         self._store = store or LogStore(database)
-        self._committer = Committer(database, self._store)
+        self._committer = Committer(database, self._store, chain_id or uuid7(), ended)
         self._waiting = WaitingRecords()
         self._refusals = Refusals()
         self._hours = HourSums(database)

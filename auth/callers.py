@@ -16,7 +16,7 @@ from auth.tokens import Claims, InvalidToken, Tokens
 from db.database import ChangedMeanwhile, Database, DatabaseUnavailable
 from db.keys import Credential, credentials_of, find_credential, renew_digest
 from db.plans import DEFAULT_PLAN, find_plan
-from db.policies import Policy, policies_of, policies_that_bind
+from db.policies import Policy, policies_of, policies_of_caller
 from db.reach import EVERY_TENANT, LOOKUP
 from db.revoked_tokens import is_revoked
 from db.tenants import DEFAULT_TIME_ZONE
@@ -77,7 +77,7 @@ class Callers:
 
     def _partner(self, session: Session, credential: Credential) -> Partner:
         key, tenant = credential.key, credential.tenant
-        policies = policies_that_bind(session, plan_id=tenant.plan_id, tenant_id=tenant.id, key_id=key.id)
+        policies = policies_of_caller(session, key, tenant)
         expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
         return Partner(
             subject=Subject.of_key(key.id),
@@ -119,7 +119,7 @@ class Callers:
             tenant=tenant.name if tenant else None,
             is_active=user.status == "active" and (tenant is None or tenant.status == "active"),
             scopes=frozenset(),
-            policies=self._share(_without_models(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT))),
+            policies=self._share(_of_person(policies_of(session, "plan", plan.id, tenant_id=EVERY_TENANT))),
             time_zone=tenant.time_zone if tenant else DEFAULT_TIME_ZONE,
             concurrency=plan.concurrency,
             not_before=None,
@@ -139,6 +139,6 @@ class Callers:
         return self._shared.setdefault(policies, policies)
 
 
-def _without_models(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+def _of_person(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
     """The policies that count what a person does: no person asks a model for predictions."""
     return tuple(policy for policy in policies if policy.model is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from auth.keyring import TOKEN_SIGNING, Keyring
 from db.changes import announce
-from db.database import Database
+from db.database import ChangedMeanwhile, Database
 from db.reach import EVERY_TENANT, LOOKUP
 from db.wrapped_secrets import wrapped_of
 from values import base64url
@@ -52,7 +53,8 @@ class SigningKeys:
         self._by_kid: dict[str, SigningKey] = {}
         self.reload()
         if not self._by_kid:
-            with database.transaction(EVERY_TENANT) as session:
+            # Another process may make the first key at the same moment: then this process uses that one.
+            with suppress(ChangedMeanwhile), database.transaction(EVERY_TENANT) as session:
                 add_signing_key(session, keyring)
                 announce(session, "signing-keys", THE_KEYS)
             self.reload()

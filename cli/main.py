@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from typing import Annotated, Literal
 import typer
 
 from admin.facts import Refused
-from auth.keyring import WrongSecret
 from cli import (
     database_commands,
     key_commands,
@@ -23,13 +23,15 @@ from cli import (
     user_commands,
 )
 from cli.context import Context
-from db.database import ChangedMeanwhile, DatabaseUnavailable
+from cli.refusals import reason_of
+from cli.workers import serve_with_workers
 from db.events import living_keys_made_by
 from db.reach import EVERY_TENANT
 from db.users import living_users_made_by
-from migrations import SchemaOutOfDate
 from program.log_output import configure_logs
-from program.settings import InvalidSettings, Settings, read_settings
+from program.settings import Settings, read_settings
+from quotas.shared.server import Address, check_server
+from quotas.store import StoreUnfit
 from values.texts import shown
 
 app = typer.Typer(
@@ -79,12 +81,16 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one need limits on Redis.")] = 1,
 ) -> None:
     """Production: makes nothing, and refuses insecure settings and the accounts that `up` made."""
-    if workers > 1:
-        raise Refused("several workers would each count limits for themselves: run one")
     settings = read_settings()
     settings.require_own_secret()
+    if workers > 1 and settings.redis_url is None:
+        raise Refused("several workers would each count limits for themselves: set ADYTON_REDIS_URL, or run one")
     _refuse_demo_accounts(settings)
-    _run(settings, host, port, lambda: None, log_format=settings.log_format)
+    _refuse_unfit_redis(settings)
+    if workers > 1:
+        serve_with_workers(settings, host, port, workers)
+    else:
+        _run(settings, host, port, lambda: None, log_format=settings.log_format)
 
 
 def _run(
@@ -97,10 +103,22 @@ def _run(
     run_server(create_app(settings), settings, host=host, port=port, on_started=greet)
 
 
+def _refuse_unfit_redis(settings: Settings) -> None:
+    if settings.redis_url is None:
+        return
+    try:
+        asyncio.run(check_server(Address(settings.redis_url.get_secret_value())))
+    except StoreUnfit as error:
+        raise Refused(f"ADYTON_REDIS_URL: {error}") from None
+
+
 def _refuse_demo_accounts(settings: Settings) -> None:
-    with Context(settings).database.reading(EVERY_TENANT) as session:
+    database = Context(settings).database
+    with database.reading(EVERY_TENANT) as session:
         keys = living_keys_made_by(session, quickstart.ACTOR.subject, tenant_id=EVERY_TENANT)
         users = living_users_made_by(session, quickstart.ACTOR.subject, tenant_id=EVERY_TENANT)
+    # Workers are forked from this process, and must not share a connection with it.
+    database.dispose()
     if keys:
         raise Refused(f"the database holds a key that `adyton up` made: `adyton keys revoke {keys[0]}` ends it")
     if users:
@@ -113,12 +131,9 @@ def run() -> None:
     os.umask(0o077)
     try:
         app()
-    except (Refused, ChangedMeanwhile, InvalidSettings, SchemaOutOfDate, WrongSecret) as error:
-        sys.exit(_refused(str(error)))
-    except DatabaseUnavailable as error:
-        sys.exit(_refused(f"the database is not available ({error})"))
-
-
-def _refused(reason: str) -> int:
-    sys.stderr.write(f"adyton: {shown(reason)}\n")
-    return 1
+    except Exception as error:
+        reason = reason_of(error)
+        if reason is None:
+            raise
+        sys.stderr.write(f"adyton: {shown(reason)}\n")
+        sys.exit(1)

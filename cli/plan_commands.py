@@ -17,8 +17,13 @@ from db.reach import NO_TENANT
 
 app = typer.Typer(help="Named sets of limits that tenants share.", no_args_is_help=True)
 
-Requests = Annotated[list[str] | None, typer.Option("--limit", help='Requests: "100/minute", "5/30 seconds".')]
-Rows = Annotated[list[str] | None, typer.Option("--rows", help='Rows: "10000/minute".')]
+Requests = Annotated[
+    list[str] | None,
+    typer.Option("--limit", help='Requests: "100/minute", "9000/calendar-month"; for one model: "iris: 5/30 seconds".'),
+]
+Rows = Annotated[
+    list[str] | None, typer.Option("--rows", help='Rows: "10000/minute", "iris: 500/calendar-day", as for requests.')
+]
 
 
 @app.command("set")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
 from typing import Annotated
 
@@ -23,7 +25,13 @@ from cli.plan_commands import Requests, Rows
 from db.paging import WHOLE
 from db.plans import DEFAULT_PLAN
 from db.reach import EVERY_TENANT
-from db.tenants import page_of_tenants
+from db.tenants import DEFAULT_TIME_ZONE, page_of_tenants
+
+TimeZone = Annotated[
+    str | None, typer.Option("--timezone", help="Whose days and months its calendar limits follow: Europe/Berlin.")
+]
+
+USAGE_COLUMNS = ("name", "key", "label", "limit", "used", "left", "more_in_seconds")
 
 app = typer.Typer(help="Companies, each with keys, limits and records of its own.", no_args_is_help=True)
 
@@ -34,6 +42,7 @@ def create(
     plan: Annotated[str, typer.Option(help="The plan that limits it.")] = DEFAULT_PLAN,
     limit: Requests = None,
     rows: Rows = None,
+    time_zone: TimeZone = None,
     as_json: Json = False,
 ) -> None:
     """Makes a tenant."""
@@ -45,6 +54,7 @@ def create(
         name=name,
         plan=plan,
         limits=Limits(several(limit), several(rows)),
+        time_zone=time_zone or DEFAULT_TIME_ZONE,
     )
     show(shown, as_json=as_json)
 
@@ -70,13 +80,31 @@ def set_(
     plan: Annotated[str | None, typer.Option(help="The plan that limits it.")] = None,
     limit: Requests = None,
     rows: Rows = None,
+    time_zone: TimeZone = None,
     as_json: Json = False,
 ) -> None:
-    """Changes a tenant's plan or its own limits; given limits replace all of their kind, and `none` clears them."""
+    """Changes a tenant's plan, limits or time zone; given limits replace all of their kind, and `none` clears them."""
     context = Context()
     limits = Limits(several(limit), several(rows))
-    shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits)
+    shown = set_tenant(context.database, actor=context.actor, name=name, plan=plan, limits=limits, time_zone=time_zone)
     show(shown, as_json=as_json)
+
+
+@app.command()
+def usage(name: str, as_json: Json = False) -> None:
+    """Shows the limits of a tenant, its plan and its keys with their use, by Redis or, without it, by the log."""
+    from program.usage import usage_outside  # noqa: PLC0415  slowapi and what it needs take a while to import
+
+    # A store that does not answer warns in the log; the refusal says the same in its one line.
+    logging.getLogger("adyton").addHandler(logging.NullHandler())
+    context = Context()
+    found = asyncio.run(usage_outside(context.settings, context.database, name))
+    if as_json:
+        show(found, as_json=True)
+        return
+    policies = found.pop("policies")
+    show(found, as_json=False)
+    show([{column: each[column] for column in USAGE_COLUMNS} for each in policies], as_json=False)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sqlalchemy import or_, select
@@ -45,6 +46,11 @@ def models_of_tenant(session: Session, *, tenant_id: str) -> set[str]:
     """Returns the names of the models that the tenant may use: public ones and those granted to it."""
     granted = select(Grant.model_id).where(Grant.tenant_id == tenant_id)
     return set(session.scalars(select(Model.name).where(or_(Model.is_public, Model.id.in_(granted)))))
+
+
+def known_models(session: Session, names: Collection[str]) -> set[str]:
+    """Returns those of the names that are models'."""
+    return set(session.scalars(select(Model.name).where(Model.name.in_(names)))) if names else set()
 
 
 def model_names(session: Session) -> dict[str, str]:

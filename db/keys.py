@@ -68,6 +68,11 @@ def secret_end(session: Session, secret_id: str, *, tenant_id: Reach) -> tuple[d
     return None if found is None else (found[0],)
 
 
+def page_of_living_keys(session: Session, cut: Cut, *, tenant_id: Reach) -> Page:
+    """Returns a page of keys that are not revoked, by id, each with its tenant."""
+    return read_page(session, _keys(tenant_id).where(Key.revoked_at.is_(None)), Key.id, cut)
+
+
 def page_of_keys(session: Session, cut: Cut, *, tenant_id: Reach, unused_since: datetime | None = None) -> Page:
     """Returns a page of keys by id, each with its tenant.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,8 @@ _INTEGERS = {
 WAL_BOUND_PAGES = (32 << 20) // 4096
 #: A writer without a sign of life for this long is gone, and its last head can be cited for good.
 GONE_AFTER = timedelta(seconds=60)
+#: PostgreSQL ends a backend within so long, or its chain waits to be cited until it was silent.
+ENDED_WITHIN_SECONDS = 2.0
 
 
 class LogStore:
@@ -84,10 +87,14 @@ class LogStore:
         #: Pages in SQLite's write-ahead log when it was last looked at.
         self._wal_pages = 0
 
-    def start_chain(self, chain_id: str, started_at: datetime) -> list[str]:
-        """Writes a new chain, and returns the last heads of the others, which it cites."""
+    def start_chain(self, chain_id: str, started_at: datetime, ended: Sequence[str] = ()) -> list[str]:
+        """Writes a new chain, and returns the last heads of the others, which it cites.
+
+        The writers of the chains in `ended` are known to have ended; others are taken for gone when they are silent.
+        """
+        surely_ended = [each for each in ended if self._can_move_no_more(each)]
         with self._database.transaction(NO_TENANT) as session:
-            tips = _uncited_chains(session, started_at - GONE_AFTER)
+            tips = _uncited_chains(session, started_at - GONE_AFTER, surely_ended)
             cites = sorted(head for _, head, _ in tips if head is not None)
             chain = Chain(id=chain_id, started_at=started_at, seen_at=started_at, cites=cites, cited_by=None)
             session.add(chain)
@@ -161,6 +168,17 @@ class LogStore:
         connection, self._connection = self._connection, None
         _drop(connection)
 
+    def _can_move_no_more(self, chain_id: str) -> bool:
+        """Whether no commit of that chain is under way; its process has ended, but PostgreSQL may not have noticed."""
+        if self._database.is_sqlite:
+            return True
+        connection = self._database.connect()
+        try:
+            with translated():
+                return _has_lock(connection, chain_id, within_seconds=ENDED_WITHIN_SECONDS)
+        finally:
+            _drop(connection)
+
     def _open(self) -> Connection:
         if self._connection is None:
             connection = self._database.connect()
@@ -177,11 +195,7 @@ class LogStore:
             if self._database.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
                 return
-            # A backend whose client is gone may still be busy with the last commit, whose fate is unknown until the
-            # backend has ended. A connection holds the lock for as long as it lives.
-            high, low = _lock_of(self._chain_id)
-            connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
-            if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
+            if not _has_lock(connection, self._chain_id):
                 raise DatabaseUnavailable("the writer's connection before this one has not ended yet")
 
 
@@ -192,13 +206,31 @@ def _drop(connection: Connection | None) -> None:
         connection.close()
 
 
+def _has_lock(connection: Connection, chain_id: str, within_seconds: float = 0.0) -> bool:
+    """Takes the chain's lock on PostgreSQL, from any connection that still has it; each holds it until it ends.
+
+    A backend whose client is gone may still be busy with the last commit, whose fate is unknown until the backend has
+    ended.
+    """
+    high, low = _lock_of(chain_id)
+    deadline = time.monotonic() + within_seconds
+    connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
+    while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def _lock_of(chain_id: str) -> tuple[int, int]:
     """Returns two signed 32-bit numbers made from a chain's id: the name of an advisory lock in PostgreSQL."""
     number = hashlib.sha256(chain_id.encode()).digest()
     return int.from_bytes(number[:4], "big", signed=True), int.from_bytes(number[4:8], "big", signed=True)
 
 
-def _uncited_chains(session: Session, seen_before: datetime) -> list[tuple[str, str | None, bool]]:
+def _uncited_chains(
+    session: Session, seen_before: datetime, ended: Collection[str]
+) -> list[tuple[str, str | None, bool]]:
     """Returns chains whose last head may still move or was never cited: id, last head, whether the writer is gone."""
     # A query for each of these chains: grouping would read every batch that was ever written.
     last = select(func.max(Batch.number)).where(Batch.chain_id == Chain.id).correlate(Chain).scalar_subquery()
@@ -208,7 +240,7 @@ def _uncited_chains(session: Session, seen_before: datetime) -> list[tuple[str, 
         .where(Chain.cited_by.is_(None))
     )
     return [
-        (id_, head, seen_at < seen_before and (sealed_at is None or sealed_at < seen_before))
+        (id_, head, id_ in ended or (seen_at < seen_before and (sealed_at is None or sealed_at < seen_before)))
         for id_, seen_at, head, sealed_at in session.execute(query)
     ]
 

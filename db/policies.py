@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from db.reach import Reach, within
 from db.tables import Key, PolicyRow, Tenant
 from values.ids import uuid7
+from values.instants import ms_of
 
 Level = Literal["key", "tenant", "plan"]
 Unit = Literal["requests", "rows"]
@@ -30,8 +31,8 @@ class Policy:
     """At most `amount` requests or rows in any trailing window of `window_seconds`, or in each calendar day or month.
 
     Exactly one of `window_seconds` and `calendar` is set. With a `model` it counts what is asked of that model alone.
-    `text` is the limit as somebody wrote it. `since` is the beginning of the first limit of this name, as long as a
-    window that began before it can still run, and None after that.
+    `text` is the limit as somebody wrote it. `since` is the instant since when its holder has had a limit of this name,
+    if its window may hold what was spent before.
     """
 
     level: Level
@@ -52,9 +53,30 @@ class Policy:
 
 def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id: str | None) -> tuple[Policy, ...]:
     """Returns every policy of the key, of its tenant and of its tenant's plan."""
+    return tuple(_policy(row) for row in _rows_that_bind(session, plan_id, tenant_id, key_id))
+
+
+def policies_of_caller(session: Session, key: Key, tenant: Tenant) -> tuple[Policy, ...]:
+    """Returns every policy of the key, of its tenant and of its tenant's plan, with `since` where something was before.
+
+    Where the limit is as old as the key or the tenant whose spending it counts, nothing was.
+    """
+    rows = _rows_that_bind(session, tenant.plan_id, tenant.id, key.id)
+    return tuple(_policy(row, _since(row, key, tenant)) for row in rows)
+
+
+def _rows_that_bind(session: Session, plan_id: str, tenant_id: str, key_id: str | None) -> list[PolicyRow]:
     owned = or_(_owned_by("plan", plan_id), _owned_by("tenant", tenant_id), _owned_by("key", key_id))
-    rows = session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name))
-    return tuple(_policy(row) for row in rows)
+    return list(session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name)))
+
+
+def _since(row: PolicyRow, key: Key, tenant: Tenant) -> datetime | None:
+    since = max(row.since, tenant.plan_since or row.since) if row.plan_id else row.since
+    longest = LONGEST[_period(row)] if row.calendar else timedelta(seconds=row.window_seconds or 0)
+    if since <= (key.created_at if row.key_id else tenant.created_at) or datetime.now(UTC) - since >= longest:
+        # Equal policies can be kept once for all callers.
+        return None
+    return since
 
 
 def policies_of(session: Session, level: Level, owner_id: str, *, tenant_id: Reach) -> tuple[Policy, ...]:
@@ -65,12 +87,12 @@ def policies_of(session: Session, level: Level, owner_id: str, *, tenant_id: Rea
 def policies_of_each(
     session: Session, level: Level, owner_ids: Sequence[str], *, tenant_id: Reach
 ) -> dict[str, tuple[Policy, ...]]:
-    """Returns the own policies of each owner, read in one query for up to `OWNERS_AT_ONCE` owners."""
+    """Returns the own policies of each owner, as they were given, read in one query for `OWNERS_AT_ONCE` owners."""
     found: dict[str, list[Policy]] = {owner_id: [] for owner_id in owner_ids}
     column = _OWNERS[level]
     for start in range(0, len(owner_ids), OWNERS_AT_ONCE):
         owned = and_(column.in_(owner_ids[start : start + OWNERS_AT_ONCE]), _is_within(level, tenant_id))
-        for row in session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.name)):
+        for row in session.scalars(select(PolicyRow).where(owned).order_by(PolicyRow.id)):
             found[getattr(row, column.key)].append(_policy(row))
     return {owner_id: tuple(policies) for owner_id, policies in found.items()}
 
@@ -88,19 +110,28 @@ def policies_in_force(session: Session, *, tenant_id: Reach) -> Iterator[tuple[P
 
 
 def replace_policies(
-    session: Session, level: Level, owner_id: str, unit: Unit, policies: Iterable[Policy], *, tenant_id: Reach
+    session: Session,
+    level: Level,
+    owner_id: str,
+    unit: Unit,
+    policies: Iterable[Policy],
+    *,
+    tenant_id: Reach,
+    begun_at: datetime | None = None,
 ) -> None:
     """Gives the owner exactly these policies of that unit; those of the other unit stay.
 
-    A policy whose name the owner had already keeps its `since`: what was spent on it stays spent.
+    A policy whose name the owner had already keeps its `since`: what was spent on it stays spent. `begun_at` is the
+    beginning of an owner who is made with these policies.
     """
     owned = and_(_owned_by(level, owner_id), _is_within(level, tenant_id), PolicyRow.unit == unit)
     since = {name: at for name, at in session.execute(select(PolicyRow.name, PolicyRow.since).where(owned))}  # noqa: C416  dict() of rows has no type
     session.execute(delete(PolicyRow).where(owned))
     now = datetime.now(UTC)
-    for policy in policies:
+    for place, policy in enumerate(policies):
         row = PolicyRow(
-            id=uuid7(),
+            # Ids sort by their milliseconds: limits are shown in the order in which they were given.
+            id=uuid7(ms_of(now) + place),
             name=policy.name,
             unit=policy.unit,
             amount=policy.amount,
@@ -108,7 +139,7 @@ def replace_policies(
             calendar=policy.calendar,
             model=policy.model,
             text=policy.text,
-            since=since.get(policy.name, now),
+            since=since.get(policy.name, begun_at or now),
         )
         setattr(row, f"{level}_id", owner_id)
         session.add(row)
@@ -128,11 +159,12 @@ def _is_within(level: Level, tenant_id: Reach) -> ColumnElement[bool]:
     return PolicyRow.key_id.in_(select(Key.id).where(within(Key.tenant_id, tenant_id)))
 
 
-def _policy(row: PolicyRow) -> Policy:
+def _policy(row: PolicyRow, since: datetime | None = None) -> Policy:
     level: Level = "plan" if row.plan_id else "tenant" if row.tenant_id else "key"
     unit: Unit = "rows" if row.unit == "rows" else "requests"
-    calendar: Period | None = None if row.calendar is None else "month" if row.calendar == "month" else "day"
-    longest = LONGEST[calendar] if calendar else timedelta(seconds=row.window_seconds or 0)
-    # Without it most policies of one text are equal, and can be kept once for all callers.
-    since = row.since if datetime.now(UTC) - row.since < longest else None
+    calendar = _period(row) if row.calendar else None
     return Policy(level, unit, row.amount, row.window_seconds, calendar, row.model, row.text, since)
+
+
+def _period(row: PolicyRow) -> Period:
+    return "month" if row.calendar == "month" else "day"

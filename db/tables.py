@@ -89,6 +89,8 @@ class Tenant(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(63), unique=True)
     plan_id: Mapped[str] = mapped_column(Id, ForeignKey("plans.id"), index=True)
+    #: The instant of its last change to another plan.
+    plan_since: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16))
     #: Its IANA name: calendar limits follow its days and months.
     time_zone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))

@@ -28,16 +28,20 @@ from inference.pool import Pool
 from inference.registry import Registry
 from program.following import Follower
 from program.parts import Parts
-from program.seeding import all_spendings, seed
+from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.upkeep import Housekeeping
+from program.worker import Worker
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
 from quotas.memory import MemoryStore
-from quotas.strategy import memory_store
+from quotas.shared.seeding import Memory
+from quotas.store import Store
+from quotas.strategy import memory_store, shared_store
 from serving.admission import Admissions
 from serving.catalogue import Catalogue
 from serving.predictor import Predictor
+from values.ids import uuid7
 
 #: A stopping process waits so long for the log's last commits: a frozen database must not hold it up.
 CLOSE_SECONDS = 10.0
@@ -57,8 +61,8 @@ def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loa
     )
 
 
-def assemble(settings: Settings) -> Parts:
-    """Makes each part once, and starts none.
+def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
+    """Makes each part once, and starts none; `worker` says which of several processes this is.
 
     Raises `SchemaOutOfDate`, `WrongSecret`, `InvalidSettings` or `DatabaseUnavailable`.
     """
@@ -75,11 +79,12 @@ def assemble(settings: Settings) -> Parts:
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital)
-    store_of_limits = memory_store()
-    quotas, credentials = Quotas(store_of_limits), Credentials(directory)
+    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.post.id, ended=worker.post.ended)
+    quotas = _quotas_of(settings, vital, log, worker)
+    credentials = Credentials(directory)
     return Parts(
         settings=settings,
+        worker=worker,
         database=database,
         vital=vital,
         keyring=keyring,
@@ -91,10 +96,10 @@ def assemble(settings: Settings) -> Parts:
         loader=loader,
         registry=registry,
         quotas=quotas,
-        failures=FailureThrottle(memory_store(most=MAX_ADDRESSES)),
+        failures=FailureThrottle(_store_of_failures(quotas)),
         log=log,
         follower=Follower(vital, directory, registry, partial(read_listings, vital), reloads),
-        housekeeping=Housekeeping(database, directory),
+        housekeeping=Housekeeping(database, directory, is_first=worker is None or worker.post.number == 1),
         credentials=credentials,
         admissions=Admissions(quotas, log, credentials, timeout_seconds=settings.request_timeout_seconds),
         predictor=Predictor(registry),
@@ -104,15 +109,37 @@ def assemble(settings: Settings) -> Parts:
     )
 
 
+def _quotas_of(settings: Settings, vital: Database, log: LogWriter, worker: Worker | None) -> Quotas:
+    past = past_of(vital, settings.request_timeout_seconds)
+    if settings.redis_url is None:
+        return Quotas(memory_store(), past)
+    memory = Memory(partial(all_spendings, vital, settings.request_timeout_seconds), settle=log.flush)
+    store = shared_store(settings.redis_url.get_secret_value(), uuid7() if worker is None else worker.post.id, memory)
+    if worker is not None:
+        worker.on_ended = store.end_processes
+    quotas = Quotas(store, past)
+    memory.standing = quotas.standing
+    return quotas
+
+
+def _store_of_failures(quotas: Quotas) -> Store:
+    """The store of all processes if there is one; else one that forgets the oldest of too many addresses."""
+    return memory_store(most=MAX_ADDRESSES) if isinstance(quotas.store, MemoryStore) else quotas.store
+
+
 @asynccontextmanager
 async def running(parts: Parts) -> AsyncIterator[None]:
-    """Keeps the parts at work, from the first read of the catalogue to the log's last commit."""
+    """Keeps the parts at work, from the first read of the catalogue to the log's last commit.
+
+    Raises `DatabaseUnavailable`, or `StoreUnfit` for a Redis that must not count limits.
+    """
     loop = asyncio.get_running_loop()
     parts.follower.start(loop)
     parts.log.start(loop)
     if isinstance(parts.quotas.store, MemoryStore):
         # Nothing is admitted before: a restart hands out nothing fresh.
         await seed(parts.quotas.store, all_spendings(parts.vital, parts.settings.request_timeout_seconds))
+    await parts.quotas.store.start()
     parts.housekeeping.start()
     # Everything that lives as long as the process is loaded by now. A full collection over scikit-learn's objects
     # would stop the process for 100 ms.
@@ -130,6 +157,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         parts.predictor.close()
         parts.directory.close()
         await parts.sign_ins.close()
+        await parts.quotas.store.close()
         parts.passwords.close()
         parts.database.dispose()
         parts.vital.dispose()

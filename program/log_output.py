@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -19,21 +19,25 @@ class RedactingFormatter(logging.Formatter):
     An exception is logged by its type and its lines of code, not by its message, which may hold a caller's values.
     """
 
-    def __init__(self, form: Literal["json", "console"]) -> None:
+    def __init__(self, form: Literal["json", "console"], worker: int | None = None) -> None:
         super().__init__()
         self._form = form
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         # Escaped, a name of somebody's can neither begin a line of its own nor steer a terminal.
         message = shown(scrub_secrets(record.getMessage()))
-        line = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": message}
+        line: dict[str, Any] = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": message}
+        if self._worker is not None:
+            line["worker"] = self._worker
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["trace"] = shown(_trace(record))
         if self._form == "json":
             return orjson.dumps(line).decode()
-        return " ".join([at[11:], f"{line['level']:7}", message, line.get("error", ""), line.get("trace", "")]).rstrip()
+        begin = at[11:] if self._worker is None else f"{at[11:]} [{self._worker}]"
+        return " ".join([begin, f"{line['level']:7}", message, line.get("error", ""), line.get("trace", "")]).rstrip()
 
 
 def _trace(record: logging.LogRecord) -> str:
@@ -45,10 +49,10 @@ def _trace(record: logging.LogRecord) -> str:
     return " > ".join(frames)
 
 
-def configure_logs(form: Literal["json", "console"], level: str) -> None:
-    """Sends every logger's lines through the redactor to standard error."""
+def configure_logs(form: Literal["json", "console"], level: str, worker: int | None = None) -> None:
+    """Sends every logger's lines through the redactor to standard error; they name the worker, if there are several."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(form))
+    handler.setFormatter(RedactingFormatter(form, worker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -20,6 +20,7 @@ from inference.registry import Registry
 from program.following import Follower
 from program.settings import Settings
 from program.upkeep import Housekeeping
+from program.worker import Worker
 from quotas.failures import FailureThrottle
 from quotas.limiter import Quotas
 from serving.admission import Admissions
@@ -30,6 +31,8 @@ from serving.predictor import Predictor
 @dataclass(frozen=True, slots=True)
 class Parts:
     settings: Settings
+    #: Which of several processes this is; None if it is the only one.
+    worker: Worker | None
     database: Database
     vital: Database
     keyring: Keyring

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from db.reach import EVERY_TENANT, Reach
 from db.spendings import Group, Span, Spent, is_large, spent_within
 from quotas.accounts import meter_of
 from quotas.calendar import bounds_at
+from quotas.filling import Past
 from quotas.store import Calendar, Meter, Spending, Store, Trailing
 from values.instants import now_ms
 
@@ -58,11 +59,17 @@ def bound_policies(database: Database, *, tenant_id: Reach) -> list[Bound]:
 
 
 def spendings(
-    database: Database, bound: Iterable[Bound], at_ms: int, lingers_seconds: float = LINGERS_SECONDS
+    database: Database,
+    bound: Iterable[Bound],
+    at_ms: int,
+    lingers_seconds: float = LINGERS_SECONDS,
+    *,
+    is_told: bool = False,
 ) -> Iterator[Spending]:
     """Yields what the log says was spent by `at_ms` on these policies; several for one meter add up.
 
-    It blocks, and raises `DatabaseUnavailable`. `lingers_seconds` is how long a request may take.
+    It blocks, and raises `DatabaseUnavailable`. `lingers_seconds` is how long a request may take. With `is_told` log
+    lines tell how far the reading is.
     """
     by_window: dict[Trailing | Calendar, list[Bound]] = defaultdict(list)
     for each in bound:
@@ -73,7 +80,8 @@ def spendings(
         names = model_names(session)
     for number, (window, bounds) in enumerate(by_window.items(), start=1):
         reading = _Reading(bounds, names)
-        logger.info("reading from the log what was spent: window %d of %d", number, len(by_window))
+        if is_told:
+            logger.info("reading from the log what was spent: window %d of %d", number, len(by_window))
         for span in _spans(window, at_ms, round(lingers_seconds * 1000)):
             yield from reading.of(database, span, at_ms)
 
@@ -82,11 +90,21 @@ def all_spendings(database: Database, lingers_seconds: float) -> Iterator[Spendi
     """Yields what the log says was spent by now on every policy in force. It blocks; raises `DatabaseUnavailable`."""
     started, count = time.monotonic(), 0
     bound = bound_policies(database, tenant_id=EVERY_TENANT)
-    for spending in spendings(database, bound, now_ms(), lingers_seconds):
+    for spending in spendings(database, bound, now_ms(), lingers_seconds, is_told=True):
         count += 1
         yield spending
     seconds = time.monotonic() - started
     logger.info("limits know what was spent before: %d policies, %d sums, %.1f s", len(bound), count, seconds)
+
+
+def past_of(database: Database, lingers_seconds: float) -> Past:
+    """The log as limits ask it that are new to their holder."""
+
+    def read(policies: Sequence[Policy], *, tenant_id: str, key_id: str, time_zone: str) -> list[Spending]:
+        bound = [Bound(each, tenant_id, key_id if each.level == "key" else None, time_zone) for each in policies]
+        return list(spendings(database, bound, now_ms(), lingers_seconds))
+
+    return read
 
 
 async def seed(store: Store, found: Iterator[Spending]) -> None:

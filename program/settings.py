@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from inference.files.own_code import is_libraries
 from program.origins import check_origin
+from quotas.shared.server import Address
 
 MIN_SECRET_BYTES = 32
 _TOO_WEAK = 8
@@ -39,6 +40,12 @@ def _split(value: object) -> object:
 
 def _split_paths(value: object) -> object:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _checked_redis(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        Address(url.get_secret_value())
+    return url
 
 
 def _checked_origins(origins: list[str]) -> list[str]:
@@ -75,6 +82,8 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(30.0, gt=0)
     shutdown_seconds: float = Field(30.0, ge=0)
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_split)] = []
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    redis_url: Annotated[SecretStr | None, AfterValidator(_checked_redis)] = None
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_checked_origins)] = []
     root_path: str = ""
     max_connections: int | None = Field(None, ge=1)

@@ -28,11 +28,15 @@ logger = logging.getLogger("adyton.housekeeping")
 
 
 class Housekeeping:
-    """One task on the loop. Its transactions run in threads, and no request waits for them."""
+    """One task on the loop. Its transactions run in threads, and no request waits for them.
 
-    def __init__(self, database: Database, directory: Directory) -> None:
+    Of several workers, only the first does what one is enough for; each knows alone which keys it has seen.
+    """
+
+    def __init__(self, database: Database, directory: Directory, *, is_first: bool = True) -> None:
         self._database = database
         self._directory = directory
+        self._is_first = is_first
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -62,6 +66,10 @@ class Housekeeping:
         for start in range(0, len(used), KEYS_AT_ONCE):
             with self._database.transaction(EVERY_TENANT) as session:
                 note_use(session, used[start : start + KEYS_AT_ONCE], now, tenant_id=EVERY_TENANT)
+        if self._is_first:
+            self._tidy(now)
+
+    def _tidy(self, now: datetime) -> None:
         with self._database.transaction(NO_TENANT) as session:
             forget_changes(session)
         with self._database.reading(EVERY_TENANT) as session:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from quotas.store import Calendar
+from quotas.store import Calendar, State, Trailing
 
 NS = 1_000_000_000
 
@@ -85,10 +85,10 @@ class CalendarWindow:
     period if the wall clock is set back, or the time zone is changed.
     """
 
-    __slots__ = ("_began_at", "_bounds", "_first", "_spent", "_wall", "calendar")
+    __slots__ = ("_began_at", "_bounds", "_first", "_spent", "_wall", "kind")
 
-    def __init__(self, calendar: Calendar, wall: Callable[[], int]) -> None:
-        self.calendar = calendar
+    def __init__(self, kind: Calendar, wall: Callable[[], int]) -> None:
+        self.kind = kind
         self._wall = wall
         self._first = 0
         self._bounds = Bounds(0, 0, 0, 0, 0)
@@ -100,7 +100,7 @@ class CalendarWindow:
         """Returns what was spent in the running period."""
         second = self._wall() // NS
         if not self._bounds.start <= second < self._bounds.end:
-            self._bounds = bounds_at(self.calendar, second)
+            self._bounds = bounds_at(self.kind, second)
             if self._bounds.first > self._first:
                 self._first, self._spent, self._began_at = self._bounds.first, 0, None
         return self._spent
@@ -116,15 +116,19 @@ class CalendarWindow:
         self._began_at = at if self._began_at is None else min(at, self._began_at)
         self._spent = spent + cost
 
-    def follow(self, calendar: Calendar) -> None:
+    def follow(self, kind: Trailing | Calendar) -> None:
         """Obeys another time zone from now on."""
-        if calendar != self.calendar:
-            self.calendar, self._bounds = calendar, Bounds(0, 0, 0, 0, 0)
+        if isinstance(kind, Calendar):
+            self.kind, self._bounds = kind, Bounds(0, 0, 0, 0, 0)
 
     def give_back(self, cost: int, spent_at: int) -> None:
         """Undoes a `spend` of that instant, if its period still runs."""
         if self.spent(spent_at) and self._began_at is not None and spent_at >= self._began_at:
             self._spent = max(0, self._spent - cost)
+
+    def state(self, amount: int, now: int) -> State:
+        """Returns what is left of the amount, and the nanoseconds until the period ends."""
+        return State(max(0, amount - self.spent(now)), self.grows_in(now))
 
     def free_again(self, amount: int, now: int) -> int:
         """Returns the nanoseconds until `amount` of the spending comes back; 0 if none has to."""

@@ -8,10 +8,12 @@ a *meter* is a policy bound to the key or tenant whose spending it counts; a *wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from db.policies import Policy
-from quotas.accounts import Account, Holder, PolicyState, account_of
+from quotas.accounts import Account, Described, Holder, PolicyState, account_of
 from quotas.allowances import Allowance
+from quotas.filling import Filler, Past
 from quotas.store import Charged, Full, Lease, Meter, Pool, Refused, Spending, State, Store
 from quotas.window import NS
 from values.subjects import Subject
@@ -52,8 +54,9 @@ _NONE: tuple[tuple[Policy, ...], None] = ((), None)
 class Quotas:
     """Every limit, counted in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, past: Past | None = None) -> None:
         self.store = store
+        self._filler = None if past is None else Filler(store, past)
         self._accounts: dict[tuple[str, str], tuple[tuple[Policy, ...], Account]] = {}
         self._under_way: set[Charge] = set()
 
@@ -64,7 +67,7 @@ class Quotas:
 
         Raises `QuotaExceeded`, `TooManyAtOnce` or `StoreUnavailable`.
         """
-        account = self._account(holder).for_model(model)
+        account = (await self._filled_account(holder)).for_model(model)
         return await self._begin(holder, account, account.requests)
 
     async def take_place(self, holder: Holder) -> Charge:
@@ -84,7 +87,8 @@ class Quotas:
         if isinstance(outcome, Refused):
             seconds = _whole_seconds(outcome.wait_ns)
             name = _policy_name(meter)
-            state = PolicyState(name, allowance.unit, meter.amount, allowance.window_seconds, 0, seconds)
+            about = Described(name, allowance.unit, meter.amount, allowance.window_seconds, None, None, None, None)
+            state = about.at(State(0, seconds * NS))
             raise QuotaExceeded([name], seconds, [state])
 
     async def states(self, holder: Holder) -> list[PolicyState]:
@@ -92,7 +96,7 @@ class Quotas:
 
         Raises `StoreUnavailable`.
         """
-        account = self._account(holder)
+        account = await self._filled_account(holder)
         return account.shown(await self.store.states(account.meters))
 
     async def check(self) -> bool:
@@ -124,6 +128,14 @@ class Quotas:
         if isinstance(outcome, Full):
             raise TooManyAtOnce(holder.concurrency or 0, account.shown(outcome.states))
         raise _exceeded(outcome, account, outcome.states)
+
+    async def _filled_account(self, holder: Holder) -> Account:
+        account = self._account(holder)
+        if account.is_new and self._filler is not None:
+            await self._filler.fill(holder)
+            account = replace(account, is_new=False)
+            self._accounts[holder.pool_id, holder.account_id] = (holder.policies, account)
+        return account
 
     def _account(self, holder: Holder) -> Account:
         ids = (holder.pool_id, holder.account_id)
@@ -170,11 +182,12 @@ class Charge:
             if never:
                 raise ExceedsQuota(never)
             outcome = await self._quotas.store.charge(account.rows, count, account.requests)
-            states = self._states = _turned(outcome.states, len(account.rows))
-            if isinstance(outcome, Refused):
-                raise _exceeded(outcome, account, states)
+            # The store states what it charges first; an account has its requests first.
+            self._states = [*outcome.states[len(account.rows) :], *outcome.states[: len(account.rows)]]
             if isinstance(outcome, Charged):
                 self.spent.append((account.rows, count, outcome.spent_at))
+            elif isinstance(outcome, Refused):
+                raise _exceeded(outcome, account, self._states)
         self.rows = count
 
     def give_back(self) -> None:
@@ -190,11 +203,6 @@ class Charge:
         if self._lease is not None:
             self._quotas.store.release(self._lease)
             self._lease = None
-
-
-def _turned(states: Sequence[State], rows: int) -> list[State]:
-    """States of meters on rows and then on requests, in the account's order."""
-    return [*states[rows:], *states[:rows]]
 
 
 def _exceeded(refused: Refused, account: Account, states: Sequence[State]) -> QuotaExceeded:

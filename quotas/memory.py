@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from limits import RateLimitItem
@@ -13,6 +14,7 @@ from limits.util import WindowStats
 
 from quotas.calendar import CalendarWindow, bounds_at
 from quotas.store import (
+    Calendar,
     Charged,
     Full,
     Lease,
@@ -70,9 +72,9 @@ class WindowStorage(Storage):
             window = self._windows.get(name)
             if window is None:
                 window = self._windows[name] = (
-                    Window(kind.seconds) if isinstance(kind, Trailing) else CalendarWindow(kind, self.wall)
+                    Window(kind) if isinstance(kind, Trailing) else CalendarWindow(kind, self.wall)
                 )
-            elif isinstance(window, CalendarWindow) and not isinstance(kind, Trailing):
+            elif window.kind != kind:
                 window.follow(kind)
             windows.append(window)
         return windows
@@ -141,20 +143,18 @@ class MemoryStore(RateLimiter):
         self, meters: Sequence[Meter], cost: int, shown: Sequence[Meter] = (), pool: Pool | None = None
     ) -> Charged | Refused | Full:
         now = self.storage.clock()
+        if pool is not None and pool.at_once is not None and self._places.get(pool.name, 0) >= pool.at_once:
+            return Full(self.states_now([*meters, *shown]))
         all_meters = [*meters, *shown]
         windows = self.storage.windows(all_meters)
-        spent = [window.spent(now) for window in windows]
-        if pool is not None and pool.at_once is not None and self._places.get(pool.name, 0) >= pool.at_once:
-            return Full(_states(all_meters, windows, spent, now))
-        charged = range(len(meters))
-        over = [at for at in charged if spent[at] + cost > meters[at].amount]
-        if over:
-            wait_ns = max(windows[at].free_again(spent[at] + cost - meters[at].amount, now) for at in over)
-            return Refused([meters[at] for at in over], wait_ns, _states(all_meters, windows, spent, now))
-        for at in charged:
-            windows[at].spend(cost, now)
-            spent[at] += cost
-        return Charged(now, _states(all_meters, windows, spent, now), None if pool is None else self._take(pool))
+        charged = windows[: len(meters)]
+        for meter, window in zip(meters, charged, strict=True):
+            if window.spent(now) + cost > meter.amount:
+                return self._refused(meters, charged, cost, shown)
+        for window in charged:
+            window.spend(cost, now)
+        states = [window.state(meter.amount, now) for meter, window in zip(all_meters, windows, strict=True)]
+        return Charged(now, states, None if pool is None else self._take(pool))
 
     def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
         for window in self.storage.windows(meters):
@@ -172,7 +172,7 @@ class MemoryStore(RateLimiter):
 
     def states_now(self, meters: Sequence[Meter]) -> list[State]:
         now, windows = self.storage.clock(), self.storage.windows(meters)
-        return _states(meters, windows, [window.spent(now) for window in windows], now)
+        return [window.state(meter.amount, now) for meter, window in zip(meters, windows, strict=True)]
 
     async def seed(self, spendings: Sequence[Spending]) -> None:
         now = self.storage.clock()
@@ -181,9 +181,20 @@ class MemoryStore(RateLimiter):
             self._count(window, cost, at_ms, now)
 
     async def fill(self, spendings: Sequence[Spending]) -> None:
-        now, storage = self.storage.clock(), self.storage
-        empty = {each.meter.name for each in spendings if not storage.windows([each.meter])[0].spent(now)}
-        await self.seed([each for each in spendings if each.meter.name in empty])
+        found: dict[Meter, list[Spending]] = {}
+        now_ms = self.storage.wall() // 1_000_000
+        for each in sorted(spendings, key=attrgetter("at_ms"), reverse=True):
+            kind = each.meter.window
+            if isinstance(kind, Calendar) or now_ms - each.at_ms <= kind.seconds * 1_000:
+                found.setdefault(each.meter, []).append(each)
+        now = self.storage.clock()
+        for meter, newest_first in found.items():
+            (window,) = self.storage.windows([meter])
+            missing = sum(each.cost for each in newest_first) - window.spent(now)
+            for _, cost, at_ms in newest_first:
+                if missing > 0:
+                    self._count(window, min(cost, missing), at_ms, now)
+                missing -= cost
 
     async def check(self) -> bool:
         before = self.states_now([_PROBE])
@@ -209,25 +220,27 @@ class MemoryStore(RateLimiter):
         ((left, wait_ns),) = self.states_now([_meter(item, identifiers)])
         return WindowStats(time.time() + wait_ns / NS, left)
 
+    def _refused(
+        self, meters: Sequence[Meter], windows: Sequence[Window | CalendarWindow], cost: int, shown: Sequence[Meter]
+    ) -> Refused:
+        now, over, wait_ns = self.storage.clock(), [], 0
+        for meter, window in zip(meters, windows, strict=True):
+            too_many = window.spent(now) + cost - meter.amount
+            if too_many > 0:
+                over.append(meter)
+                wait_ns = max(wait_ns, window.free_again(too_many, now))
+        return Refused(over, wait_ns, self.states_now([*meters, *shown]))
+
     def _count(self, window: Window | CalendarWindow, cost: int, at_ms: int, now: int) -> None:
         wall = self.storage.wall()
         # Spending that another clock dates in the future counts as of now.
         age = max(0, wall - at_ms * 1_000_000)
-        if isinstance(window, Window) or bounds_at(window.calendar, wall // NS).start * NS <= wall - age:
+        if isinstance(window, Window) or bounds_at(window.kind, wall // NS).start * NS <= wall - age:
             window.seed(cost, now - age)
 
     def _take(self, pool: Pool) -> Lease:
         self._places[pool.name] = self._places.get(pool.name, 0) + 1
         return Lease(pool.name)
-
-
-def _states(
-    meters: Sequence[Meter], windows: Sequence[Window | CalendarWindow], spent: Sequence[int], now: int
-) -> list[State]:
-    return [
-        State(max(0, meter.amount - used), window.grows_in(now) if used else 0)
-        for meter, window, used in zip(meters, windows, spent, strict=True)
-    ]
 
 
 def _meter(item: RateLimitItem, identifiers: Sequence[str]) -> Meter:

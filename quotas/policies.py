@@ -14,9 +14,8 @@ MAX_WINDOW_SECONDS = 366 * 86_400
 #: A caller is shown all of its policies with every answer, and a server bounds an answer's head.
 MAX_LIMITS = 100
 # `limits.parse` accepts "0/minute", "100/0 minute" and the first of two joined by ";": a limit must not be a guess.
-_LIMIT = re.compile(
-    r"(?:([^:]*): ?)?([1-9][0-9]{0,12})/(?:calendar-(day|month)|(?:([1-9][0-9]{0,8}) )?(second|minute|hour|day|month)s?)"
-)
+_WINDOW = r"calendar-(day|month)|(?:([1-9][0-9]{0,8}) )?(second|minute|hour|day|month)s?"
+_LIMIT = re.compile(rf"(?:([^:]*): ?)?([1-9][0-9]{{0,12}})/(?:{_WINDOW})")
 
 
 class InvalidLimit(ValueError):

@@ -121,7 +121,7 @@ class Store(Protocol):
         ...
 
     async def fill(self, spendings: Sequence[Spending]) -> None:
-        """Does as `seed`, but leaves meters alone that count something already."""
+        """Raises each meter that counts less to the sum of its spendings, which lie in its running window."""
         ...
 
     async def check(self) -> bool:

@@ -14,6 +14,12 @@ from typing import Any
 import slowapi
 
 from quotas.memory import SCHEME, STRATEGY, MemoryStore
+from quotas.shared.link import Link
+from quotas.shared.seeding import Memory
+from quotas.shared.server import Address
+from quotas.shared.store import SCHEME as SHARED_SCHEME
+from quotas.shared.store import STRATEGY as SHARED_STRATEGY
+from quotas.shared.store import SharedStore
 
 
 class SlowapiLimiter(slowapi.Limiter):
@@ -34,6 +40,17 @@ def memory_store(
     """
     strategy = _strategy_of(f"{SCHEME}://", STRATEGY, {"clock": clock, "wall_clock": wall_clock, "most": most})
     if not isinstance(strategy, MemoryStore):
+        raise TypeError("the limiter is not the one that was asked for")
+    return strategy
+
+
+def shared_store(url: str, process_id: str, memory: Memory | None) -> SharedStore:
+    """Returns a store that counts in Redis for all processes; without a `memory` it can only be asked for states.
+
+    Raises `ValueError` if the URL is none of Redis', `RuntimeError` if the limiter is switched off.
+    """
+    strategy = _strategy_of(f"{SHARED_SCHEME}://", SHARED_STRATEGY, {"link": Link(Address(url), process_id, memory)})
+    if not isinstance(strategy, SharedStore):
         raise TypeError("the limiter is not the one that was asked for")
     return strategy
 

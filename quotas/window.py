@@ -8,18 +8,22 @@ is free again at most a sixty-fourth of the window late.
 
 from __future__ import annotations
 
+from quotas.store import Calendar, State, Trailing
+
 SUB_WINDOWS = 64
 NS = 1_000_000_000
+_new = tuple.__new__
 _FIRST, _LAST, _COUNT = 0, 1, 2
 
 
 class Window:
     """The spending on one policy. Times are nanoseconds of a clock that does not go back."""
 
-    __slots__ = ("_length", "_parts", "_total", "_width")
+    __slots__ = ("_length", "_parts", "_total", "_width", "kind")
 
-    def __init__(self, window_seconds: int) -> None:
-        self._length = window_seconds * NS
+    def __init__(self, kind: Trailing) -> None:
+        self.kind: Trailing | Calendar = kind
+        self._length = kind.seconds * NS
         self._width = self._length // SUB_WINDOWS
         # Sub-windows, the oldest first: the instants of the first and the last spending in it, and how much.
         # A list: a deque would take its smallest block of 64 slots for each of a hundred thousand tenants.
@@ -59,6 +63,9 @@ class Window:
             self._parts.insert(index, [at, at, cost])
         self._total += cost
 
+    def follow(self, kind: Trailing | Calendar) -> None:
+        """Keeps its length: a meter's name says its window."""
+
     def give_back(self, cost: int, spent_at: int) -> None:
         """Undoes a `spend` of that instant, if its sub-window still counts."""
         for part in self._parts:
@@ -67,6 +74,21 @@ class Window:
                 part[_COUNT] -= back
                 self._total -= back
                 return
+
+    def parts(self) -> list[list[int]]:
+        """Returns the sub-windows, the oldest first: the instants of the first and the last spending, and how much."""
+        return self._parts
+
+    def state(self, amount: int, now: int) -> State:
+        """Returns what is left of the amount, and the nanoseconds until that grows."""
+        parts = self._parts
+        if parts and parts[0][_LAST] < now - self._length:
+            self.spent(now)
+        left, grows_in = amount - self._total, 0
+        if parts:
+            grows_in = parts[0][_LAST] + self._length + 1 - now if parts[0][_COUNT] else self.grows_in(now)
+        # The two layers of a named tuple's own constructor would be a tenth of what a charge calls.
+        return _new(State, (left if left > 0 else 0, grows_in))  # noqa: FURB136  max() is another call
 
     def free_again(self, amount: int, now: int) -> int:
         """Returns the nanoseconds until `amount` of the spending has expired; 0 if none has to."""

@@ -85,6 +85,7 @@ class Admission:
     __slots__ = (
         "_admissions",
         "_charge",
+        "_is_charged",
         "_is_in_log",
         "_looked_at",
         "_need",
@@ -106,6 +107,7 @@ class Admission:
         self._looked_at = call.started
         #: Whether the log has been handed the record: from then on the log decides what is written of it.
         self._is_in_log = False
+        self._is_charged = need.is_prediction or isinstance(principal, Person)
         self.call = call
         self.principal = principal
         self.stage = Stage.SERVICE
@@ -210,14 +212,10 @@ class Admission:
         is_late = self._timeout is not None and self._timeout.expired()
         return is_late and is_the_services_fault(self._late())
 
-    @property
-    def _is_charged(self) -> bool:
-        return self._need.is_prediction or isinstance(self.principal, Person)
-
     async def _take_charge(self) -> None:
         quotas, principal, need = self._admissions.quotas, self.principal, self._need
         if self._is_charged:
-            self._charge = await quotas.charge_request(principal)
+            self._charge = await quotas.charge_request(principal, self.call.model)
             return
         if need.takes_place:
             self._charge = await quotas.take_place(principal)

@@ -24,6 +24,7 @@ class Call:
         "admission",
         "at_ms",
         "client_request_id",
+        "model",
         "presented",
         "principal",
         "refused_by",
@@ -39,6 +40,8 @@ class Call:
         self.client_request_id = client_request_id
         self.address = address
         self.route = ""
+        #: The name of the model that a prediction is asked of, known or not.
+        self.model: str | None = None
         self.presented: Presented | None = None
         self.principal: Principal | None = None
         self.admission: Admission | None = None

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import processes
 from tests.support.postgres import Postgres, find_binaries
+from tests.support.redis import Redis, find_redis
 from tests.support.server import Server
 from tests.support.site import Site
 from tests.support.templates import ROOT, fill, make_template
@@ -86,6 +87,23 @@ def postgres():
     server = Postgres(binaries)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_binary():
+    """Skips by name where this machine has no Redis and none is required."""
+    if find_redis() is None:
+        if "redis" in os.environ.get("ADYTON_TEST_REQUIRE", "").split(","):
+            pytest.fail("ADYTON_TEST_REQUIRE names redis, and its binary is not found")
+        pytest.skip("redis: its binary is not found")
+
+
+@pytest.fixture
+def redis(redis_binary):  # noqa: ARG001  it says whether there is one
+    """A Redis server of the test's own."""
+    server = Redis()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

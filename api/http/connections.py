@@ -8,6 +8,7 @@ work is never closed; if all are at work, the newest is refused.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network
@@ -15,6 +16,7 @@ from typing import Literal, Protocol
 
 from program.open_files import most_connections
 from program.settings import InvalidSettings, Settings
+from program.worker import Worker
 from values.addresses import network_of, parse_address
 from values.alarms import TOO_MANY_CONNECTIONS
 
@@ -59,11 +61,14 @@ class Connections:
         per_address: int,
         exempt: Sequence[IPv4Network | IPv6Network] = (),
         clock: Callable[[], float] = time.monotonic,
+        note: Callable[[int], None] | None = None,
     ) -> None:
         self._most = most
         self._per_address = per_address
         self._exempt = exempt
         self._clock = clock
+        #: Told how many connections are open, whenever that changes.
+        self._note = note
         #: Each open connection's address, or for IPv6 its /64.
         self._networks: dict[Connection, str] = {}
         self._addresses: dict[str, _Address] = {}
@@ -85,6 +90,7 @@ class Connections:
             of_address.count += 1
             of_address.idle[connection] = self._idle[connection] = None
             self._networks[connection] = network
+            self._count_changed()
         return has_room
 
     def leave(self, connection: Connection) -> None:
@@ -97,6 +103,7 @@ class Connections:
             self._idle.pop(connection, None)
             if not of_address.count:
                 del self._addresses[network]
+            self._count_changed()
 
     def begin(self, connection: Connection) -> None:
         """Notes that a request has begun to arrive."""
@@ -120,6 +127,10 @@ class Connections:
     def _is_exempt(self, address: str) -> bool:
         parsed = parse_address(address)
         return parsed is not None and any(parsed in network for network in self._exempt)
+
+    def _count_changed(self) -> None:
+        if self._note is not None:
+            self._note(len(self._networks))
 
     def _make_room(self, idle: dict[Connection, None]) -> bool:
         # A client that has not taken its whole answer is still being answered.
@@ -149,11 +160,22 @@ class Connections:
             self._said_at, self._closed, self._refused = now, 0, 0
 
 
-def connections_of(settings: Settings) -> Connections:
-    """The bounds that the settings ask for. Raises `InvalidSettings` if the process may not open as many files."""
+def connections_of(settings: Settings, worker: Worker | None = None) -> Connections:
+    """The bounds that the settings ask for; each of several workers has its share of those that are set.
+
+    Raises `InvalidSettings` if the process may not open as many files.
+    """
     possible = most_connections()
-    most = settings.max_connections or possible
+    workers = 1 if worker is None else worker.post.of
+    most = _share(settings.max_connections, workers) or possible
     if most > possible:
         raise InvalidSettings(f"ADYTON_MAX_CONNECTIONS: this process may open files for {possible} connections")
-    per_address = settings.max_connections_per_address or max(1, min(PER_ADDRESS, most // SHARE))
-    return Connections(most, per_address, settings.trusted_proxies)
+    of_address = _share(settings.max_connections_per_address, workers)
+    per_address = of_address or max(1, min(PER_ADDRESS, most // SHARE))
+    note = None if worker is None else worker.note_connections
+    return Connections(most, per_address, settings.trusted_proxies, note=note)
+
+
+def _share(bound: int | None, workers: int) -> int | None:
+    """One worker's part of a bound, rounded up: every worker can serve, and one that is set to 1 is not 0."""
+    return bound and math.ceil(bound / workers)

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer_problem, problem_of
+from api.http.forwarded import caller_address
 from api.limit_fields import limit_fields
 from program.parts import Parts
 from serving.call import Call
@@ -41,13 +42,15 @@ class Exchange:
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app = app
         self._parts = parts
+        self._header = parts.settings.forwarded_header
+        self._proxies = parts.settings.trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope["adyton.parts"] = self._parts
-        call = scope["adyton.call"] = Call(_address(scope), _client_request_id(scope["headers"]))
+        call = scope["adyton.call"] = Call(self._address(scope), _client_request_id(scope["headers"]))
         has_started = False
 
         async def send_dressed(message: Message) -> None:
@@ -76,6 +79,11 @@ class Exchange:
             headers += limit_fields(call.limits())
         message["headers"] = headers
 
+    def _address(self, scope: Scope) -> str:
+        client = scope.get("client")
+        peer: str = client[0] if client else ""
+        return caller_address(peer, scope["headers"], self._header, self._proxies) if self._proxies else peer
+
 
 def _settle_path(scope: Scope) -> None:
     """Leaves one path for each operation. Raises 404 where a `%2F` became a slash: a proxy in front saw another path.
@@ -95,11 +103,6 @@ def _is_plain(path: str) -> bool:
     """Whether it has only visible ASCII, no empty segment, and none that is `.` or `..`."""
     is_visible = path.isascii() and path.isprintable() and " " not in path
     return is_visible and "//" not in path and not ("/." in path and _DOT_SEGMENT.search(path))
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
 
 
 def _client_request_id(headers: Headers) -> str | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
+from admin.shown import shown_policy
 from api.dependencies import known_caller
 from api.http.security import parts_of
 from auth.principal import Partner, Person
@@ -34,19 +35,8 @@ async def describe_caller(request: Request, caller: Caller) -> dict[str, Any]:
 
 @router.get("/v1/usage", summary="What you have used of your limits")
 async def describe_usage(request: Request, caller: Caller) -> dict[str, Any]:
-    """Shows each policy that limits the caller: quota, window, use, what is left, and when more comes. Not charged."""
-    states = await parts_of(request).quotas.states(caller)
-    return {
-        "policies": [
-            {
-                "name": state.name,
-                "unit": state.unit,
-                "quota": state.amount,
-                "window_seconds": state.window_seconds,
-                "used": state.amount - state.left,
-                "left": state.left,
-                "more_in_seconds": state.grows_in_seconds,
-            }
-            for state in states
-        ]
-    }
+    """Shows each policy that limits the caller: quota, window, use, what is left, and when more comes. Not charged.
+
+    A calendar policy has `calendar` and `time_zone` in place of `window_seconds`; a policy for one model has `model`.
+    """
+    return {"policies": [shown_policy(state) for state in await parts_of(request).quotas.states(caller)]}

@@ -32,6 +32,9 @@ async def ready(request: Request) -> JSONResponse:
     if time.monotonic() - asked_at >= PROBE_SECONDS:
         checks = await _checks(parts)
         state.readiness = (time.monotonic(), checks)
+    if parts.worker is not None:
+        # The supervisor replaces those that are missing; meanwhile the others serve.
+        checks = checks | {"workers": "ok" if parts.worker.crew.ready >= parts.worker.crew.wanted else "degraded"}
     if state.connections is not None:
         checks = checks | {"connections": state.connections.state()}
     is_ready = "unavailable" not in checks.values()

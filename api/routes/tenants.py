@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from admin.facts import InvalidValue, NotFound
@@ -19,17 +20,18 @@ from admin.tenants import (
     set_tenant,
     suspend_tenant,
 )
+from admin.usage import limits_of_tenant, usage_of
 from api.dependencies import known_person
-from api.forms import given_texts
+from api.forms import LIMITS, TIME_ZONE, TimeZone, given_texts
 from api.http.conditional import Revision, at_revision, has_if_match, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.refusals import PreconditionFailed
 from api.http.security import parts_of
-from api.lists import Wanted, listed
+from api.lists import Wanted, cursor_of, listed
 from auth.principal import Person, Role
 from db.plans import DEFAULT_PLAN, page_of_plans
 from db.reach import EVERY_TENANT, NO_TENANT
-from db.tenants import page_of_tenants
+from db.tenants import DEFAULT_TIME_ZONE, page_of_tenants
 
 router = APIRouter(tags=["admin: tenants and plans"])
 
@@ -41,20 +43,22 @@ Name = Annotated[str, Field(max_length=63)]
 class NewTenant(Form):
     name: Name
     plan: Name = DEFAULT_PLAN
-    limit: Texts | None = Field(None, examples=[["100/minute"]])
-    rows: Texts | None = Field(None, examples=[["10000/minute"]])
+    limits: Texts | None = Field(None, validation_alias=LIMITS, examples=[["100/minute", "iris: 9/second"]])
+    rows: Texts | None = Field(None, examples=[["10000/calendar-month"]])
+    time_zone: TimeZone = Field(DEFAULT_TIME_ZONE, validation_alias=TIME_ZONE, examples=["Europe/Berlin"])
 
 
 class TenantChange(Form):
     plan: Name | None = None
-    limit: Texts | None = None
+    limits: Texts | None = Field(None, validation_alias=LIMITS)
     rows: Texts | None = None
+    time_zone: TimeZone | None = Field(None, validation_alias=TIME_ZONE)
     status: Literal["active", "suspended"] | None = None
     revision: Revision = None
 
 
 class PlanTerms(Form):
-    limit: Texts | None = Field(None, examples=[["600/minute"]])
+    limits: Texts | None = Field(None, validation_alias=LIMITS, examples=[["600/minute"]])
     rows: Texts | None = Field(None, examples=[["60000/minute"]])
     concurrency: int | None = Field(None, ge=1)
     revision: Revision = None
@@ -72,8 +76,15 @@ def list_tenants(request: Request, caller: Admin, wanted: Wanted) -> dict[str, A
 def make_tenant(request: Request, caller: Admin, body: Annotated[NewTenant, json_body(NewTenant)]) -> dict[str, Any]:
     """Makes a tenant on a plan, without keys."""
     parts = parts_of(request)
-    limits = Limits(body.limit, body.rows)
-    return create_tenant(parts.database, parts.keyring, actor=caller, name=body.name, plan=body.plan, limits=limits)
+    return create_tenant(
+        parts.database,
+        parts.keyring,
+        actor=caller,
+        name=body.name,
+        plan=body.plan,
+        limits=Limits(body.limits, body.rows),
+        time_zone=body.time_zone,
+    )
 
 
 @router.get("/admin/tenants/{name}", summary="Show a tenant")
@@ -90,7 +101,7 @@ def change_tenant(
     caller: Admin,
     body: Annotated[TenantChange, json_body(TenantChange)],
 ) -> dict[str, Any]:
-    """Sets its plan and limits, or else its status: `suspended` shuts keys and people out, `active` lets them in."""
+    """Sets its plan, limits and time zone, or else its status: `suspended` shuts keys and people out."""
     database = parts_of(request).database
     given = body.model_fields_set - {"revision"}
     if body.status is not None and given != {"status"}:
@@ -100,9 +111,24 @@ def change_tenant(
         if body.status is not None:
             shown = statuses[body.status](database, actor=caller, name=name, revision=revision)
         else:
-            limits = Limits(given_texts(body, "limit"), given_texts(body, "rows"))
-            shown = set_tenant(database, actor=caller, name=name, plan=body.plan, limits=limits, revision=revision)
+            shown = set_tenant(
+                database,
+                actor=caller,
+                name=name,
+                plan=body.plan,
+                limits=Limits(given_texts(body, "limits"), given_texts(body, "rows")),
+                time_zone=body.time_zone,
+                revision=revision,
+            )
     return tagged(response, shown)
+
+
+@router.get("/admin/tenants/{name}/usage", summary="What a tenant has used of its limits")
+async def show_usage(request: Request, name: str, caller: Admin, wanted: Wanted) -> dict[str, Any]:
+    """Every policy with its use: the plan's and the tenant's own on the first page, and those of a page of its keys."""
+    parts = parts_of(request)
+    limits = await run_in_threadpool(limits_of_tenant, parts.database, name, wanted)
+    return await usage_of(limits, parts.quotas.store) | {"next": limits.next and cursor_of(limits.next)}
 
 
 @router.delete("/admin/tenants/{name}", summary="Erase a tenant")
@@ -153,7 +179,7 @@ def _set_plan(
             parts_of(request).database,
             actor=caller,
             name=name,
-            limits=Limits(given_texts(body, "limit"), given_texts(body, "rows")),
+            limits=Limits(given_texts(body, "limits"), given_texts(body, "rows")),
             concurrency=body.concurrency,
             revision=revision,
             must_exist=must_exist,

@@ -33,6 +33,7 @@ def upgrade() -> None:
     op.add_column(
         "tenants", sa.Column("time_zone", sa.String(length=64), nullable=False, server_default=sa.text("'UTC'"))
     )
+    op.add_column("tenants", sa.Column("plan_since", Instant(), nullable=True))
     op.add_column("policies", sa.Column("calendar", sa.String(length=16), nullable=True))
     op.add_column("policies", sa.Column("model", sa.String(length=63), nullable=True))
     op.add_column("policies", sa.Column("text", sa.String(length=100), nullable=True))
@@ -80,4 +81,5 @@ def downgrade() -> None:
         policies.alter_column("name", existing_type=sa.String(length=100), type_=sa.String(length=63))
         for column in ("since", "text", "model", "calendar"):
             policies.drop_column(column)
+    op.drop_column("tenants", "plan_since")
     op.drop_column("tenants", "time_zone")

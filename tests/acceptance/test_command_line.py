@@ -28,7 +28,7 @@ def test_plans_tenants_and_keys_from_nothing_to_a_first_call(any_site, serve):
     """Each command answers with what it made; the key is shown once and works."""
     site = any_site
     plan = cli_json(site, "plans", "set", "gold", "--limit", "100/minute", "--rows", "5000/hour", "--concurrency", "8")
-    assert (plan["limits"], plan["rows"], plan["concurrency"]) == (["100/60 seconds"], ["5000/3600 seconds"], 8)
+    assert (plan["limits"], plan["rows"], plan["concurrency"]) == (["100/minute"], ["5000/hour"], 8)
     tenant = cli_json(site, "tenants", "create", "bank", "--plan", "gold", "--limit", "80/minute")
     assert (tenant["status"], tenant["plan"]) == ("active", "gold")
     made = cli_json(
@@ -39,7 +39,7 @@ def test_plans_tenants_and_keys_from_nothing_to_a_first_call(any_site, serve):
     assert made["key"][4:16] == made["id"]
     for shown in (cli_json(site, "keys", "show", made["id"]), cli_json(site, "keys", "list", "--tenant", "bank")[0]):
         assert "key" not in shown
-        assert (shown["models"], shown["limits"]) == (["iris"], ["5/60 seconds"])
+        assert (shown["models"], shown["limits"]) == (["iris"], ["5/minute"])
     server = serve(site)
     headers = {"X-API-Key": made["key"]}
     answer = server.http.post("/predict", json=IRIS, headers=headers)

@@ -40,9 +40,8 @@ def make(site, numbers):
             session.add(Grant(model_id=model.id, tenant_id=acme.id, created_at=now))
             for owner in ({"plan_id": plan.id}, {"tenant_id": tenant.id}, {"key_id": key.id}):
                 for unit in ("requests", "rows"):
-                    session.add(
-                        PolicyRow(id=uuid7(), name=unit, unit=unit, amount=number + 1, window_seconds=60, **owner)
-                    )
+                    limit = {"amount": number + 1, "window_seconds": 60, "text": f"{number + 1}/minute", "since": now}
+                    session.add(PolicyRow(id=uuid7(), name=unit, unit=unit, **limit, **owner))
             record_event(session, actor="test", verb="test.make", object_id=key.id, tenant_id=acme.id)
 
 
@@ -100,7 +99,7 @@ async def test_a_list_asks_the_database_as_often_for_many_objects_as_for_few(any
         ("/admin/tenants/acme/keys", f"{7:012}"),
     ):
         (seventh,) = [each for each in many[path][1] if name in (each.get("name"), each.get("id"))]
-        assert (seventh["limits"], seventh["rows"]) == (["8/60 seconds"], ["8/60 seconds"])
+        assert (seventh["limits"], seventh["rows"]) == (["8/minute"], ["8/minute"])
 
 
 def test_a_list_on_the_command_line_does_too(site, monkeypatch):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,8 +15,10 @@ from sqlalchemy import inspect, select, text
 
 import migrations
 from db.database import Database
+from db.policies import policies_of, replace_policies
 from db.reach import EVERY_TENANT, confine
-from db.tables import Base, KeySecret
+from db.tables import Base, KeySecret, Tenant
+from quotas.policies import parse_limit
 from values.ids import is_uuid7, uuid7
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +84,61 @@ def test_secrets_of_keys_get_ids_of_their_own(database):
         assert connection.scalar(text("SELECT count(*) FROM key_secrets")) == 5
 
 
+OLD_LIMITS = {
+    ("requests", 100, 60): "100/minute", ("requests", 5, 30): "5/30 seconds", ("requests", 1, 1): "1/second",
+    ("rows", 9, 7_200): "9/2 hours", ("rows", 7, 2_592_000): "7/month", ("rows", 8, 86_400): "8/day",
+    ("rows", 6, 604_800): "6/7 days", ("rows", 3, 90): "3/90 seconds", ("rows", 2, 5_184_000): "2/2 months",
+}  # fmt: skip
+
+
+def test_old_limits_get_the_text_that_writes_them(database):
+    """Parsed, it is the same limit; keys and tenants are as they were, and so is everything on the way back."""
+    migrations.upgrade(database, "0005")
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            confine(connection, EVERY_TENANT)
+        plan = connection.scalar(text("SELECT id FROM plans"))
+        connection.execute(SAMPLE_TENANT, {"id": uuid7().replace("-", ""), "plan": str(plan)})
+        connection.execute(SAMPLE_KEY)
+        for unit, amount, seconds in OLD_LIMITS:
+            values = {"id": uuid7().replace("-", ""), "unit": unit, "amount": amount, "seconds": seconds}
+            connection.execute(SAMPLE_POLICY, values | {"name": f"key-{unit}-{seconds}"})
+    migrations.upgrade(database)
+    with database.reading(EVERY_TENANT) as session:
+        policies = policies_of(session, "key", "abcdefghijkl", tenant_id=EVERY_TENANT)
+        assert session.scalars(select(Tenant.time_zone)).all() == ["UTC"]
+    assert {(each.unit, each.amount, each.window_seconds): each.text for each in policies} == OLD_LIMITS
+    for policy in policies:
+        parsed = parse_limit(policy.text, "key", policy.unit)
+        assert (parsed.name, parsed.amount) == (policy.name, policy.amount)
+    migrations.downgrade(database, "0005")
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            confine(connection, EVERY_TENANT)
+        assert connection.scalar(text("SELECT count(*) FROM policies WHERE key_id IS NOT NULL")) == len(OLD_LIMITS)
+
+
+@pytest.mark.parametrize("limit", ["5/calendar-day", "iris: 5/minute"])
+def test_limits_that_the_older_schema_cannot_hold_keep_it_away(database, limit):
+    """Dropped, they would limit nobody any more; the refusal names them."""
+    migrations.upgrade(database)
+    with database.transaction(EVERY_TENANT) as session:
+        plan_id = session.scalar(text("SELECT id FROM plans"))
+        plan_id = str(UUID(str(plan_id)))
+        policy = parse_limit(limit, "plan", "rows")
+        replace_policies(session, "plan", plan_id, "rows", [policy], tenant_id=EVERY_TENANT)
+    with pytest.raises(RuntimeError, match=policy.name):
+        migrations.downgrade(database, "0005")
+    migrations.check(database)
+    with database.transaction(EVERY_TENANT) as session:
+        replace_policies(session, "plan", plan_id, "rows", [], tenant_id=EVERY_TENANT)
+    migrations.downgrade(database, "0005")
+
+
+SAMPLE_POLICY = text(
+    "INSERT INTO policies (id, name, key_id, unit, amount, window_seconds)"
+    " VALUES (:id, :name, 'abcdefghijkl', :unit, :amount, :seconds)"
+)
 SAMPLE_TENANT = text(
     "INSERT INTO tenants (id, name, plan_id, status, created_at) VALUES (:id, 'old', :plan, 'active', CURRENT_TIMESTAMP)"
 )

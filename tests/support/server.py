@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.support import commands, processes
 from tests.support.patience import SECONDS, PatientConnections
@@ -28,10 +30,12 @@ class Server:
     """`adyton serve` at a site; what it writes goes to `log`.
 
     It is forked from a process that has imported it, unless it shall start as it does for operators. `files` is how many
-    it may open, and `most_files` how many it may take, if not as many as these tests.
+    it may open, and `most_files` how many it may take, if not as many as these tests. With several `workers` it has
+    started when all of them serve.
     """
 
-    def __init__(self, site, *, is_forked=True, files=None, most_files=None, **environment: str) -> None:
+    def __init__(self, site, *, is_forked=True, files=None, most_files=None, workers=1, **environment: str) -> None:
+        self._workers = workers
         self.site, self.files = site, (files, most_files or files)
         self._is_forked = is_forked and self.files == (None, None)
         self.environment = site.environment() | environment
@@ -47,6 +51,8 @@ class Server:
     def start(self) -> None:
         """Starts it and waits until it answers; where it does not, it is ended."""
         arguments = ["serve", "--port", str(self.port)]
+        if self._workers > 1:
+            arguments += ["--workers", str(self._workers)]
         if self._is_forked:
             self.process = commands.Forked(
                 commands.adyton, arguments, self.site.directory, self.environment, self.log, self.log
@@ -105,9 +111,15 @@ class Server:
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def workers(self) -> list[psutil.Process]:
+        """Its workers that serve, in the order in which they were started."""
+        serving = set(re.findall(r"\(process (\d+)\) serves", self.log.read_text()))
+        children = psutil.Process(self.process.pid).children()
+        return [each for each in children if str(each.pid) in serving and is_alive(each)]
+
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not self._is_healthy():
+        while not self._is_healthy() or (self._workers > 1 and len(self.workers()) < self._workers):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server does not answer: {self.log.read_text()[-2000:]}")
             time.sleep(0.02)
@@ -121,6 +133,14 @@ class Server:
             return False
         finally:
             connection.close()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it has not ended, whoever has yet to be told."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def run_cli(site, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

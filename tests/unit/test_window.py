@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quotas.store import Trailing
 from quotas.window import NS, SUB_WINDOWS, Window
 
 MINUTE = 60
@@ -14,7 +15,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 20 * NS), st.integers(1, 40)), max_siz
 
 def admitted(steps, quota):
     """Spends whenever it fits; returns the instants and costs that were let through, and the window."""
-    window, now, log = Window(MINUTE), 0, []
+    window, now, log = Window(Trailing(MINUTE)), 0, []
     for wait, cost in steps:
         now += wait
         if window.spent(now) + cost <= quota:

@@ -1,0 +1,1 @@
+"""The store of all processes: every limit counted once, in Redis."""
