@@ -20,12 +20,13 @@ from audit.committer import Committer
 from audit.hours import HourSums
 from audit.record import Record, SealedRecord, owed_of, seal
 from audit.refusals import Refusals
-from audit.waiting import Entry, LogUnavailable, WaitingRecords
+from audit.waiting import MAX_GROUP, Entry, LogUnavailable, WaitingRecords
 from db.database import Database, DatabaseUnavailable
 from db.log_store import LogStore
 from values.alarms import LOG_CANNOT_BE_WRITTEN
 from values.ids import uuid7
 from values.instants import now_ms
+from values.pace import Pace
 
 MAX_WAITING = 20_000
 RETRY_SECONDS = 0.25
@@ -60,6 +61,9 @@ class LogWriter:
         self._has_closed = threading.Event()
         self._is_available = False
         self._touched_at = 0.0
+        self._pace = Pace()
+        #: The time at which the group under way was begun, by `time.perf_counter`; None between two groups.
+        self._begun: float | None = None
         self._threads = [
             threading.Thread(target=self._run, name="log-writer", daemon=True),
             threading.Thread(target=self._checkpoint, name="log-checkpoint", daemon=True),
@@ -91,6 +95,17 @@ class LogWriter:
         except asyncio.CancelledError:
             self._waiting.abandon(entry, gives_back=gives_back())
             raise
+
+    def wait_seconds(self, now: float) -> float:
+        """How long a record that comes now, by `time.perf_counter`, is likely to wait.
+
+        A group that takes longer than its like, since the database stands still, is expected to take as long again.
+        """
+        begun, waiting = self._begun, len(self._waiting)
+        if waiting < MAX_GROUP and begun is None:
+            return 0.0
+        so_far = 0.0 if begun is None else now - begun
+        return max(so_far, self._pace.wait_seconds(waiting / MAX_GROUP))
 
     def note(self, record: Record) -> None:
         """Takes a refusal to be written, joined with its like of the same second; nobody waits for it."""
@@ -154,8 +169,10 @@ class LogWriter:
             _answer(flushes, None)
 
     def _write(self, group: list[Entry]) -> None:
+        self._begun = begun = time.perf_counter()
         entries, sealed = self._seal(group)
         if not entries:
+            self._begun = None
             return
         try:
             batch_number = self._committer.commit(sealed)
@@ -164,6 +181,8 @@ class LogWriter:
             self._waiting.refuse(entries)
         else:
             self._waiting.answer(entries, self._committer.chain_id, batch_number)
+        self._begun = None
+        self._pace.took(time.perf_counter() - begun)
 
     def _seal(self, group: list[Entry]) -> tuple[list[Entry], list[SealedRecord]]:
         """Seals each record; one that cannot be is refused alone."""

@@ -21,8 +21,9 @@ from inference.faults import Answer, at_once, computed, located
 from inference.outputs import ModelRaised
 from inference.pool import Pool
 from inference.rows.inputs import Row
-from inference.waiting import Hung, TakenOut, Turn, WaitingTurns
+from inference.waiting import Busy, Hung, TakenOut, Turn, WaitingTurns
 from values.alarms import MODEL_IS_TAKEN_OUT
+from values.pace import Pace
 
 logger = logging.getLogger("adyton.inference")
 
@@ -83,6 +84,7 @@ class Lane:
         self._waiting = WaitingTurns()
         self._runs: set[_Run] = set()
         self._alarm: asyncio.TimerHandle | None = None
+        self._pace = Pace()
         self._hangs_in_a_row = 0
         self._out_until = 0.0
 
@@ -103,12 +105,15 @@ class Lane:
     ) -> Turn:
         """Queues the rows to be computed. Owners take turns where not all can be computed together.
 
-        Raises `TakenOut`.
+        Raises `TakenOut`, or `Busy` where they could not be computed in time.
         """
         if self.is_out:
             raise TakenOut
         turn = Turn(rows, owner, scored=scored, hung_up=hung_up)
         if scored or len(rows) > self.inline_rows:
+            wait = self._pace.wait_seconds(self._waiting.calls(self._there))
+            if wait >= self._patience_seconds:
+                raise Busy(wait)
             self._hand_over(turn)
             self._start()
         else:
@@ -192,6 +197,7 @@ class Lane:
         else:
             self._hangs_in_a_row = 0
         took = asyncio.get_running_loop().time() - run.started_at
+        self._pace.took(took)
         for turn, answer in zip(run.turns, answers, strict=True):
             self._settle(turn, answer, may_search=took <= self._patience_seconds * SEARCHED_SHARE)
         self._start()

@@ -23,6 +23,14 @@ class Vanished(Exception):
     """The caller hung up before their rows were computed."""
 
 
+class Busy(Exception):
+    """So many rows wait for the version's calls that these would wait for longer than any request may."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__()
+        self.wait_seconds = wait_seconds
+
+
 class Turn(asyncio.Future[Predictions]):
     """A caller's rows in a lane, and the future of their predictions, `scored` or not.
 
@@ -80,11 +88,18 @@ class WaitingTurns:
     def __init__(self) -> None:
         #: The first owner is the next; the others follow in their order.
         self._turns: dict[str, deque[Turn]] = {}
+        self._count = self._rows = 0
 
     def __bool__(self) -> bool:
         return bool(self._turns)
 
+    def calls(self, max_rows: int) -> float:
+        """How many calls take all of them, at so many rows each, or each by itself."""
+        return self._rows / max_rows if max_rows else self._count
+
     def add(self, turn: Turn) -> None:
+        self._count += 1
+        self._rows += len(turn.rows)
         self._turns.setdefault(turn.owner, deque()).append(turn)
 
     def take(self, max_rows: int) -> list[Turn]:
@@ -106,6 +121,8 @@ class WaitingTurns:
                 taken.append(turn)
                 room -= len(turn.rows)
             turns.popleft()
+            self._count -= 1
+            self._rows -= len(turn.rows)
             if turns:
                 self._turns[owner] = turns
         self._turns = passed | self._turns if passed else self._turns
@@ -114,4 +131,5 @@ class WaitingTurns:
     def take_all(self) -> list[Turn]:
         turns = [turn for each in self._turns.values() for turn in each]
         self._turns = {}
+        self._count = self._rows = 0
         return turns

@@ -25,6 +25,7 @@ from serving import problems
 from serving.call import Call
 from serving.deadlines import Deadline, Deadlines
 from serving.facts import BodyTooSlow, ClientGone, DeadlineExceeded, NotAllowed, PasswordChangeRequired
+from serving.load import Load
 from serving.outcomes import is_the_services_fault, problem_of
 from values.addresses import truncated
 
@@ -68,6 +69,7 @@ class Admissions:
         self.log = log
         self.credentials = credentials
         self.deadlines = Deadlines(timeout_seconds)
+        self.load = Load(log, timeout_seconds)
 
     def admitted(self, call: Call, principal: Principal, need: Need) -> Admission:
         """The admission of this request, to be entered with `async with`."""
@@ -87,6 +89,7 @@ class Admission:
         "_admissions",
         "_charge",
         "_deadline",
+        "_has_entered",
         "_is_charged",
         "_is_in_log",
         "_looked_at",
@@ -108,6 +111,7 @@ class Admission:
         self._looked_at = call.started
         #: Whether the log has been handed the record: from then on the log decides what is written of it.
         self._is_in_log = False
+        self._has_entered = False
         self._is_charged = need.is_prediction or isinstance(principal, Person)
         self.call = call
         self.principal = principal
@@ -118,6 +122,7 @@ class Admission:
     async def __aenter__(self) -> Self:
         self.call.principal, self.call.admission = self.principal, self
         try:
+            self._enter()
             await self._take_charge()
             self._check_allowed()
         except BaseException as error:
@@ -211,6 +216,12 @@ class Admission:
         is_late = self._deadline is not None and self._deadline.has_passed
         return is_late and is_the_services_fault(self._late())
 
+    def _enter(self) -> None:
+        """Counts a prediction among those under way. Raises `Overloaded`, before anything is charged."""
+        if self._need.is_prediction:
+            self._admissions.load.enter(self.principal.pool_id, self.call.started)
+            self._has_entered = True
+
     async def _take_charge(self) -> None:
         quotas, principal, need = self._admissions.quotas, self.principal, self._need
         if self._is_charged:
@@ -251,6 +262,8 @@ class Admission:
             self._note(fact)
         if self._charge is not None:
             self._charge.finish()
+        if self._has_entered:
+            self._admissions.load.leave(self.principal.pool_id)
 
     def _is_given_back(self, fact: BaseException) -> bool:
         is_a_fault_of_ours = self._need.is_prediction and problem_of(fact) is None

@@ -25,6 +25,7 @@ from serving.facts import (
     PasswordChangeRequired,
     TransportRefusal,
 )
+from serving.load import Overloaded
 from serving.problems import Problem
 from values.strict_json import BrokenJson
 
@@ -54,10 +55,18 @@ TABLE: dict[type[Exception], Problem] = {
     ModelNotAvailable: problems.MODEL_NOT_AVAILABLE,
     ModelFailed: problems.MODEL_FAILED,
     DeadlineExceeded: problems.DEADLINE,
+    Overloaded: problems.OVERLOADED,
 }
 
 #: Failures of the service itself, whoever asked and whatever for.
-_OF_THE_SERVICE = (LogUnavailable, StoreUnavailable, DirectoryUnavailable, DatabaseUnavailable, ModelNotAvailable)
+_OF_THE_SERVICE = (
+    Overloaded,
+    LogUnavailable,
+    StoreUnavailable,
+    DirectoryUnavailable,
+    DatabaseUnavailable,
+    ModelNotAvailable,
+)
 
 
 def problem_of(error: BaseException) -> Problem | None:

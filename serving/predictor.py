@@ -16,10 +16,11 @@ from inference.outputs import ModelRaised, NotComputable, Predictions
 from inference.registry import ModelNotAvailable, ModelNotFound, Registry
 from inference.rows.inputs import Row
 from inference.rows.schema import MAX_ERRORS, InvalidRows
-from inference.waiting import Hung, TakenOut, Turn, Vanished
+from inference.waiting import Busy, Hung, TakenOut, Turn, Vanished
 from serving.admission import Admission, Stage
 from serving.facts import ClientGone, DeadlineExceeded, ModelFailed, NoScores
 from serving.failing_models import FailingModels
+from serving.load import Overloaded
 from serving.scribes import Scribe
 from serving.wire.format import WireFormat
 from values.json_pointer import Violation
@@ -135,6 +136,8 @@ class Predictor:
             raise DeadlineExceeded(is_callers=True) from None
         except TakenOut:
             raise ModelNotAvailable from None
+        except Busy as busy:
+            raise Overloaded(busy.wait_seconds) from None
         except Vanished:
             raise ClientGone from None
 

@@ -163,7 +163,8 @@ OVERLOADED = Problem(
     "overloaded",
     503,
     "Too much is asked at once",
-    "More people are signing in than can be answered soon. Try again in a moment.",
+    "More is waiting than can be answered in time: predictions for the prediction log or for the model, or people who "
+    "sign in. Nothing was charged. Try again after as many seconds as `Retry-After` says.",
 )
 TOO_MANY_CONNECTIONS = Problem(
     "too-many-connections",
