@@ -14,7 +14,7 @@ from db.paging import Cut
 from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT
 from db.tenants import plan_of
-from quotas.accounts import meter_of, policy_state
+from quotas.accounts import described, meter_of
 from quotas.store import Meter, State, Store
 
 #: Meters that a store is asked for in one question: a thousand keys' would hold up the charges behind it.
@@ -80,5 +80,5 @@ async def usage_of(limits: TenantLimits, store: Store) -> dict[str, Any]:
 
 
 def _shown(each: Metered, time_zone: str, state: State) -> dict[str, Any]:
-    shown = shown_policy(policy_state(each.policy, each.policy.name, time_zone, state))
+    shown = shown_policy(described(each.policy, time_zone).at(state))
     return {"level": each.policy.level, "key": each.key_id, "label": each.label} | shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Annotated
 
@@ -91,9 +92,11 @@ def set_(
 
 @app.command()
 def usage(name: str, as_json: Json = False) -> None:
-    """Shows the limits of a tenant, its plan and its keys with their use; without Redis, as far as the log knows it."""
+    """Shows the limits of a tenant, its plan and its keys with their use, by Redis or, without it, by the log."""
     from program.usage import usage_outside  # noqa: PLC0415  slowapi and what it needs take a while to import
 
+    # A store that does not answer warns in the log; the refusal says the same in its one line.
+    logging.getLogger("adyton").addHandler(logging.NullHandler())
     context = Context()
     found = asyncio.run(usage_outside(context.settings, context.database, name))
     if as_json:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from db.policies import Policy
-from quotas.accounts import Account, Holder, PolicyState, account_of
+from quotas.accounts import Account, Described, Holder, PolicyState, account_of
 from quotas.allowances import Allowance
 from quotas.filling import Filler, Past
 from quotas.store import Charged, Full, Lease, Meter, Pool, Refused, Spending, State, Store
@@ -87,7 +87,8 @@ class Quotas:
         if isinstance(outcome, Refused):
             seconds = _whole_seconds(outcome.wait_ns)
             name = _policy_name(meter)
-            state = PolicyState(name, allowance.unit, meter.amount, allowance.window_seconds, 0, seconds)
+            about = Described(name, allowance.unit, meter.amount, allowance.window_seconds, None, None, None, None)
+            state = about.at(State(0, seconds * NS))
             raise QuotaExceeded([name], seconds, [state])
 
     async def states(self, holder: Holder) -> list[PolicyState]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import product
@@ -327,6 +328,31 @@ async def test_the_command_line_shows_a_tenants_usage_from_the_log(any_site):
         "key-requests-60",
     }
     assert run_cli(any_site, "tenants", "usage", "nobody").returncode == 1
+
+
+async def test_with_redis_the_command_line_asks_redis(template, tmp_path, redis):
+    """What Redis counts and no log knows is shown; while Redis is gone the command says so in one line."""
+    site = template.copy_to(tmp_path / "site", redis_url=redis.url)
+    key = site.key(requests=["5/minute", "iris: 7/calendar-day"])
+    async with site.client(key) as client:
+        assert (await client.post("/predict", json=IRIS)).status_code == 200
+        parts = client.app.state.parts
+        holder = await parts.directory.find_key(key.encode())
+        for _ in range(2):
+            (await parts.quotas.charge_request(holder, "iris")).finish()
+
+        def used():
+            run = run_cli(site, "tenants", "usage", "acme", "--json", ADYTON_REDIS_URL=redis.url)
+            shown = json.loads(run.stdout)
+            assert shown["counted_by"] == "redis"
+            return {each["name"]: each["used"] for each in shown["policies"] if each["level"] == "key"}
+
+        assert await asyncio.to_thread(used) == {"key-requests-60": 3, "key-requests-calendar-day@iris": 3}
+    redis.kill()
+    run = run_cli(site, "tenants", "usage", "acme", ADYTON_REDIS_URL=redis.url)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert "Redis" in run.stderr
+    site.close()
 
 
 def without_times(policy):
