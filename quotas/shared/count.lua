@@ -292,6 +292,27 @@ function does.end_process(op)
   return 0
 end
 
+-- Failures in a row by counter, and when the last was: those of the counters that failed last.
+local MOST_TALLIES = 100000
+
+function does.add_failures(op)
+  local count = redis.call('HINCRBY', P .. 'failures', op[2], op[3])
+  redis.call('ZADD', P .. 'failed', 'GT', op[4], op[2])
+  while redis.call('ZCARD', P .. 'failed') > MOST_TALLIES do
+    redis.call('HDEL', P .. 'failures', redis.call('ZPOPMIN', P .. 'failed')[1])
+  end
+  return count
+end
+
+function does.failures(op)
+  local found = {}
+  for i, counter in ipairs(op[2]) do
+    found[2 * i - 1] = tonumber(redis.call('HGET', P .. 'failures', counter) or '0')
+    found[2 * i] = tonumber(redis.call('ZSCORE', P .. 'failed', counter) or '0')
+  end
+  return found
+end
+
 local answers = {now}
 for i, op in ipairs(asked.ops) do answers[i + 1] = does[op[1]](op) end
 for _, window in pairs(windows) do
