@@ -67,7 +67,10 @@ class Quotas:
 
         Raises `QuotaExceeded`, `TooManyAtOnce` or `StoreUnavailable`.
         """
-        account = (await self._filled_account(holder)).for_model(model)
+        account = self._account(holder)
+        if account.is_new:
+            account = await self._filled(holder, account)
+        account = account.for_model(model)
         return await self._begin(holder, account, account.requests)
 
     async def take_place(self, holder: Holder) -> Charge:
@@ -96,7 +99,7 @@ class Quotas:
 
         Raises `StoreUnavailable`.
         """
-        account = await self._filled_account(holder)
+        account = await self._filled(holder, self._account(holder))
         return account.shown(await self.store.states(account.meters))
 
     async def check(self) -> bool:
@@ -129,8 +132,8 @@ class Quotas:
             raise TooManyAtOnce(holder.concurrency or 0, account.shown(outcome.states))
         raise _exceeded(outcome, account, outcome.states)
 
-    async def _filled_account(self, holder: Holder) -> Account:
-        account = self._account(holder)
+    async def _filled(self, holder: Holder, account: Account) -> Account:
+        """Returns the account with its new policies' meters filled. Raises `StoreUnavailable`."""
         if account.is_new and self._filler is not None:
             await self._filler.fill(holder)
             account = replace(account, is_new=False)

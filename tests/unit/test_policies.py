@@ -12,7 +12,7 @@ from admin.limits import most_allowed
 from api.limit_fields import limit_fields
 from db.policies import Policy
 from quotas.accounts import account_of
-from quotas.policies import MAX_AMOUNT, MAX_LIMITS, SECONDS, InvalidLimit, parse_limit, parse_limits
+from quotas.policies import MAX_AMOUNT, MAX_FOR_ONE, MAX_LIMITS, SECONDS, InvalidLimit, parse_limit, parse_limits
 from quotas.store import Calendar, State, Trailing
 from values.time_zones import is_time_zone
 
@@ -109,6 +109,11 @@ def test_nobody_has_limits_without_number():
     assert len(parse_limits(texts, "key", "rows")) == MAX_LIMITS
     with pytest.raises(InvalidLimit):
         parse_limits([*texts, "1/minute"], "key", "rows")
+    for model in ("", "iris: "):
+        windows = [f"{model}1/{seconds} seconds" for seconds in range(1, MAX_FOR_ONE + 1)]
+        assert len(parse_limits([*windows, "wine: 1/minute"], "key", "rows")) == MAX_FOR_ONE + 1
+        with pytest.raises(InvalidLimit):
+            parse_limits([*windows, f"{model}1/hour"], "key", "rows")
 
 
 def test_a_request_is_charged_to_the_policies_of_its_model():
