@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +11,11 @@ import orjson
 from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.orm import Session
 
+from db.chain_locks import has_lock
 from db.database import Database, DatabaseUnavailable, translated
 from db.reach import NO_TENANT
 from db.tables import Batch, Chain
+from db.turns import Turns
 
 #: The order in which `LogStore.append` takes a record's values.
 COLUMNS = [
@@ -76,11 +77,13 @@ ENDED_WITHIN_SECONDS = 2.0
 class LogStore:
     """The writer's own connections: one for the groups, and on SQLite one for the checkpoints beside them.
 
-    `start_chain` opens both and keeps them: a process that has run out of file descriptors still writes its log.
+    `start_chain` opens both and keeps them: a process that has run out of file descriptors still writes its log. With
+    `turns`, it shares a SQLite database with writers in other processes.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, turns: Turns | None = None) -> None:
         self._database = database
+        self._turns = turns
         self._connection: Connection | None = None
         self._checkpoints: Connection | None = None
         self._chain_id = ""
@@ -117,10 +120,12 @@ class LogStore:
                 records = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
                 connection.exec_driver_sql(_POSTGRESQL_APPEND, (orjson.dumps(records).decode(), *batch))
                 return
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            connection.exec_driver_sql(_SQLITE_RECORDS, (orjson.dumps(rows).decode(),))
-            connection.exec_driver_sql(_SQLITE_BATCH, tuple(batch))
-            connection.exec_driver_sql("COMMIT")
+            records_text = orjson.dumps(rows).decode()
+            with self._turn():
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql(_SQLITE_RECORDS, (records_text,))
+                connection.exec_driver_sql(_SQLITE_BATCH, tuple(batch))
+                connection.exec_driver_sql("COMMIT")
 
     def last_batch(self, chain_id: str) -> tuple[int, str] | None:
         """Returns the number and head of the chain's last batch; no other writer is left to extend it meanwhile."""
@@ -159,7 +164,8 @@ class LogStore:
         Call it between two groups.
         """
         if self._wal_pages > WAL_BOUND_PAGES:
-            with translated():
+            # In its turn: what others wrote meanwhile would be left over.
+            with translated(), self._turn():
                 self._open().exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
             self._wal_pages = 0
 
@@ -168,6 +174,9 @@ class LogStore:
         connection, self._connection = self._connection, None
         _drop(connection)
 
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.taken()
+
     def _can_move_no_more(self, chain_id: str) -> bool:
         """Whether no commit of that chain is under way; its process has ended, but PostgreSQL may not have noticed."""
         if self._database.is_sqlite:
@@ -175,7 +184,7 @@ class LogStore:
         connection = self._database.connect()
         try:
             with translated():
-                return _has_lock(connection, chain_id, within_seconds=ENDED_WITHIN_SECONDS)
+                return has_lock(connection, chain_id, within_seconds=ENDED_WITHIN_SECONDS)
         finally:
             _drop(connection)
 
@@ -195,7 +204,7 @@ class LogStore:
             if self._database.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
                 return
-            if not _has_lock(connection, self._chain_id):
+            if not has_lock(connection, self._chain_id):
                 raise DatabaseUnavailable("the writer's connection before this one has not ended yet")
 
 
@@ -204,28 +213,6 @@ def _drop(connection: Connection | None) -> None:
     if connection is not None:
         connection.invalidate()
         connection.close()
-
-
-def _has_lock(connection: Connection, chain_id: str, within_seconds: float = 0.0) -> bool:
-    """Takes the chain's lock on PostgreSQL, from any connection that still has it; each holds it until it ends.
-
-    A backend whose client is gone may still be busy with the last commit, whose fate is unknown until the backend has
-    ended.
-    """
-    high, low = _lock_of(chain_id)
-    deadline = time.monotonic() + within_seconds
-    connection.exec_driver_sql(_POSTGRESQL_END_OTHERS, (high, low))
-    while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (high, low)).scalar():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _lock_of(chain_id: str) -> tuple[int, int]:
-    """Returns two signed 32-bit numbers made from a chain's id: the name of an advisory lock in PostgreSQL."""
-    number = hashlib.sha256(chain_id.encode()).digest()
-    return int.from_bytes(number[:4], "big", signed=True), int.from_bytes(number[4:8], "big", signed=True)
 
 
 def _uncited_chains(
@@ -275,9 +262,4 @@ _POSTGRESQL_APPEND = (
     f" SELECT {', '.join(map(_postgresql_value, COLUMNS))} FROM json_to_recordset(%s::json)"
     f" AS r({', '.join(f'{_quoted(name)} {_postgresql_type(name)}' for name in COLUMNS)}))"
     f" INSERT INTO batches ({_BATCH_COLUMNS}) VALUES (%s::uuid, %s, %s::timestamp AT TIME ZONE 'UTC', %s, %s, %s)"
-)
-_POSTGRESQL_END_OTHERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
-    " AND classid = (%s::bigint & 4294967295)::oid AND objid = (%s::bigint & 4294967295)::oid"
-    " AND pid <> pg_backend_pid()"
 )

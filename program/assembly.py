@@ -22,6 +22,8 @@ from auth.signing_keys import SigningKeys
 from auth.strangers import Strangers
 from auth.tokens import Tokens
 from db.database import Database
+from db.log_store import LogStore
+from db.turns import Turns
 from inference.files.artifacts import ArtifactStore
 from inference.files.own_code import own_code
 from inference.loading import Loader
@@ -29,6 +31,7 @@ from inference.pool import Pool
 from inference.registry import Registry
 from program.following import Follower
 from program.parts import Parts
+from program.registrations import Registrations
 from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.strangers import StrangersInRedis
@@ -82,7 +85,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
     loader = loader_of(settings, keyring, store)
     registry = Registry(loader, max_bytes=settings.max_loaded_bytes)
     reloads = {"signing-keys": signing_keys.reload, "peppers": keyring.reload}
-    log = LogWriter(vital) if worker is None else LogWriter(vital, chain_id=worker.post.id, ended=worker.post.ended)
+    log = _log_writer(vital, worker)
     quotas = _quotas_of(settings, vital, log, worker)
     credentials = Credentials(directory)
     return Parts(
@@ -108,8 +111,15 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
         predictor=Predictor(registry),
         catalogue=Catalogue(registry),
         searches=Searches(),
-        registrations=asyncio.Semaphore(1),
+        registrations=Registrations(settings.models_dir),
     )
+
+
+def _log_writer(database: Database, worker: Worker | None) -> LogWriter:
+    if worker is None:
+        return LogWriter(database)
+    turns = None if database.path is None else Turns(database.path)
+    return LogWriter(database, LogStore(database, turns), chain_id=worker.post.id, ended=worker.post.ended)
 
 
 def _quotas_of(settings: Settings, vital: Database, log: LogWriter, worker: Worker | None) -> Quotas:
@@ -148,6 +158,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         # Nothing is admitted before: a restart hands out nothing fresh.
         await seed(parts.quotas.store, all_spendings(parts.vital, parts.settings.request_timeout_seconds))
     await parts.quotas.store.start()
+    if parts.worker is not None:
+        # If all died at once, nobody was there to be told.
+        parts.worker.on_ended(parts.worker.post.ended)
     parts.housekeeping.start()
     # Everything that lives as long as the process is loaded by now. A full collection over scikit-learn's objects
     # would stop the process for 100 ms.

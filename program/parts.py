@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from audit.search import Searches
@@ -18,6 +17,7 @@ from inference.files.artifacts import ArtifactStore
 from inference.loading import Loader
 from inference.registry import Registry
 from program.following import Follower
+from program.registrations import Registrations
 from program.settings import Settings
 from program.upkeep import Housekeeping
 from program.worker import Worker
@@ -53,5 +53,4 @@ class Parts:
     predictor: Predictor
     catalogue: Catalogue
     searches: Searches
-    #: One model is examined at a time: it takes a processor.
-    registrations: asyncio.Semaphore
+    registrations: Registrations

@@ -16,6 +16,7 @@ from program.connection_counts import ConnectionCounts
 from program.signals import Signals
 from program.worker import Crew, Post, Worker
 from program.worker_process import OBEYED, RENEWING, Closable, WorkerProcess, start
+from values.alarms import WORKER_DOES_NOT_START
 from values.ids import uuid7
 
 #: A worker that ends so soon after it began to serve, or before, counts as one that does not start.
@@ -85,9 +86,9 @@ class Supervisor:
 
     def _start(self, number: int, signals: Signals) -> None:
         foreign: list[Closable] = [signals, *(process.line for process in self._processes)]
-        place = min(set(range(2 * self._count)) - {process.post.place for process in self._processes})
-        self._counts.end(place)
-        post = Post(uuid7(), number, self._count, tuple(self._uncited), self._counts, place)
+        entry = min(set(range(2 * self._count)) - {process.post.entry for process in self._processes})
+        self._counts.end(entry)
+        post = Post(uuid7(), number, self._count, tuple(self._uncited), self._counts, entry)
         try:
             self._processes.append(start(post, self._work, foreign))
         except OSError as error:
@@ -156,7 +157,7 @@ class Supervisor:
             return
         if process.ready_at is not None and time.monotonic() - process.ready_at > SETTLED_SECONDS:
             self._starts[process.number] = (0, 0.0)
-            logger.error("worker %d (process %d) ended %s: another takes its place", process.number, process.pid, how)
+            logger.error("worker %d (process %d) ended %s: another replaces it", process.number, process.pid, how)
         else:
             self._note_failure(
                 process.number, process.reason or f"its process ended {how}", is_final=bool(process.reason)
@@ -173,7 +174,7 @@ class Supervisor:
         # A successor that does not start leaves everything as it is.
         self._outdated.clear()
         if self._has_served or not (is_final or failures >= MOST_FAILED_STARTS):
-            logger.error("worker %d does not start: %s", number, reason)
+            logger.error("%s (number %d): %s", WORKER_DOES_NOT_START, number, reason)
         elif not self._is_ending:
             self._failure = reason if is_final else f"no worker starts: {reason}"
             self._end()

@@ -34,7 +34,7 @@ class Post(NamedTuple):
     """What a worker is started with.
 
     `id` names its chain and its places under way; `ended` are workers whose chains nobody has cited yet. `number` is
-    one of 1 to `of`; a successor takes its predecessor's. `place` is its own in `counts`.
+    one of 1 to `of`; a successor takes its predecessor's. `entry` is its own in `counts`.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Post(NamedTuple):
     of: int
     ended: tuple[str, ...]
     counts: ConnectionCounts
-    place: int
+    entry: int
 
 
 class Worker:
@@ -67,18 +67,18 @@ class Worker:
 
     def live(self) -> None:
         """Tells the other workers that this one accepts connections, and lives."""
-        self.post.counts.live(self.post.place)
+        self.post.counts.live(self.post.entry)
 
     def end(self) -> None:
         """Tells the other workers that this one accepts no more."""
-        self.post.counts.end(self.post.place)
+        self.post.counts.end(self.post.entry)
 
     def note_connections(self, count: int) -> None:
-        self.post.counts.note(self.post.place, count)
+        self.post.counts.note(self.post.entry, count)
 
     def excess(self, count: int) -> int:
         """Returns by how many `count` is more connections than the worker with the fewest has."""
-        return self.post.counts.excess(self.post.place, count)
+        return self.post.counts.excess(self.post.entry, count)
 
     def _tell(self, message: Ready | CannotServe) -> None:
         # A supervisor that is gone is noticed by the reader.

@@ -8,5 +8,12 @@ LOG_CANNOT_BE_WRITTEN: Final = "the prediction log cannot be written"
 CHANGES_CANNOT_BE_FOLLOWED: Final = "changes cannot be followed"
 MODEL_IS_TAKEN_OUT: Final = "is taken out"
 TOO_MANY_CONNECTIONS: Final = "too many connections"
+WORKER_DOES_NOT_START: Final = "a worker does not start"
 
-ALARMS = (LOG_CANNOT_BE_WRITTEN, CHANGES_CANNOT_BE_FOLLOWED, MODEL_IS_TAKEN_OUT, TOO_MANY_CONNECTIONS)
+ALARMS = (
+    LOG_CANNOT_BE_WRITTEN,
+    CHANGES_CANNOT_BE_FOLLOWED,
+    MODEL_IS_TAKEN_OUT,
+    TOO_MANY_CONNECTIONS,
+    WORKER_DOES_NOT_START,
+)
