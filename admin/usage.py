@@ -10,10 +10,10 @@ from admin.shown import shown_policy
 from admin.tenants import named_tenant
 from db.database import Database
 from db.keys import page_of_living_keys
-from db.paging import Cut
+from db.paging import WHOLE, Cut
 from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT
-from db.tenants import plan_of
+from db.tenants import page_of_tenants, plan_of
 from quotas.accounts import described, meter_of
 from quotas.store import Meter, State, Store
 
@@ -64,6 +64,29 @@ def limits_of_tenant(database: Database, name: str, cut: Cut) -> TenantLimits:
         for key, _ in keys.rows:
             limits += [Metered(policy, meter(policy, key.id), key.id, key.label) for policy in each_keys[key.id]]
         return TenantLimits(tenant.name, tenant.id, plan.name, tenant.time_zone, limits, keys.next)
+
+
+def limits_of_tenants(database: Database) -> list[TenantLimits]:
+    """Returns the limits of every tenant that is not erased, its plan's and its own, without those of its keys."""
+    with database.reading(EVERY_TENANT) as session:
+        found = page_of_tenants(session, WHOLE, tenant_id=EVERY_TENANT).rows
+        living = [(tenant, plan) for tenant, plan in found if tenant.status != "erased"]
+        of_plans = policies_of_each(session, "plan", list({plan.id for _, plan in living}), tenant_id=EVERY_TENANT)
+        own = policies_of_each(session, "tenant", [tenant.id for tenant, _ in living], tenant_id=EVERY_TENANT)
+        return [
+            TenantLimits(
+                tenant.name,
+                tenant.id,
+                plan.name,
+                tenant.time_zone,
+                [
+                    Metered(policy, meter_of(policy, pool_id=tenant.id, account_id=None, time_zone=tenant.time_zone))
+                    for policy in (*of_plans[plan.id], *own[tenant.id])
+                ],
+                None,
+            )
+            for tenant, plan in living
+        ]
 
 
 async def usage_of(limits: TenantLimits, store: Store) -> dict[str, Any]:

@@ -315,6 +315,12 @@ async def test_the_command_line_shows_a_tenants_usage_from_the_log(any_site):
             assert answer.status_code == 200
         served = (await admin.get(f"{paths['tenant']}/usage")).json()
         shown = await asyncio.to_thread(cli_json, any_site, "tenants", "usage", "bank")
+        every = await asyncio.to_thread(cli_json, any_site, "usage")
+    (bank,) = [each for each in every if each["tenant"] == "bank"]
+    assert {each["name"]: each["used"] for each in bank["policies"]} == {
+        "plan-requests-calendar-day": 2, "tenant-rows-3600@iris": 5
+    }  # fmt: skip
+    assert {each["tenant"] for each in every} == {"acme", "bank"}
     assert shown.pop("counted_by") == "log"
     assert [without_times(each) for each in shown["policies"]] == [without_times(each) for each in served["policies"]]
     assert {each["name"]: each["used"] for each in shown["policies"]} == {
@@ -330,6 +336,10 @@ async def test_the_command_line_shows_a_tenants_usage_from_the_log(any_site):
         "name",
         "key-requests-60",
     }
+    table = run_cli(any_site, "usage", COLUMNS="200").stdout.splitlines()
+    assert [line.split()[:2] for line in table if line.startswith("bank")] == [
+        ["bank", "plan-requests-calendar-day"], ["bank", "tenant-rows-3600@iris"]
+    ]  # fmt: skip
     assert run_cli(any_site, "tenants", "usage", "nobody").returncode == 1
 
 
