@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from db.database import DatabaseUnavailable
@@ -46,19 +47,19 @@ class Filler:
 
         Raises `StoreUnavailable`.
         """
-        if not self._missing(holder):
-            return
         ids = (holder.pool_id, holder.account_id)
-        task = self._under_way.get(ids)
-        if task is None:
-            task = self._under_way[ids] = asyncio.ensure_future(self._fill(holder))
-            task.add_done_callback(lambda _: self._under_way.pop(ids, None))
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await asyncio.shield(task)
-        except TimeoutError:
-            # The reading goes on, for those who ask again.
-            raise StoreUnavailable from None
+        # Again after a reading that was begun for the holder's limits before these.
+        while self._missing(holder):
+            task = self._under_way.get(ids)
+            if task is None or task.done():
+                task = self._under_way[ids] = asyncio.ensure_future(self._fill(holder))
+                task.add_done_callback(partial(self._forget, ids))
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await asyncio.shield(task)
+            except TimeoutError:
+                # The reading goes on, for those who ask again.
+                raise StoreUnavailable from None
 
     async def _fill(self, holder: Holder) -> None:
         missing = self._missing(holder)
@@ -71,6 +72,13 @@ class Filler:
         if len(self._filled) >= MAX_FILLED:
             self._filled.clear()
         self._filled.update(missing)
+
+    def _forget(self, ids: tuple[str, str], task: asyncio.Task[None]) -> None:
+        if self._under_way.get(ids) is task:
+            del self._under_way[ids]
+        if not task.cancelled():
+            # Those who waited have it; where nobody does any more, it is not lost but told to the next.
+            task.exception()
 
     def _missing(self, holder: Holder) -> dict[tuple[str, datetime], Policy]:
         """The policies that are new to the holder, by meter and beginning, without those known to be filled."""

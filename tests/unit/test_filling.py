@@ -129,6 +129,21 @@ async def test_requests_that_arrive_meanwhile_wait_for_one_reading(clock):
     assert log.readings == 1
 
 
+async def test_limits_that_change_during_a_reading_are_read_as_well(clock):
+    """The reading that is under way knows nothing of them: another one follows."""
+    log = Log(clock, key_requests_3600=[(97, 10)], key_requests_7200=[(99, 10)])
+    quotas = quotas_of(clock, log)
+    log.may_answer.clear()
+    before = asyncio.ensure_future(quotas.charge_request(Holder((limit("100/hour"),))))
+    await asyncio.sleep(0)
+    asked = [asyncio.ensure_future(quotas.charge_request(Holder((limit("100/2 hours"),)))) for _ in range(3)]
+    await asyncio.sleep(0)
+    log.may_answer.set()
+    answers = await asyncio.gather(before, *asked, return_exceptions=True)
+    assert [isinstance(each, QuotaExceeded) for each in answers] == [False, False, True, True]
+    assert sorted(log.asked) == ["key-requests-3600", "key-requests-7200"]
+
+
 async def test_nothing_is_admitted_while_the_log_cannot_be_read(clock):
     """503 until it can, and then with what was spent."""
     log = Log(clock, key_requests_3600=[(99, 10)])
