@@ -20,8 +20,10 @@ class NotAcceptable(TransportRefusal):
 def require_json(request: Request) -> None:
     """Raises `NotAcceptable` unless `Accept` allows JSON."""
     accepted = [value for name, value in request.scope["headers"] if name == b"accept"]
+    if not accepted:
+        return
     ranges = b",".join(accepted).lower().split(b",", MAX_MEDIA_RANGES)[:MAX_MEDIA_RANGES]
-    if accepted and not any(map(_ranges_over_json, ranges)):
+    if not any(map(_ranges_over_json, ranges)):
         raise NotAcceptable
 
 

@@ -47,6 +47,8 @@ class ItemWriter:
         labels, probabilities, scores = predictions
         if not labels:
             return b"[]"
+        if len(labels) == 1 and not changed and not self._has_outputs:
+            return self._one(*predictions)
         has_probabilities, has_scores = members = self._members(predictions)
         template = self._template(*members, changed) if changed else self._shapes[members].template
         columns = [_encoded(labels, changed)]
@@ -57,6 +59,15 @@ class ItemWriter:
             columns += _columns(scores or (), len(labels))
         values = tuple(chain.from_iterable(zip(*columns, strict=True)))
         return b"[" + b",".join([template] * len(labels)) % values + b"]"
+
+    def _one(self, labels: Sequence[Any], probabilities: Any, scores: Any) -> bytes:
+        """The same for one row: columns of one value each cost more than the row."""
+        item = {"prediction": labels[0]}
+        if probabilities is not None and self._class_names:
+            item["probabilities"] = dict(zip(self._class_names, probabilities[0], strict=True))
+        if scores is not None:
+            item["scores"] = dict(zip(self._score_names, scores[0], strict=True))
+        return orjson.dumps([item])
 
     def _members(self, predictions: Predictions) -> tuple[bool, bool]:
         return predictions.probabilities is not None and bool(self._class_names), predictions.scores is not None
