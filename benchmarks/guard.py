@@ -1,6 +1,6 @@
 """Fails where a prediction's CPU time, relative to a FastAPI echo's in the same run, is past its bound.
 
-    python -m benchmarks.guard [--seconds 2] [--rounds 7]      about three minutes
+    python -m benchmarks.guard [--seconds 2] [--rounds 7]      about two minutes
 
 The faster the machine, the faster both; so the ratio says what a change of the code cost. Rounds in which other work of
 the machine took the echo's core do not count. Exit code 1: slower than the bound; 2: the machine was too busy to tell.

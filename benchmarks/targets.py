@@ -1,7 +1,7 @@
 """The ratios that Adyton promises, from a run with peers; exit code 1 where one is missed.
 
     python -m benchmarks.targets [FILE]                  from what `benchmarks.peers` found (var/benchmarks/peers.json)
-    python -m benchmarks.targets --measure [--rounds 5]  measures what they need, in about ten minutes
+    python -m benchmarks.targets --measure [--rounds 5]  measures what they need, in about seven minutes
 
 One run, one core, medians of interleaved rounds. The longest gap of the event loop is measured by `benchmarks.gaps`.
 """

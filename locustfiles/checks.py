@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from locustfiles.agreement import Agreement
 from locustfiles.answers import Answer
-from locustfiles.expected import FAILURES_SECONDS, MAX_FAILURES, UNAVAILABLE, fault_of
+from locustfiles.expected import EXPECTED, FAILURES_SECONDS, MAX_FAILURES, UNAVAILABLE, fault_of
 from locustfiles.oracle import costs_of, is_impossible, is_possible, most_for_certain, needless_refusals
 from locustfiles.records import Entry
 
@@ -72,6 +72,12 @@ def answers(run: Run) -> Iterator[str]:
             if sum(since <= instant <= each.received for instant in failures) < MAX_FAILURES:
                 yield f"{each.kind}: the address was throttled before it had failed {MAX_FAILURES} times"
                 return
+
+
+def work(run: Run) -> Iterator[str]:
+    """Everybody was there: every kind of request was made."""
+    asked = {each.kind for each in run.answers}
+    yield from (f"{kind}: nobody asked so" for kind in EXPECTED if kind not in asked)
 
 
 def neighbours(run: Run) -> Iterator[str]:
@@ -165,4 +171,4 @@ def _refusals(run: Run) -> Iterator[str]:
             yield f"{problem}: the log has {counted} refusals of key {key_id}, of which clients saw {told}"
 
 
-CHECKS = {"limits": limits, "answers": answers, "neighbours": neighbours, "log": log}
+CHECKS = {"limits": limits, "answers": answers, "work": work, "neighbours": neighbours, "log": log}

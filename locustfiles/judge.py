@@ -1,6 +1,6 @@
 """Judges a run by what its clients saw and by the server's log; exit code 1 if anything is wrong.
 
-    python -m locustfiles.judge DIR --host http://127.0.0.1:8000 [--most-times 2]
+    python -m locustfiles.judge DIR --host http://127.0.0.1:8000 [--most-times 2] [--most-unavailable 0.01]
 
 DIR holds `agreement.json` and `answers.ndjson`; `judgement.json` and `judgement.html` are written into it.
 """
@@ -88,8 +88,10 @@ def main() -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--host", required=True)
     parser.add_argument("--most-times", type=float, default=MOST_TIMES, help="a quiet p95 beside others, to that alone")
+    parser.add_argument("--most-unavailable", type=float, default=MOST_UNAVAILABLE, help="share of 503, none known")
     options = parser.parse_args()
-    judgement = judge(options.directory, options.host, most_times=options.most_times)
+    terms = {"most_times": options.most_times, "most_unavailable": options.most_unavailable}
+    judgement = judge(options.directory, options.host, **terms)
     show(judgement)
     return 0 if judgement["green"] else 1
 

@@ -38,15 +38,21 @@ def costs_of(limit: Limit, answers: Iterable[Answer]) -> list[Cost]:
     ]
 
 
-def most_for_certain(costs: Sequence[Cost], window_seconds: float) -> int:
-    """The most that was certainly spent within one window: sent and answered within it."""
+def certain_spending(costs: Sequence[Cost], window_seconds: float) -> list[tuple[float, int]]:
+    """For each answer: its instant, and what was certainly spent in the window that ends there, sent and answered."""
     by_end = sorted(costs, key=lambda each: each.received)
-    most = 0
     ends = [each.received for each in by_end]
-    for start in {each.sent for each in costs}:
-        within = by_end[bisect_left(ends, start) : bisect_right(ends, start + window_seconds - EPSILON)]
-        most = max(most, sum(each.amount for each in within if each.sent >= start))
-    return most
+    found = []
+    for end in ends:
+        start = end - window_seconds + EPSILON
+        within = by_end[bisect_left(ends, start) : bisect_right(ends, end)]
+        found.append((end, sum(each.amount for each in within if each.sent >= start)))
+    return found
+
+
+def most_for_certain(costs: Sequence[Cost], window_seconds: float) -> int:
+    """The most that was certainly spent within one window."""
+    return max((spent for _, spent in certain_spending(costs, window_seconds)), default=0)
 
 
 def is_possible(costs: Sequence[Cost], amount: int, window_seconds: float) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from locustfiles.agreement import Limit
 from locustfiles.checks import QUIET, Run
-from locustfiles.oracle import costs_of
+from locustfiles.oracle import certain_spending, costs_of
 
 WIDTH, HEIGHT, EDGE = 760, 150, 40
 STYLE = """
@@ -46,15 +46,8 @@ def html(run: Run, judgement: dict[str, Any]) -> str:
 
 
 def _limit_chart(run: Run, limit: Limit) -> str:
-    """How much had been answered within the window that ends at each instant, and the amount that is allowed."""
-    costs = sorted(costs_of(limit, run.answers), key=lambda each: each.received)
-    points, spent, oldest = [], 0, 0
-    for each in costs:
-        spent += each.amount
-        while costs[oldest].received < each.received - limit.window_seconds:
-            spent -= costs[oldest].amount
-            oldest += 1
-        points.append((each.received, float(spent)))
+    """How much was certainly spent in the window that ends at each instant, and the amount that is allowed."""
+    points = certain_spending(costs_of(limit, run.answers), limit.window_seconds)
     title = f"{limit.name}: {limit.amount} {limit.unit} in {limit.window_seconds:g} s"
     return _chart(title, {"#1b7f5c": points}, line=float(limit.amount))
 
@@ -69,8 +62,9 @@ def _latency_chart(run: Run) -> str:
 
 
 def _rate_chart(run: Run) -> str:
-    right = Counter(int(each.received) for each in run.answers if each.status in {200, 201})
-    refused = Counter(int(each.received) for each in run.answers if each.status >= 400)
+    during = [each for each in run.answers if each.kind != "before"]
+    right = Counter(int(each.received) for each in during if each.status in {200, 201})
+    refused = Counter(int(each.received) for each in during if each.status >= 400)
     return _chart("served green, refused red", {"#1b7f5c": sorted(right.items()), "#b3261e": sorted(refused.items())})
 
 

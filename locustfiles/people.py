@@ -42,7 +42,11 @@ class Admin(Person):
     role = "admin"
     wait_time = constant(1)
 
-    @task(3)
+    @task
+    def work(self) -> None:
+        self.look()
+        self.end_a_key()
+
     def look(self) -> None:
         staff = agreement.keys["staff"].tenant
         self.act("a tenant", "GET", f"/admin/tenants/{staff}")
@@ -50,7 +54,6 @@ class Admin(Person):
         self.act("plans", "GET", "/admin/plans")
         self.act("events", "GET", "/admin/events?limit=10")
 
-    @task(2)
     def end_a_key(self) -> None:
         """A key works from its issue to its revocation, and not a second longer."""
         staff = agreement.keys["staff"]
@@ -79,13 +82,16 @@ class Auditor(Person):
     role = "auditor"
     wait_time = constant(0.7)
 
-    @task(2)
+    @task
+    def work(self) -> None:
+        self.search()
+        self.read()
+
     def search(self) -> None:
         tenant = agreement.keys["quiet"].tenant
         self.act("newest records", "GET", f"/audit/predictions?limit=50&tenant={tenant}")
         self.act("refusals", "GET", "/audit/predictions?limit=50&outcome=refused")
 
-    @task
     def read(self) -> None:
         known = [each for each in answers[-200:] if each.is_prediction and each.received < time.time()]
         if known:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from locust import LoadTestShape, User
 
 from locustfiles import abuse, partners, people, users
+from locustfiles.expected import EXPECTED
 
-#: A slow machine takes longer to reach a limit.
+#: A slow machine takes longer to reach every limit.
 PATIENCE_SECONDS = 60
 
 ALONE: list[type[User]] = [partners.Quiet, partners.QuietBatches]
@@ -42,15 +43,20 @@ class Phases(LoadTestShape):
         if alone and ran < options.alone_seconds:
             return _count(alone), _count(alone), alone
         end = options.alone_seconds + options.beside_seconds
-        if ran < end or (ran < end + PATIENCE_SECONDS and not _are_reached()):
+        if ran < end or (ran < end + PATIENCE_SECONDS and not _is_done(options.only)):
             # The classes are those to add: Locust keeps the users that it has. (With `fixed_count` it would add none of
             # a class that was not there from the start.)
             return _count(alone) + _count(others), _count(others) or 1, others or alone
         return None
 
 
-def _are_reached() -> bool:
-    """Whether each limit whose keys are used has refused somebody: a run in which one has not would prove nothing."""
+def _is_done(only: str) -> bool:
+    """Whether each limit whose keys are used has refused somebody, and all kinds of request were made.
+
+    A run in which one was not would prove nothing of it.
+    """
+    if not only and set(EXPECTED) - {each.kind for each in users.answers} - {"before"}:
+        return False
     used = {each.key_id for each in users.answers}
     refused = {each.key_id for each in users.answers if each.problem == "quota-exceeded"}
     limits = [set(limit.key_ids) for limit in users.agreement.limits]

@@ -77,6 +77,7 @@ def test_an_empty_run_proves_nothing():
     assert "never reached" in found(checks.limits, empty)
     assert "proves nothing" in found(checks.log, empty)
     assert "not measured" in found(checks.neighbours, empty)
+    assert "broken JSON: nobody asked so" in found(checks.work, empty)
 
 
 @pytest.mark.parametrize(
