@@ -1,71 +1,97 @@
-"""The servers that are compared, on one core; one at a time is loaded."""
+"""The servers that are compared: each in processes of its own, all on one core."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.processes import Family, cores, free_port, running
+
 ROOT = Path(__file__).parent.parent
-SERVER_CORE, CLIENT_CORE = 0, 1
+APPS = Path(__file__).parent / "apps"
+SERVER_CORE, CLIENT_CORE = cores()
 UNREACHED = "1000000000/minute"
 SECRET = "benchmarks: an unused secret, but at least 32 bytes long"
 
 
 class Server:
-    """A process that answers on a port."""
+    """Processes that answer on a port."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, key: str | None = None) -> None:
-        self.process, self.port, self.key = process, port, key
+    def __init__(self, family: Family, port: int, key: str | None = None) -> None:
+        self.family, self.port, self.key = family, port, key
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "application/json"} | ({"X-API-Key": self.key} if self.key else {})
 
     def memory_bytes(self) -> int:
-        """The process's resident memory."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return self.family.memory_bytes()
 
     def cpu_seconds(self) -> float:
-        """The processor time of the process, in user and kernel mode."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return self.family.cpu_seconds()
+
+    def stop(self) -> None:
+        """Takes the processor away from it, so that it cannot disturb others."""
+        self.family.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.family.signal(signal.SIGCONT)
 
 
 @contextmanager
-def plain(port: int) -> Iterator[Server]:
-    """The model behind a plain FastAPI route, on uvicorn as installed."""
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.plain_app:app", "--port", str(port), "--no-access-log"]
-    with _running(command, port, ROOT, dict(os.environ)) as process:
-        yield Server(process, port)
+def started(
+    command: Sequence[str], directory: Path, port: int | None = None, key: str | None = None, **variables: str
+) -> Iterator[Server]:
+    """A server by its command, in which `PORT` stands for the port."""
+    port = port or free_port()
+    directory.mkdir(parents=True, exist_ok=True)
+    words = [word.replace("PORT", str(port)) for word in command]
+    # One thread for each: on one core, more would only wait for each other.
+    environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | variables
+    with running(words, port, directory, environment, core=SERVER_CORE) as family:
+        yield Server(family, port, key)
+
+
+@contextmanager
+def plain(app: str, directory: Path, **variables: str) -> Iterator[Server]:
+    """One of our `apps/`, on uvicorn as installed."""
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.apps.{app}:app", "--port", "PORT", "--no-access-log"]
+    with started(command, directory, **variables) as server:
+        yield server
 
 
 @contextmanager
 def adyton(
-    port: int,
+    port: int | None,
     directory: Path,
     database_url: str | None = None,
     *,
     registers: Sequence[Sequence[str]] = (),
+    launcher: Sequence[str] = (sys.executable, "-m", "cli"),
     **settings: str,
 ) -> Iterator[Server]:
     """Adyton as in production, with limits that are counted and never reached.
 
     `registers` holds the arguments of `adyton models register` for each further model.
     """
-    environment = dict(os.environ) | {"ADYTON_SECRET": SECRET, "ADYTON_LOG_LEVEL": "warning"} | settings
+    variables = {"ADYTON_SECRET": SECRET, "ADYTON_LOG_LEVEL": "warning"} | settings
     if database_url:
-        environment["ADYTON_DATABASE_URL"] = database_url
-    key = _prepare(directory, environment, registers)
-    command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
-    with _running(command, port, directory, environment | {"PYTHONPATH": str(ROOT)}) as process:
-        yield Server(process, port, key)
+        variables["ADYTON_DATABASE_URL"] = database_url
+    directory.mkdir(parents=True, exist_ok=True)
+    key = prepare(directory, dict(os.environ) | variables, registers)
+    with started([*launcher, "serve", "--port", "PORT"], directory, port, key, **variables) as server:
+        yield server
 
 
-def _prepare(directory: Path, environment: dict[str, str], registers: Sequence[Sequence[str]]) -> str:
+def prepare(directory: Path, environment: dict[str, str], registers: Sequence[Sequence[str]]) -> str:
+    """Makes an installation with a tenant that nothing limits; returns its key."""
+
     def cli(*arguments: str) -> dict[str, str]:
         command = [sys.executable, "-m", "cli", *arguments, "--json"]
         variables = environment | {"PYTHONPATH": str(ROOT)}
@@ -80,28 +106,3 @@ def _prepare(directory: Path, environment: dict[str, str], registers: Sequence[S
     cli("plans", "set", "measured", "--limit", UNREACHED, "--rows", UNREACHED, "--concurrency", "1000")
     cli("tenants", "create", "measured", "--plan", "measured")
     return cli("keys", "create", "--tenant", "measured", "--limit", UNREACHED)["key"]
-
-
-@contextmanager
-def _running(
-    command: list[str], port: int, directory: Path, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, cwd=directory, env=environment)
-    os.sched_setaffinity(process.pid, {SERVER_CORE})
-    try:
-        _wait(port, process)
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise RuntimeError("the server did not start")

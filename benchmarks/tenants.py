@@ -23,7 +23,7 @@ from sqlalchemy import insert, select
 from auth import api_keys
 from auth.keyring import Keyring
 from benchmarks import load, servers
-from benchmarks.predictions import ROW
+from benchmarks.gaps import ROW
 from db.database import Database
 from db.reach import EVERY_TENANT
 from db.tables import Key, KeySecret, Plan, PolicyRow, Tenant, WrappedSecret
