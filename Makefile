@@ -3,7 +3,7 @@ PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests with trials that `make soak` repeats more often.
-LONG := $(addprefix tests/acceptance/test_,audit.py command_line.py durability.py estimators.py model_changes.py random_models.py revocation.py)
+LONG := $(addprefix tests/acceptance/test_,audit.py command_line.py durability.py estimators.py model_changes.py random_models.py revocation.py workers.py)
 
 .PHONY: help install serve test soak lint bench load lock
 

@@ -24,7 +24,7 @@ class Registrations:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self._path)
-            while not self._lock.try_take():  # noqa: ASYNC110  another process announces nothing
+            while not self._lock.try_take():  # noqa: ASYNC110  another process raises no event here
                 await asyncio.sleep(LOOK_SECONDS)
         except BaseException:
             self.release()

@@ -174,7 +174,7 @@ class Supervisor:
         # A successor that does not start leaves everything as it is.
         self._outdated.clear()
         if self._has_served or not (is_final or failures >= MOST_FAILED_STARTS):
-            logger.error("%s (number %d): %s", WORKER_DOES_NOT_START, number, reason)
+            logger.error("%s: number %d, %s", WORKER_DOES_NOT_START, number, reason)
         elif not self._is_ending:
             self._failure = reason if is_final else f"no worker starts: {reason}"
             self._end()

@@ -54,12 +54,12 @@ def test_the_document_goes_from_nothing_to_production(tools, postgres, redis, tm
     program.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ADYTON_", "PG"))}
     environment |= {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    run = processes.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, seconds=600)
+    # A command that fails ends the script, and must end the server too: it holds the output open.
+    script = "trap 'kill ${SERVER:-} 2> /dev/null || true' EXIT\n" + script
+    run = processes.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, seconds=300)
     log = (tmp_path / "adyton.log").read_text() if (tmp_path / "adyton.log").exists() else ""
     assert run.returncode == 0, (run.stdout, run.stderr, log[-2000:])
-    answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    predicted = next(each for each in re.findall(r'\{"request_id".*?"prediction":"(\w+)"', run.stdout))
-    assert predicted == "setosa"
-    assert log.count(" serves") == 4, "two workers, and after the renewal two others"
+    answer = json.JSONDecoder().raw_decode(run.stdout[run.stdout.index('{"request_id"') :])[0]
+    assert answer["prediction"] == "setosa"
+    assert run.stdout.count(answer["request_id"]) == 2, "in the answer, and in the log"
     assert (tmp_path / "adyton.secret").stat().st_mode & 0o077 == 0
-    assert answers is not None
