@@ -13,7 +13,7 @@ _MS = timedelta(milliseconds=1)
 
 
 class StrangersInRedis:
-    """What quotas/shared/count.lua remembers of them."""
+    """The counters that quotas/shared/count.lua remembers."""
 
     def __init__(self, store: SharedStore) -> None:
         self._link = store.storage.link

@@ -39,7 +39,7 @@ class Holder:
 
 
 class Log:
-    """What processes remember: what was charged, as their log would have it."""
+    """The memory of processes: the charges that their log would have."""
 
     def __init__(self):
         self.spendings, self.readings = [], 0
@@ -388,7 +388,7 @@ async def test_a_key_is_bounded_and_ends_by_itself(redis):
 
 
 async def test_a_process_that_was_replaced_on_its_connection_counts_no_longer(redis):
-    """What a given-up session had sent may be read late (zeromicro/go-zero#4072): it spends nothing and takes no place."""
+    """Redis may read late what a given-up session sent (zeromicro/go-zero#4072): it spends nothing, and takes no place."""
     async with store_at(redis) as store:
         link = store.storage.link
         marker = redis.ask("GET", "adyton:marker")
