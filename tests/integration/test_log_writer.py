@@ -38,10 +38,10 @@ class Forgetful(LogStore):
 
     def append(self, rows, batch):
         dies, self.dies = self.dies, None
-        if dies == "slowly":
+        if dies in ("slowly", "slowly then before"):
             self.has_begun.set()
             self.may_go_on.wait(SECONDS)
-        if dies == "before":
+        if dies in ("before", "slowly then before"):
             raise DatabaseUnavailable("died")
         super().append(rows, batch)
         if dies == "after":
@@ -136,6 +136,46 @@ async def test_whoever_gives_up_before_the_writer_looks_is_taken_back(any_site, 
     await first
     await asyncio.to_thread(writer.close, SECONDS)
     assert [outcome for _, outcome in await outcomes(any_site.database)] == ["answered"]
+    assert not list(faults(any_site.database))
+
+
+async def test_a_charge_that_stands_is_in_the_log_whatever_becomes_of_its_answer(any_site, writer):
+    """A caller who hangs up before the writer looks is recorded and withdrawn, and the sum is what stands charged."""
+    writer.start(asyncio.get_running_loop())
+    writer._store.dies = "slowly"
+    first = asyncio.ensure_future(writer.append(record()))
+    await asyncio.to_thread(writer._store.has_begun.wait, SECONDS)
+    hung_up = asyncio.ensure_future(writer.append(record(), lambda: False))
+    late = asyncio.ensure_future(writer.append(record(), lambda: True))
+    await asyncio.sleep(0)
+    hung_up.cancel()
+    late.cancel()
+    writer._store.may_go_on.set()
+    await first
+    await asyncio.to_thread(writer.close, SECONDS)
+    with any_site.database.reading(EVERY_TENANT) as session:
+        found = session.scalars(select(PredictionRecord).order_by(PredictionRecord.batch_number)).all()
+    assert [(each.outcome, each.charged_requests) for each in found] == [
+        ("answered", 1), ("answered", 1), ("withdrawn", 0)
+    ]  # fmt: skip
+    assert not list(faults(any_site.database))
+
+
+async def test_a_charge_that_stands_outlives_an_outage(any_site, writer):
+    """The commit was lost on which a caller had hung up: their record and its withdrawal are written when it is back."""
+    writer.start(asyncio.get_running_loop())
+    writer._store.dies = "slowly then before"
+    hung_up = asyncio.ensure_future(writer.append(record(), lambda: False))
+    await asyncio.to_thread(writer._store.has_begun.wait, SECONDS)
+    hung_up.cancel()
+    await asyncio.gather(hung_up, return_exceptions=True)
+    writer._store.may_go_on.set()
+    while not await writer.probe():
+        await asyncio.sleep(0.05)
+    await asyncio.to_thread(writer.close, SECONDS)
+    with any_site.database.reading(EVERY_TENANT) as session:
+        found = session.scalars(select(PredictionRecord)).all()
+    assert sorted((each.outcome, each.charged_requests) for each in found) == [("answered", 1), ("withdrawn", 0)]
     assert not list(faults(any_site.database))
 
 
@@ -272,6 +312,7 @@ def test_a_slow_commit_and_its_refusal_do_not_meet(site, serve):
         record_of_late = client.get(f"/audit/predictions/{late.json()['request_id']}")
     assert answer.status_code == 200
     assert record_of_late.status_code == 404 or record_of_late.json()["outcome"] == "withdrawn"
+    assert record_of_late.status_code == 404 or record_of_late.json()["charged_requests"] == -1
     assert_holds(site.database, [answer.json()["request_id"]])
 
 

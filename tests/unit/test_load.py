@@ -128,7 +128,7 @@ async def test_rows_that_a_version_cannot_compute_in_time_are_refused_at_once():
         may_hold_the_loop = False
 
         def compute(self, rows):
-            raise AssertionError
+            raise AssertionError(rows)
 
         compute_scored = compute_at_once = compute
 
