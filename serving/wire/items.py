@@ -47,8 +47,9 @@ class ItemWriter:
         labels, probabilities, scores = predictions
         if not labels:
             return b"[]"
-        if len(labels) == 1 and not changed and not self._has_outputs:
-            return self._one(*predictions)
+        if len(labels) == 1 and not changed:
+            # Half as dear as by columns, and the usual case.
+            return orjson.dumps([self._item(*predictions)])
         has_probabilities, has_scores = members = self._members(predictions)
         template = self._template(*members, changed) if changed else self._shapes[members].template
         columns = [_encoded(labels, changed)]
@@ -60,14 +61,20 @@ class ItemWriter:
         values = tuple(chain.from_iterable(zip(*columns, strict=True)))
         return b"[" + b",".join([template] * len(labels)) % values + b"]"
 
-    def _one(self, labels: Sequence[Any], probabilities: Any, scores: Any) -> bytes:
-        """The same for one row: columns of one value each cost more than the row."""
+    def _item(self, labels: Sequence[Any], probabilities: Any, scores: Any) -> dict[str, Any]:
+        """The item of a single row."""
         item = {"prediction": labels[0]}
-        if probabilities is not None and self._class_names:
-            item["probabilities"] = dict(zip(self._class_names, probabilities[0], strict=True))
+        names: Any = self._class_names
+        if probabilities is not None and names:
+            (row,) = probabilities
+            item["probabilities"] = (
+                [dict(zip(own, each, strict=True)) for own, each in zip(names, row, strict=True)]
+                if self._has_outputs
+                else dict(zip(names, row, strict=True))
+            )
         if scores is not None:
             item["scores"] = dict(zip(self._score_names, scores[0], strict=True))
-        return orjson.dumps([item])
+        return item
 
     def _members(self, predictions: Predictions) -> tuple[bool, bool]:
         return predictions.probabilities is not None and bool(self._class_names), predictions.scores is not None
