@@ -28,10 +28,10 @@ lint: .venv/dev  ## Check style, types and which room imports which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev  ## Measure Adyton beside a plain FastAPI route
+bench: .venv/dev  ## Measure Adyton beside a FastAPI echo and the app of a tutorial
 	$(BIN)/python -m benchmarks.predictions
 
-load: .venv/dev  ## Start a server, load it up to its limits with Locust, and judge what it admitted
+load: .venv/dev  ## Start a server, have everybody use and abuse it at once, and judge the run
 	$(BIN)/python -m locustfiles.run
 
 lock:            ## Resolve the dependencies again (needs uv)
