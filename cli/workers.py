@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from cli.refusals import reason_of
-from program.assembly import CLOSE_SECONDS
 from program.listening import listen
 from program.log_output import configure_logs
 from program.settings import Settings, read_settings
 from program.supervisor import Supervisor
-from program.worker import Worker
+from program.worker import CLOSE_SECONDS, Worker
 
 #: The server, and what nearly every model needs. Importing them takes 3 s of a processor; all else of a start, 0.6 s.
 LOADED = ("api.app", "api.http.server", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline")

@@ -36,7 +36,7 @@ from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
 from program.strangers import StrangersInRedis
 from program.upkeep import Housekeeping
-from program.worker import Worker
+from program.worker import CLOSE_SECONDS, Worker
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
 from quotas.memory import MemoryStore
@@ -48,10 +48,6 @@ from serving.admission import Admissions
 from serving.catalogue import Catalogue
 from serving.predictor import Predictor
 from values.ids import uuid7
-
-#: A stopping process waits so long for the log's last commits: a frozen database must not hold it up.
-CLOSE_SECONDS = 10.0
-
 
 def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loader:
     """Loads versions of models, for a server or for a command that tries one."""

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from program.connection_counts import ConnectionCounts
 
+#: A process that stops waits so long for the log's last commits: a frozen database must not hold it up.
+CLOSE_SECONDS = 10.0
+
 
 class Ready(NamedTuple):
     """From a worker: it serves."""
