@@ -10,11 +10,11 @@ from admin.shown import shown_policy
 from admin.tenants import named_tenant
 from db.database import Database
 from db.keys import page_of_living_keys
-from db.paging import Cut
+from db.paging import WHOLE, Cut
 from db.policies import Policy, policies_of, policies_of_each
 from db.reach import EVERY_TENANT
-from db.tenants import plan_of
-from quotas.accounts import meter_of, policy_state
+from db.tenants import page_of_tenants, plan_of
+from quotas.accounts import described, meter_of
 from quotas.store import Meter, State, Store
 
 #: Meters that a store is asked for in one question: a thousand keys' would hold up the charges behind it.
@@ -66,6 +66,29 @@ def limits_of_tenant(database: Database, name: str, cut: Cut) -> TenantLimits:
         return TenantLimits(tenant.name, tenant.id, plan.name, tenant.time_zone, limits, keys.next)
 
 
+def limits_of_tenants(database: Database) -> list[TenantLimits]:
+    """Returns the limits of every tenant that is not erased, its plan's and its own, without those of its keys."""
+    with database.reading(EVERY_TENANT) as session:
+        found = page_of_tenants(session, WHOLE, tenant_id=EVERY_TENANT).rows
+        living = [(tenant, plan) for tenant, plan in found if tenant.status != "erased"]
+        of_plans = policies_of_each(session, "plan", list({plan.id for _, plan in living}), tenant_id=EVERY_TENANT)
+        own = policies_of_each(session, "tenant", [tenant.id for tenant, _ in living], tenant_id=EVERY_TENANT)
+        return [
+            TenantLimits(
+                tenant.name,
+                tenant.id,
+                plan.name,
+                tenant.time_zone,
+                [
+                    Metered(policy, meter_of(policy, pool_id=tenant.id, account_id=None, time_zone=tenant.time_zone))
+                    for policy in (*of_plans[plan.id], *own[tenant.id])
+                ],
+                None,
+            )
+            for tenant, plan in living
+        ]
+
+
 async def usage_of(limits: TenantLimits, store: Store) -> dict[str, Any]:
     """Returns the limits with their use, as the store counts it. Raises `StoreUnavailable`."""
     states: list[State] = []
@@ -80,5 +103,5 @@ async def usage_of(limits: TenantLimits, store: Store) -> dict[str, Any]:
 
 
 def _shown(each: Metered, time_zone: str, state: State) -> dict[str, Any]:
-    shown = shown_policy(policy_state(each.policy, each.policy.name, time_zone, state))
+    shown = shown_policy(described(each.policy, time_zone).at(state))
     return {"level": each.policy.level, "key": each.key_id, "label": each.label} | shown

@@ -17,4 +17,5 @@ def given_texts(body: Form, name: str) -> list[str] | None:
 # What is shown (`limits`, `time_zone`) can be sent back; the command line's names are taken too, and never both.
 LIMITS = AliasChoices("limits", "limit")
 TIME_ZONE = AliasChoices("time_zone", "timezone")
-TimeZone = Annotated[str, Field(max_length=64)]
+TimeZone = Annotated[str, Field(max_length=64, description="An IANA name; `timezone` is taken as well.")]
+LIMITS_WORDS = "`100/minute`, `5/30 seconds`, `9000/calendar-month`, `iris: 9/second`; `limit` is taken as well."

@@ -16,7 +16,7 @@ def limit_fields(states: Sequence[PolicyState]) -> list[tuple[bytes, bytes]]:
     if not states:
         return []
     policies, limits = [], []
-    for name, _, amount, window_seconds, left, grows_in_seconds, *_ in states:
+    for name, _, amount, window_seconds, _, _, _, _, left, grows_in_seconds in states:
         policies.append(f'"{name}";q={amount}' if window_seconds is None else f'"{name}";q={amount};w={window_seconds}')
         limits.append(f'"{name}";r={left};t={grows_in_seconds}')
     return [

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from auth.sign_in_failures import SignInFailures, Tally
+from auth.strangers import Strangers
 from db.database import Database
 from db.reach import LOOKUP
 from db.tables import SignInFailures as Row
@@ -23,9 +24,10 @@ logger = logging.getLogger("adyton.sign-in")
 class FailureWriter:
     """Runs one task on the loop while failures are unwritten, with one short transaction a second."""
 
-    def __init__(self, database: Database, failures: SignInFailures) -> None:
+    def __init__(self, database: Database, failures: SignInFailures, strangers: Strangers | None) -> None:
         self._database = database
         self._failures = failures
+        self._strangers = strangers
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -52,13 +54,19 @@ class FailureWriter:
                 return
 
     async def _work(self) -> None:
-        stale, added = self._failures.take_unwritten()
+        stale, taken = self._failures.take_unwritten()
+        added = {digest: tally for digest, tally in taken.items() if self._failures.is_known(digest)}
+        unknown = {digest: tally for digest, tally in taken.items() if digest not in added}
         try:
             counts = await asyncio.to_thread(self._write, stale, added)
         except Exception as error:  # noqa: BLE001  this task must outlive whatever the database says
             self._failures.not_written(stale)
             logger.warning("failures to sign in were not written: %s", type(error).__name__)
         else:
+            if self._strangers is not None and unknown:
+                of_strangers = await self._strangers.add(unknown)
+                added |= {digest: unknown[digest] for digest in of_strangers}
+                counts |= of_strangers
             self._failures.written(added, counts)
 
     def _write(self, stale: Collection[str], added: Mapping[str, Tally]) -> dict[str, int]:

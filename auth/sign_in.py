@@ -16,6 +16,7 @@ from auth.fair_queue import FairQueue, RecentFailures
 from auth.keyring import Keyring
 from auth.passwords import HASHES_AT_ONCE, PasswordThreads
 from auth.sign_in_failures import Attempt, Counter, SignInFailures, Tally
+from auth.strangers import Strangers
 from auth.turns import Turns
 from db.database import Database
 from db.events import add_event
@@ -41,12 +42,15 @@ class SignInRefused(Exception):
 class SignIns:
     """The only way in for people. Use it on one event loop, and close it there."""
 
-    def __init__(self, database: Database, keyring: Keyring, passwords: PasswordThreads) -> None:
+    def __init__(
+        self, database: Database, keyring: Keyring, passwords: PasswordThreads, strangers: Strangers | None = None
+    ) -> None:
         self._database = database
+        self._strangers = strangers
         self._keyring = keyring
         self._passwords = passwords
-        self._failures = SignInFailures()
-        self._writer = FailureWriter(database, self._failures)
+        self._failures = SignInFailures(shares_strangers=strangers is not None)
+        self._writer = FailureWriter(database, self._failures, strangers)
         self._recent = RecentFailures()
         queue = FairQueue[asyncio.Future[None]](self._recent, per_network=WAITING_PER_NETWORK, in_all=WAITING_IN_ALL)
         self._turns = Turns(queue, at_once=HASHES_AT_ONCE)
@@ -114,6 +118,10 @@ class SignIns:
         """Returns the person of that name. Raises `TooManyFailedSignIns` if other processes' failures demand a wait."""
         moment = self._failures.moment()
         user, stored = await asyncio.to_thread(self._read, attempt, email)
+        if self._strangers is not None:
+            # Asked for every name: how long that takes must not say whether the name exists.
+            of_strangers = await self._strangers.at([counter.digest for counter in attempt.counters])
+            stored = stored if user is not None else dict(of_strangers)
         self._failures.learn(attempt, stored, moment)
         self._failures.check(attempt, datetime.now(UTC))
         return user

@@ -65,12 +65,15 @@ class _Failed:
 class SignInFailures:
     """Counts failures, and decides which attempts have to wait."""
 
-    def __init__(self, max_counters: int = MAX_COUNTERS) -> None:
+    def __init__(self, max_counters: int = MAX_COUNTERS, *, shares_strangers: bool = False) -> None:
         self._max_counters = max_counters
+        #: Whether failures under names that do not exist are written too, elsewhere.
+        self._shares_strangers = shares_strangers
         #: By counter, in the order of their last failure.
         self._failed: dict[str, _Failed] = {}
         self._under_way: dict[str, list[Attempt]] = {}
-        self._unwritten: dict[str, None] = {}
+        #: Counters with failures of this process alone, and whether their names exist.
+        self._unwritten: dict[str, bool] = {}
         #: Counters that were forgotten while they were written: their rows are to be deleted.
         self._stale: set[str] = set()
         self._is_writing = False
@@ -113,8 +116,8 @@ class SignInFailures:
             failed = self._recent(counter.digest, now) or _Failed(0, 0, now)
             failed.own += 1
             self._remember(counter.digest, failed, now)
-            if is_known:
-                self._unwritten[counter.digest] = None
+            if is_known or self._shares_strangers:
+                self._unwritten[counter.digest] = is_known
 
     def forget(self, attempt: Attempt) -> None:
         """Starts the attempt's counters again: it succeeded, and they were deleted from the database."""
@@ -155,6 +158,10 @@ class SignInFailures:
         stale, self._stale = self._stale, set()
         digests = list(islice(self._unwritten, WRITTEN_AT_ONCE))
         return stale, {each: Tally(self._failed[each].own, self._failed[each].last_at) for each in digests}
+
+    def is_known(self, digest: str) -> bool:
+        """Whether an unwritten counter's name exists."""
+        return self._unwritten.get(digest, True)
 
     def written(self, added: Mapping[str, Tally], counts: Mapping[str, int]) -> None:
         """Notes that the failures are in the database, which has these counts by now."""

@@ -23,7 +23,9 @@ from cli import (
     user_commands,
 )
 from cli.context import Context
+from cli.output import Json
 from cli.refusals import reason_of
+from cli.usage import show_usage
 from cli.workers import serve_with_workers
 from db.events import living_keys_made_by
 from db.reach import EVERY_TENANT
@@ -91,6 +93,12 @@ def serve(
         serve_with_workers(settings, host, port, workers)
     else:
         _run(settings, host, port, lambda: None, log_format=settings.log_format)
+
+
+@app.command()
+def usage(as_json: Json = False) -> None:
+    """Shows every tenant's limits and its plan's with their use; `tenants usage NAME` shows its keys' as well."""
+    show_usage(None, as_json=as_json)
 
 
 def _run(

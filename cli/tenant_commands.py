@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from admin.tenants import (
 from cli.context import Context, several
 from cli.output import Json, show
 from cli.plan_commands import Requests, Rows
+from cli.usage import show_usage
 from db.paging import WHOLE
 from db.plans import DEFAULT_PLAN
 from db.reach import EVERY_TENANT
@@ -29,8 +29,6 @@ from db.tenants import DEFAULT_TIME_ZONE, page_of_tenants
 TimeZone = Annotated[
     str | None, typer.Option("--timezone", help="Whose days and months its calendar limits follow: Europe/Berlin.")
 ]
-
-USAGE_COLUMNS = ("name", "key", "label", "limit", "used", "left", "more_in_seconds")
 
 app = typer.Typer(help="Companies, each with keys, limits and records of its own.", no_args_is_help=True)
 
@@ -91,17 +89,8 @@ def set_(
 
 @app.command()
 def usage(name: str, as_json: Json = False) -> None:
-    """Shows the limits of a tenant, its plan and its keys with their use; without Redis, as far as the log knows it."""
-    from program.usage import usage_outside  # noqa: PLC0415  slowapi and what it needs take a while to import
-
-    context = Context()
-    found = asyncio.run(usage_outside(context.settings, context.database, name))
-    if as_json:
-        show(found, as_json=True)
-        return
-    policies = found.pop("policies")
-    show(found, as_json=False)
-    show([{column: each[column] for column in USAGE_COLUMNS} for each in policies], as_json=False)
+    """Shows the limits of a tenant, its plan and its keys with their use, by Redis or, without it, by the log."""
+    show_usage(name, as_json=as_json)
 
 
 @app.command()

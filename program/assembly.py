@@ -19,6 +19,7 @@ from auth.keyring import Keyring
 from auth.passwords import PasswordThreads
 from auth.sign_in import SignIns
 from auth.signing_keys import SigningKeys
+from auth.strangers import Strangers
 from auth.tokens import Tokens
 from db.database import Database
 from db.log_store import LogStore
@@ -33,12 +34,14 @@ from program.parts import Parts
 from program.registrations import Registrations
 from program.seeding import all_spendings, past_of, seed
 from program.settings import Settings
+from program.strangers import StrangersInRedis
 from program.upkeep import Housekeeping
 from program.worker import Worker
 from quotas.failures import MAX_ADDRESSES, FailureThrottle
 from quotas.limiter import Quotas
 from quotas.memory import MemoryStore
 from quotas.shared.seeding import Memory
+from quotas.shared.store import SharedStore
 from quotas.store import Store
 from quotas.strategy import memory_store, shared_store
 from serving.admission import Admissions
@@ -94,7 +97,7 @@ def assemble(settings: Settings, worker: Worker | None = None) -> Parts:
         directory=directory,
         tokens=issuer,
         passwords=passwords,
-        sign_ins=SignIns(database, keyring, passwords),
+        sign_ins=SignIns(database, keyring, passwords, _strangers_of(quotas)),
         store=store,
         loader=loader,
         registry=registry,
@@ -130,6 +133,11 @@ def _quotas_of(settings: Settings, vital: Database, log: LogWriter, worker: Work
     quotas = Quotas(store, past)
     memory.standing = quotas.standing
     return quotas
+
+
+def _strangers_of(quotas: Quotas) -> Strangers | None:
+    """Where failures to sign in as somebody unknown are counted; None if each process counts them for itself."""
+    return StrangersInRedis(quotas.store) if isinstance(quotas.store, SharedStore) else None
 
 
 def _store_of_failures(quotas: Quotas) -> Store:

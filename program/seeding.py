@@ -22,7 +22,7 @@ from db.database import Database
 from db.log_hours import NIL
 from db.policies import Policy, policies_in_force
 from db.reach import EVERY_TENANT, Reach
-from db.spendings import Group, Span, Spent, spent_by_hours, spent_by_records
+from db.spendings import Group, Span, Spent, is_large, spent_within
 from quotas.accounts import meter_of
 from quotas.calendar import bounds_at
 from quotas.filling import Past
@@ -30,7 +30,7 @@ from quotas.store import Calendar, Meter, Spending, Store, Trailing
 from values.instants import now_ms
 
 SLICES = 64
-HOUR_MS = 3_600_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 #: Windows up to this are read from the records.
 LONGEST_BY_RECORDS = 3_600
 #: A request is charged at most so long after it began, unless requests may take longer.
@@ -132,14 +132,16 @@ class _Reading:
         self._group = Group(by_key=bool(self._of_keys), by_model=by_model)
 
     def of(self, database: Database, span: Span, at_ms: int) -> Iterator[Spending]:
-        """Yields what was spent in the span, as of its end."""
-        read = spent_by_hours if span.is_of_hours else spent_by_records
+        """Yields what was spent in the span, slice by slice, each as of its end."""
         with database.reading(EVERY_TENANT) as session:
-            for spent in read(session, span, self._group, self._tenants):
-                for meter, policy in self._meters(spent):
-                    cost = spent.rows if policy.unit == "rows" else spent.requests
-                    if cost > 0:
-                        yield Spending(meter, cost, min(at_ms, span.end_ms + spent.lasted_ms))
+            parts = span.slices() if is_large(session, span) else [span]
+        for part in parts:
+            with database.reading(EVERY_TENANT) as session:
+                for spent in spent_within(session, part, self._group, self._tenants):
+                    for meter, policy in self._meters(spent):
+                        cost = spent.rows if policy.unit == "rows" else spent.requests
+                        if cost > 0:
+                            yield Spending(meter, cost, min(at_ms, spent.ended_ms))
 
     def _meters(self, spent: Spent) -> Iterator[tuple[Meter, Policy]]:
         model = None if spent.model_id in (None, NIL) else self._model_names.get(spent.model_id or "", "")
@@ -163,15 +165,12 @@ def _spans(window: Trailing | Calendar, at_ms: int, lingers_ms: int) -> Iterator
     if _is_long(window):
         # Spending is younger than the beginning of its request.
         start_ms = (start_ms - lingers_ms) // HOUR_MS * HOUR_MS
-        step = -(-(at_ms - start_ms) // SLICES // HOUR_MS) * HOUR_MS or HOUR_MS
-        yield from _sliced(Span(start_ms, at_ms, is_of_hours=True, lingers_ms=lingers_ms), step)
+        end_ms = at_ms // HOUR_MS * HOUR_MS + HOUR_MS
+        step_ms = -(-(at_ms - start_ms) // SLICES // HOUR_MS) * HOUR_MS or HOUR_MS
+        spans = [Span(start_ms, end_ms, step_ms, is_of_hours=True, lingers_ms=lingers_ms)]
     else:
-        yield Span(start_ms - lingers_ms, start_ms, ended_ms=start_ms)
-        yield from _sliced(Span(start_ms, at_ms), -(-(at_ms - start_ms) // SLICES))
-
-
-def _sliced(span: Span, step: int) -> Iterator[Span]:
-    for start_ms in range(span.start_ms, span.end_ms + 1, step):
-        end_ms = start_ms + step
-        # Requests that another clock dates in the future count as well.
-        yield span._replace(start_ms=start_ms, end_ms=end_ms if end_ms <= span.end_ms else end_ms + 24 * HOUR_MS)
+        end_ms, step_ms = at_ms + 1, -(-(at_ms - start_ms) // SLICES)
+        before = Span(start_ms - lingers_ms, start_ms, max(step_ms, lingers_ms // SLICES), ended_ms=start_ms)
+        spans = [before, Span(start_ms, end_ms, step_ms)]
+    # Requests that another clock dates in the future count as well.
+    yield from [*spans, spans[-1]._replace(start_ms=end_ms, end_ms=end_ms + DAY_MS, step_ms=DAY_MS)]

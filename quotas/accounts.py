@@ -38,12 +38,28 @@ class PolicyState(NamedTuple):
     unit: str
     amount: int
     window_seconds: int | None
+    calendar: Period | None
+    time_zone: str | None
+    model: str | None
+    limit: str | None
     left: int
     grows_in_seconds: int
-    calendar: Period | None = None
-    time_zone: str | None = None
-    model: str | None = None
-    limit: str | None = None
+
+
+class Described(NamedTuple):
+    """What does not change of a policy's state; the fields are the first ones of `PolicyState`."""
+
+    name: str
+    unit: str
+    amount: int
+    window_seconds: int | None
+    calendar: Period | None
+    time_zone: str | None
+    model: str | None
+    limit: str | None
+
+    def at(self, state: State) -> PolicyState:
+        return PolicyState(*self, state.left, -(-state.grows_in_ns // NS))
 
 
 _LEFT = attrgetter("left")
@@ -55,7 +71,7 @@ class Account:
 
     policies: tuple[Policy, ...]
     time_zone: str
-    names: list[str]
+    described: list[Described]
     meters: list[Meter]
     requests: list[Meter]
     rows: list[Meter]
@@ -70,20 +86,19 @@ class Account:
 
     def shown(self, states: Sequence[State]) -> list[PolicyState]:
         """The policies in these states, which are in the order of `meters`; the one with the least left comes first."""
-        pairs = zip(self.policies, self.names, states, strict=True)
-        found = [policy_state(policy, name, self.time_zone, state) for policy, name, state in pairs]
+        pairs = zip(self.described, states, strict=True)
+        # Here and not by `at`: each answer shows several.
+        found = [PolicyState(*described, left, -(-wait_ns // NS)) for described, (left, wait_ns) in pairs]
         return sorted(found, key=_LEFT)
 
 
-def policy_state(policy: Policy, name: str, time_zone: str, state: State) -> PolicyState:
-    """Returns the policy in the state of its meter; `time_zone` is its holder's."""
-    return PolicyState(
-        name,
+def described(policy: Policy, time_zone: str) -> Described:
+    """Describes a policy; `time_zone` is its holder's."""
+    return Described(
+        policy.name,
         policy.unit,
         policy.amount,
         policy.window_seconds,
-        state.left,
-        -(-state.grows_in_ns // NS),
         policy.calendar,
         time_zone if policy.calendar else None,
         policy.model,
@@ -129,7 +144,7 @@ def _account(holder: Holder, policies: tuple[Policy, ...]) -> Account:
     return Account(
         policies,
         holder.time_zone,
-        [policy.name for policy in policies],
+        [described(policy, holder.time_zone) for policy in policies],
         meters,
         [meter for policy, meter in pairs if policy.unit == "requests"],
         [meter for policy, meter in pairs if policy.unit == "rows"],

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from db.policies import Policy
-from quotas.accounts import Account, Holder, PolicyState, account_of
+from quotas.accounts import Account, Described, Holder, PolicyState, account_of
 from quotas.allowances import Allowance
 from quotas.filling import Filler, Past
 from quotas.store import Charged, Full, Lease, Meter, Pool, Refused, Spending, State, Store
@@ -67,7 +67,10 @@ class Quotas:
 
         Raises `QuotaExceeded`, `TooManyAtOnce` or `StoreUnavailable`.
         """
-        account = (await self._filled_account(holder)).for_model(model)
+        account = self._account(holder)
+        if account.is_new:
+            account = await self._filled(holder, account)
+        account = account.for_model(model)
         return await self._begin(holder, account, account.requests)
 
     async def take_place(self, holder: Holder) -> Charge:
@@ -87,7 +90,8 @@ class Quotas:
         if isinstance(outcome, Refused):
             seconds = _whole_seconds(outcome.wait_ns)
             name = _policy_name(meter)
-            state = PolicyState(name, allowance.unit, meter.amount, allowance.window_seconds, 0, seconds)
+            about = Described(name, allowance.unit, meter.amount, allowance.window_seconds, None, None, None, None)
+            state = about.at(State(0, seconds * NS))
             raise QuotaExceeded([name], seconds, [state])
 
     async def states(self, holder: Holder) -> list[PolicyState]:
@@ -95,7 +99,7 @@ class Quotas:
 
         Raises `StoreUnavailable`.
         """
-        account = await self._filled_account(holder)
+        account = await self._filled(holder, self._account(holder))
         return account.shown(await self.store.states(account.meters))
 
     async def check(self) -> bool:
@@ -128,8 +132,8 @@ class Quotas:
             raise TooManyAtOnce(holder.concurrency or 0, account.shown(outcome.states))
         raise _exceeded(outcome, account, outcome.states)
 
-    async def _filled_account(self, holder: Holder) -> Account:
-        account = self._account(holder)
+    async def _filled(self, holder: Holder, account: Account) -> Account:
+        """Returns the account with its new policies' meters filled. Raises `StoreUnavailable`."""
         if account.is_new and self._filler is not None:
             await self._filler.fill(holder)
             account = replace(account, is_new=False)

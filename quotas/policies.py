@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from db.policies import Level, Period, Policy, Unit
@@ -11,8 +12,10 @@ from values import names
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 2_592_000}
 MAX_AMOUNT = 10**12
 MAX_WINDOW_SECONDS = 366 * 86_400
-#: A caller is shown all of its policies with every answer, and a server bounds an answer's head.
+#: An owner's limits on one unit, in all and for one model or none: a caller is shown those that a request is charged to
+#: in the head of its answer, which proxies bound.
 MAX_LIMITS = 100
+MAX_FOR_ONE = 10
 # `limits.parse` accepts "0/minute", "100/0 minute" and the first of two joined by ";": a limit must not be a guess.
 _WINDOW = r"calendar-(day|month)|(?:([1-9][0-9]{0,8}) )?(second|minute|hour|day|month)s?"
 _LIMIT = re.compile(rf"(?:([^:]*): ?)?([1-9][0-9]{{0,12}})/(?:{_WINDOW})")
@@ -57,4 +60,7 @@ def parse_limits(texts: Sequence[str], level: Level, unit: Unit) -> list[Policy]
                 f"{f' of {policy.model}' if policy.model else ''}: keep one of them"
             )
         policies[policy.name] = policy
+    most = Counter(policy.model for policy in policies.values()).most_common(1)
+    if most and most[0][1] > MAX_FOR_ONE:
+        raise InvalidLimit(f"at most {MAX_FOR_ONE} limits on {unit} for one model, and as many for all models")
     return list(policies.values())

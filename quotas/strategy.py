@@ -13,13 +13,14 @@ from typing import Any
 
 import slowapi
 
-from quotas.memory import SCHEME, STRATEGY, MemoryStore
+from quotas.memory import STRATEGY, MemoryStore
 from quotas.shared.link import Link
 from quotas.shared.seeding import Memory
 from quotas.shared.server import Address
 from quotas.shared.store import SCHEME as SHARED_SCHEME
 from quotas.shared.store import STRATEGY as SHARED_STRATEGY
 from quotas.shared.store import SharedStore
+from quotas.window_storage import SCHEME
 
 
 class SlowapiLimiter(slowapi.Limiter):

@@ -13,7 +13,7 @@ from admin.shown import shown_keys
 from admin.tenants import named_tenant
 from admin.words import ago, duration, instant
 from api.dependencies import known_person
-from api.forms import LIMITS, given_texts
+from api.forms import LIMITS, LIMITS_WORDS, given_texts
 from api.http.conditional import Revision, at_revision, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.security import parts_of
@@ -32,7 +32,9 @@ DEFAULT_OVERLAP = "24h"
 class KeyForm(Form):
     label: Annotated[str, Field(max_length=200)] | None = None
     scope: Texts | None = Field(None, examples=[["predict"]])
-    limits: Texts | None = Field(None, validation_alias=LIMITS, examples=[["100/minute", "iris: 9/second"]])
+    limits: Texts | None = Field(
+        None, validation_alias=LIMITS, description=LIMITS_WORDS, examples=[["100/minute", "iris: 9/second"]]
+    )
     rows: Texts | None = Field(None, examples=[["10000/minute"]])
     model: Texts | None = Field(None, examples=[["iris"]])
     cidr: Texts | None = Field(None, examples=[["203.0.113.0/24"]])

@@ -22,7 +22,7 @@ from admin.tenants import (
 )
 from admin.usage import limits_of_tenant, usage_of
 from api.dependencies import known_person
-from api.forms import LIMITS, TIME_ZONE, TimeZone, given_texts
+from api.forms import LIMITS, LIMITS_WORDS, TIME_ZONE, TimeZone, given_texts
 from api.http.conditional import Revision, at_revision, has_if_match, tagged
 from api.http.json_body import Form, json_body, takes
 from api.http.refusals import PreconditionFailed
@@ -43,14 +43,16 @@ Name = Annotated[str, Field(max_length=63)]
 class NewTenant(Form):
     name: Name
     plan: Name = DEFAULT_PLAN
-    limits: Texts | None = Field(None, validation_alias=LIMITS, examples=[["100/minute", "iris: 9/second"]])
+    limits: Texts | None = Field(
+        None, validation_alias=LIMITS, description=LIMITS_WORDS, examples=[["100/minute", "iris: 9/second"]]
+    )
     rows: Texts | None = Field(None, examples=[["10000/calendar-month"]])
     time_zone: TimeZone = Field(DEFAULT_TIME_ZONE, validation_alias=TIME_ZONE, examples=["Europe/Berlin"])
 
 
 class TenantChange(Form):
     plan: Name | None = None
-    limits: Texts | None = Field(None, validation_alias=LIMITS)
+    limits: Texts | None = Field(None, validation_alias=LIMITS, description=LIMITS_WORDS)
     rows: Texts | None = None
     time_zone: TimeZone | None = Field(None, validation_alias=TIME_ZONE)
     status: Literal["active", "suspended"] | None = None
@@ -58,7 +60,7 @@ class TenantChange(Form):
 
 
 class PlanTerms(Form):
-    limits: Texts | None = Field(None, validation_alias=LIMITS, examples=[["600/minute"]])
+    limits: Texts | None = Field(None, validation_alias=LIMITS, description=LIMITS_WORDS)
     rows: Texts | None = Field(None, examples=[["60000/minute"]])
     concurrency: int | None = Field(None, ge=1)
     revision: Revision = None

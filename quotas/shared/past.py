@@ -10,7 +10,7 @@ from quotas.calendar import bounds_at
 from quotas.store import Calendar, Meter, Spending, Trailing
 from quotas.window import Window
 
-#: As quotas/shared/count.lua reads them; a test compares.
+#: As trailing.lua and calendar.lua read them.
 _HEAD, _PART, _PERIOD = struct.Struct("<dHHddd"), struct.Struct("<ddd"), struct.Struct("<ddd")
 _SPARE_MS = 10_000
 _A_DAY_MS = 86_400_000
@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
 
 class Past:
-    """What was spent up to `now_us`, Redis' time; ages are told by this process' wall clock, `now_ms`."""
+    """Spending up to `now_us`, Redis' time; ages are told by this process' wall clock, `now_ms`."""
 
     def __init__(self, now_us: int, now_ms: int) -> None:
         self._now_us = now_us
@@ -48,7 +48,7 @@ class Past:
             self._periods[meter.name] = (meter, self._periods.get(meter.name, (meter, 0))[1] + cost)
 
     def meters(self) -> Iterator[tuple[Meter, list[list[int]]]]:
-        """What was spent on each meter, in parts: the times of the first and the last spending, and how much."""
+        """Yields each meter with its spending in parts: the times of the first and the last spending, and how much."""
         for meter, window in self._windows.values():
             yield meter, [[first // 1_000, -(-last // 1_000), count] for first, last, count in window.parts()]
         for meter, spent in self._periods.values():

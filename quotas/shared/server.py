@@ -22,7 +22,8 @@ from quotas.store import StoreUnfit
 DEADLINE_TICKS = 10
 TICK_SECONDS = 0.02
 OLDEST = (6, 2)
-SCRIPTS = ("count", "join", "mark")
+#: Each script, and the files that it is made of.
+SCRIPTS = {"count": ("clock", "trailing", "calendar", "count"), "join": ("join",), "mark": ("mark",)}
 
 Failed = (OSError, RedisError, TimeoutError, asyncio.IncompleteReadError)
 
@@ -51,7 +52,8 @@ class Address:
 
 @cache
 def script(name: str) -> bytes:
-    return files("quotas.shared").joinpath(f"{name}.lua").read_bytes()
+    folder = files("quotas.shared")
+    return b"\n".join(folder.joinpath(f"{part}.lua").read_bytes() for part in SCRIPTS[name])
 
 
 class Server:

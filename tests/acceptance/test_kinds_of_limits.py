@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import product
@@ -11,8 +12,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from admin.key_terms import KeyTerms
+from admin.keys import set_key
 from admin.limits import Limits
 from admin.tenants import set_tenant
+from db.reach import EVERY_TENANT
 from tests.support.contents import contents, follow
 from tests.support.people import client_of, person, token_of
 from tests.support.server import cli_json, run_cli
@@ -311,6 +315,12 @@ async def test_the_command_line_shows_a_tenants_usage_from_the_log(any_site):
             assert answer.status_code == 200
         served = (await admin.get(f"{paths['tenant']}/usage")).json()
         shown = await asyncio.to_thread(cli_json, any_site, "tenants", "usage", "bank")
+        every = await asyncio.to_thread(cli_json, any_site, "usage")
+    (bank,) = [each for each in every if each["tenant"] == "bank"]
+    assert {each["name"]: each["used"] for each in bank["policies"]} == {
+        "plan-requests-calendar-day": 2, "tenant-rows-3600@iris": 5
+    }  # fmt: skip
+    assert {each["tenant"] for each in every} == {"acme", "bank"}
     assert shown.pop("counted_by") == "log"
     assert [without_times(each) for each in shown["policies"]] == [without_times(each) for each in served["policies"]]
     assert {each["name"]: each["used"] for each in shown["policies"]} == {
@@ -326,7 +336,62 @@ async def test_the_command_line_shows_a_tenants_usage_from_the_log(any_site):
         "name",
         "key-requests-60",
     }
+    table = run_cli(any_site, "usage", COLUMNS="200").stdout.splitlines()
+    assert [line.split()[:2] for line in table if line.startswith("bank")] == [
+        ["bank", "plan-requests-calendar-day"], ["bank", "tenant-rows-3600@iris"]
+    ]  # fmt: skip
     assert run_cli(any_site, "tenants", "usage", "nobody").returncode == 1
+
+
+async def test_with_redis_the_command_line_asks_redis(template, tmp_path, redis):
+    """What Redis counts and no log knows is shown; while Redis is gone the command says so in one line."""
+    site = template.copy_to(tmp_path / "site", redis_url=redis.url)
+    key = site.key(requests=["5/minute", "iris: 7/calendar-day"])
+    async with site.client(key) as client:
+        assert (await client.post("/predict", json=IRIS)).status_code == 200
+        parts = client.app.state.parts
+        holder = await parts.directory.find_key(key.encode())
+        for _ in range(2):
+            (await parts.quotas.charge_request(holder, "iris")).finish()
+
+        def used():
+            run = run_cli(site, "tenants", "usage", "acme", "--json", ADYTON_REDIS_URL=redis.url)
+            shown = json.loads(run.stdout)
+            assert shown["counted_by"] == "redis"
+            return {each["name"]: each["used"] for each in shown["policies"] if each["level"] == "key"}
+
+        assert await asyncio.to_thread(used) == {"key-requests-60": 3, "key-requests-calendar-day@iris": 3}
+    redis.kill()
+    run = run_cli(site, "tenants", "usage", "acme", ADYTON_REDIS_URL=redis.url)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert "Redis" in run.stderr
+    site.close()
+
+
+async def test_every_process_obeys_a_change_and_counts_on_together(template, tmp_path, redis):
+    """Two processes on one Redis: another amount, another zone and a new window are the same in both, a second later."""
+    site = template.copy_to(tmp_path / "site", redis_url=redis.url)
+    site.tenant("bank", requests=["9/calendar-day"])
+    key = site.issue("bank", requests=["8/minute"])
+    async with site.client(key.raw_key) as one, site.client(key.raw_key) as other:
+
+        async def left_after(one_more):
+            await follow()
+            answers = [await each.post("/predict", json=IRIS) for each in (one, other) for _ in range(one_more)]
+            assert all(answer.status_code == 200 for answer in answers)
+            shown = [(await each.get("/v1/usage")).json()["policies"] for each in (one, other)]
+            counts = [{each["name"]: each["left"] for each in policies if each["quota"] < 100} for policies in shown]
+            assert counts[0] == counts[1]
+            return counts[0]
+
+        assert await left_after(2) == {"key-requests-60": 4, "tenant-requests-calendar-day": 5}
+        set_tenant(site.database, actor=ACTOR, name="bank", limits=Limits(["20/calendar-day"]), time_zone="Asia/Tokyo")
+        terms = KeyTerms(requests=["10/2 minutes", "iris: 50/day"])
+        set_key(site.database, actor=ACTOR, key_id=key.key.id, terms=terms, tenant_id=EVERY_TENANT)
+        assert await left_after(1) == {
+            "key-requests-120": 4, "key-requests-86400@iris": 44, "tenant-requests-calendar-day": 14
+        }  # fmt: skip
+    site.close()
 
 
 def without_times(policy):

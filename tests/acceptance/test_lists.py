@@ -40,9 +40,8 @@ def make(site, numbers):
             session.add(Grant(model_id=model.id, tenant_id=acme.id, created_at=now))
             for owner in ({"plan_id": plan.id}, {"tenant_id": tenant.id}, {"key_id": key.id}):
                 for unit in ("requests", "rows"):
-                    session.add(
-                        PolicyRow(id=uuid7(), name=unit, unit=unit, amount=number + 1, window_seconds=60, **owner)
-                    )
+                    limit = {"amount": number + 1, "window_seconds": 60, "text": f"{number + 1}/minute", "since": now}
+                    session.add(PolicyRow(id=uuid7(), name=unit, unit=unit, **limit, **owner))
             record_event(session, actor="test", verb="test.make", object_id=key.id, tenant_id=acme.id)
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 
+from quotas.limiter import Quotas, TooManyAtOnce
 from quotas.shared.link import IDLE_SECONDS
 from quotas.shared.seeding import Memory
 from quotas.shared.server import Address, Server
-from quotas.store import Charged, Full, Meter, Pool, Refused, Spending, StoreUnavailable, StoreUnfit, Trailing
+from quotas.store import Calendar, Charged, Full, Meter, Pool, Refused, Spending, StoreUnavailable, StoreUnfit, Trailing
 from quotas.strategy import shared_store
 from tests.support.loop_time import longest_hold
 from tests.support.redis import Redis
+from tests.support.templates import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +29,17 @@ POOL = Pool("tenant", 3)
 PATIENCE = 60
 
 
+@dataclass(frozen=True)
+class Holder:
+    policies: tuple
+    account_id: str = "key"
+    pool_id: str = "tenant"
+    concurrency: int | None = None
+    time_zone: str = "UTC"
+
+
 class Log:
-    """What processes remember: what was charged, as their log would have it."""
+    """The memory of processes: the charges that their log would have."""
 
     def __init__(self):
         self.spendings, self.readings = [], 0
@@ -371,3 +385,110 @@ async def test_a_key_is_bounded_and_ends_by_itself(redis):
         key = next(line for line in redis.ask("KEYS", "*m:long").split("\r\n") if line.endswith("m:long"))
         assert int(redis.ask("STRLEN", key).lstrip(":")) <= 36 + 68 * 24
         assert 60_000 < int(redis.ask("PTTL", key).lstrip(":")) < 80_000
+
+
+async def test_a_process_that_was_replaced_on_its_connection_counts_no_longer(redis):
+    """Redis may read late what a given-up session sent (zeromicro/go-zero#4072): it spends nothing, and takes no place."""
+    async with store_at(redis) as store:
+        link = store.storage.link
+        marker = redis.ask("GET", "adyton:marker")
+        late = {
+            "m": marker, "g": marker.partition(":")[2], "p": "one", "s": "one:0", "t": 0, "h": 0,
+            "ops": [["charge", 1, [[HOUR.name, 100, 3_600_000_000]], [], POOL.name, 3]],
+        }  # fmt: skip
+        server = await Server.connect(Address(redis.url))
+        assert await server.run("count", json.dumps(late), 0) == -2
+        late |= {"s": f"one:{link._session}", "m": "another run:of Redis"}
+        assert await server.run("count", json.dumps(late), 0) == -1
+        await server.close()
+        assert (await store.states([HOUR]))[0].left == 100
+
+
+async def test_every_key_of_a_meter_and_a_pool_ends(redis):
+    """A key without an end locks its caller out for ever (alisaifee/limits#15, Tabcorp/redis-rate-limiter#1)."""
+    meters = [HOUR, Meter("day", 9, Calendar("day", "Asia/Beirut")), Meter("month", 9, Calendar("month", "UTC"))]
+    async with store_at(redis) as store:
+        for _ in range(3):
+            outcome = await store.charge(meters, 1, (), POOL)
+        store.give_back(meters, 1, outcome.spent_at)
+        await store.fill([Spending(meter._replace(name=f"{meter.name} filled"), 3, time.time_ns() // 1_000_000) for meter in meters])  # fmt: skip
+        await store.states(meters)
+        keys = [line for line in redis.ask("KEYS", "adyton:*").split("\r\n") if ":m:" in line or ":places:" in line]
+        assert len(keys) == 2 * len(meters) + 1
+        assert all(int(redis.ask("PTTL", key).lstrip(":")) > 0 for key in keys)
+
+
+async def test_steady_use_below_the_limit_is_never_refused(redis):
+    """However long it lasts: using a window does not prolong it (SandeepVashishtha/Eventra#8997)."""
+    meter = Meter("steady", 10, Trailing(10))
+    async with store_at(redis) as store:
+        store.storage.link._clock.latest = lambda: 0
+        for _ in range(300):
+            store.storage.link.skew_us += 1_160_000
+            assert isinstance(await store.charge([meter], 1), Charged)
+
+
+async def test_more_than_one_round_trip_of_charges_at_once_are_all_decided(redis):
+    """1,300 in one turn of the loop against a limit of 700: exactly 700 (raphaeldelio/redis-rate-limiter-java-example#1)."""
+    meter = Meter("many", 700, Trailing(3600))
+    async with store_at(redis) as store:
+        outcomes = await asyncio.gather(*(store.charge([meter], 1) for _ in range(1_300)))
+        assert sum(isinstance(each, Charged) for each in outcomes) == 700
+
+
+async def test_a_place_is_given_up_once(redis):
+    """Ending a request twice frees one place (bluetape4k/bluetape4k-projects#944)."""
+    async with store_at(redis) as store:
+        quotas = Quotas(store)
+        holder = Holder((), concurrency=2)
+        first, _ = await quotas.take_place(holder), await quotas.take_place(holder)
+        first.finish()
+        first.finish()
+        await quotas.take_place(holder)
+        with pytest.raises(TooManyAtOnce):
+            await quotas.take_place(holder)
+
+
+async def test_a_primary_that_becomes_a_replica_admits_nothing(redis):
+    """A failover may leave a process on the old primary; it counts again where it is one."""
+    async with store_at(redis) as store:
+        await spend(store, 5)
+        redis.ask("REPLICAOF", "127.0.0.1", "1")
+        await unavailable(store)
+        redis.ask("REPLICAOF", "NO", "ONE")
+        assert (await available(store))[0].left <= 95
+
+
+async def test_names_may_hold_anything(redis):
+    """Quotes, line ends, percent signs and letters outside ASCII."""
+    meters = [Meter(name, 5, Trailing(60)) for name in ('a"b', "a\nb\r\n", "%s%%", "ключ", "a:b:{c}", "\\u0000")]
+    async with store_at(redis) as store:
+        await store.charge(meters, 2)
+        assert [state.left for state in await store.states(meters)] == [3] * len(meters)
+
+
+@pytest.mark.parametrize("amount", [1, 1_000_000, 10**12])
+async def test_large_amounts_are_counted_to_the_last_one(redis, amount):
+    """Redis' numbers are floating: whole ones are exact far beyond any limit."""
+    meter = Meter("large", amount, Trailing(3600))
+    async with store_at(redis) as store:
+        if amount > 1:
+            await store.charge([meter], amount - 1)
+        assert (await store.states([meter]))[0].left == 1
+        assert isinstance(await store.charge([meter], 1), Charged)
+        assert isinstance(await store.charge([meter], 1), Refused)
+
+
+@pytest.mark.usefixtures("redis_binary")
+async def test_a_user_of_redis_needs_no_more_than_the_docs_say():
+    """docs/limits.md names the rights."""
+    rights = re.search(r"A user needs `(.*?)` and\s+`(.*?)`", (ROOT / "docs" / "limits.md").read_text())
+    redis = Redis()
+    try:
+        redis.ask("ACL", "SETUSER", "limits", "on", ">pass", *rights[1].split(), *rights[2].split())
+        store = shared_store(redis.url.replace("redis://", "redis://limits:pass@"), "one", Memory())
+        await store.start()
+        assert isinstance(await store.charge([HOUR], 1, (), POOL), Charged)
+        await store.close()
+    finally:
+        redis.remove()

@@ -21,6 +21,10 @@ from auth.turns import TooManySignIns
 from db.database import Database, DatabaseUnavailable
 from db.reach import EVERY_TENANT
 from db.tables import SignInFailures, User
+from db.tables import SignInFailures as FailureRow
+from program.strangers import StrangersInRedis
+from quotas.shared.seeding import Memory
+from quotas.strategy import shared_store
 from tests.support.people import PASSWORD, person
 
 pytestmark = pytest.mark.anyio
@@ -39,10 +43,10 @@ def known(any_site):
 
 
 @asynccontextmanager
-async def signing_in(site, database=None):
+async def signing_in(site, database=None, strangers=None):
     """What one process has for it."""
     passwords = PasswordThreads(CHEAP)
-    sign_ins = SignIns(database or site.database, site.keyring, passwords)
+    sign_ins = SignIns(database or site.database, site.keyring, passwords, strangers)
     try:
         yield sign_ins
     finally:
@@ -231,3 +235,30 @@ async def test_what_cannot_be_written_is_written_later(site, caplog):
 def execute(site, statement):
     with site.database.transaction(EVERY_TENANT) as session:
         session.execute(text(statement))
+
+
+async def test_another_process_knows_of_failures_whether_or_not_the_name_exists(site, redis):
+    """With Redis: else the slowness of one process, and not of the other, would say which names exist."""
+    names = [person(site), "nobody@example.com"]
+    remembered = []
+    for number in range(2):
+        store = shared_store(redis.url, f"process-{number}", Memory())
+        await store.start()
+        async with signing_in(site, strangers=StrangersInRedis(store)) as sign_ins:
+            for name in names:
+                for _ in range(5 if number == 0 else 1):
+                    await fails(sign_ins, name)
+                tallies = [sign_ins._failures._failed[each.digest] for each in sign_ins._counters(name, FLOOD)]
+                remembered.append([tally.stored + tally.own for tally in tallies])
+        await store.close()
+    first, second = remembered[:2], remembered[2:]
+    assert first == [[5, 5], [5, 5]]
+    assert all(least >= 5 for tallies in second for least in tallies)
+    assert is_unknown_to(site, "nobody@example.com")
+
+
+def is_unknown_to(site, name):
+    """Whether the database knows nothing of a name that does not exist: strangers could fill it."""
+    with site.database.reading(EVERY_TENANT) as session:
+        digests = {site.keyring.keyed_digest("sign-in", each) for each in (name, f"{name}\n{FLOOD}")}
+        return not digests & set(session.scalars(select(FailureRow.counter)))

@@ -24,7 +24,9 @@ BEGIN_S = int(datetime(2027, 3, 27, 21, tzinfo=UTC).timestamp())
 
 
 class MemoryDriver:
-    """A store in memory on clocks of the test's own, which do not step together."""
+    """A store in memory on clocks of the test's own."""
+
+    begins_by_looking = True
 
     def __init__(self):
         self.steady, self.wall = 0, BEGIN_S * NS
@@ -53,6 +55,8 @@ class MemoryDriver:
 
 class RedisDriver:
     """A store in Redis, whose clock the test shifts. What really passes meanwhile is the model's tolerance."""
+
+    begins_by_looking = False
 
     numbers = iter(range(10**9))
 
@@ -122,25 +126,34 @@ class Stores(RuleBasedStateMachine):
         early, late = self.elapsed()
         log = self.log.get(meter.name, [])
         if isinstance(meter.window, Calendar):
-            spent = sum(cost for _, _, cost in log)
+            spent = 0 if self.is_over(meter) else sum(cost for _, _, cost in log)
             return spent, spent
         length = meter.window.seconds
         at_least = sum(cost for first, _, cost in log if first >= late - length)
         at_most = sum(cost for _, last, cost in log if last >= early - length - length / SUB_WINDOWS - 0.001)
         return at_least, at_most
 
+    def is_over(self, meter):
+        """Whether the day or month on which the meter counted last has ended."""
+        return self.label(meter) > self.page.get(meter.name, 0)
+
+    def label(self, meter):
+        return bounds_at(meter.window, self.driver.wall_second()).first
+
     def turn_pages(self, meters):
+        """Begins the running day or month; one that was only looked at is begun by the store in memory alone."""
         for meter in meters:
-            if isinstance(meter.window, Calendar):
-                label = bounds_at(meter.window, self.driver.wall_second()).first
-                if label > self.page.get(meter.name, 0):
-                    self.page[meter.name] = label
-                    self.log[meter.name] = []
+            if isinstance(meter.window, Calendar) and self.is_over(meter):
+                self.page[meter.name], self.log[meter.name] = self.label(meter), []
+
+    def look_at(self, meters):
+        if self.driver.begins_by_looking:
+            self.turn_pages(meters)
 
     @rule(numbers=st.sets(st.integers(0, 7), min_size=1, max_size=4), cost=st.integers(1, 12), takes=st.booleans())
     def charge(self, numbers, cost, takes):
         meters = [self.meter(number) for number in sorted(numbers)]
-        self.turn_pages(meters)
+        self.look_at(meters)
         early, _ = self.elapsed()
         before = [self.bounds(meter) for meter in meters]
         pool = Pool(f"{self.prefix}-pool", 3) if takes else None
@@ -155,6 +168,7 @@ class Stores(RuleBasedStateMachine):
         fits_never = any(least + cost > meter.amount for meter, (least, _) in zip(meters, [self.bounds(m) for m in meters], strict=True))  # fmt: skip
         if isinstance(outcome, Charged):
             assert not fits_never
+            self.turn_pages(meters)
             for meter in meters:
                 self.log.setdefault(meter.name, []).append((early, late, cost))
             self.charges.append((meters, cost, outcome.spent_at, early, late))
@@ -175,9 +189,11 @@ class Stores(RuleBasedStateMachine):
         if not self.charges:
             return
         meters, cost, spent_at, early, late = self.charges.pop(data.draw(st.integers(0, len(self.charges) - 1)))
-        self.turn_pages(meters)
+        self.look_at(meters)
         self.driver.store.give_back(meters, cost, spent_at)
         for meter in meters:
+            if isinstance(meter.window, Calendar) and self.is_over(meter):
+                continue
             if (early, late, cost) in self.log.get(meter.name, []):
                 self.log[meter.name].remove((early, late, cost))
 
@@ -198,7 +214,7 @@ class Stores(RuleBasedStateMachine):
     @invariant()
     def what_is_left_is_what_the_rule_says(self):
         meters = [self.meter(number) for number in range(8)]
-        self.turn_pages(meters)
+        self.look_at(meters)
         states = self.driver.run(self.driver.store.states(meters))
         for meter, state in zip(meters, states, strict=True):
             least, most = self.bounds(meter)

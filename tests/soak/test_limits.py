@@ -21,7 +21,7 @@ METERS = [["one", 1, 1], ["few", 20, 1], ["many", 400, 2], ["dear", 1_000_000, 1
 
 
 def run_spenders(redis, *, count, callers, seconds, costs, is_all, pause=0.02):
-    """What all of them were answered, by meter: admitted (Redis' time, cost), and offered (Redis' time, cost)."""
+    """Returns all answers by meter: admitted (Redis' time, cost), and offered (Redis' time, cost)."""
     started = []
     for number in range(count):
         task = {

@@ -31,7 +31,7 @@ def worst_window(decisions, length):
 
 
 def admitted_by_rule(offers, amount, length):
-    """What an exact log admits of these (time, cost) offers, in all."""
+    """Returns how much an exact log admits of these (time, cost) offers, in all."""
     rule, total, start, spent = [], 0, 0, 0
     for now, cost in sorted(offers):
         while start < len(rule) and rule[start][0] < now - length:

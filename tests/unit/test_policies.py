@@ -12,7 +12,7 @@ from admin.limits import most_allowed
 from api.limit_fields import limit_fields
 from db.policies import Policy
 from quotas.accounts import account_of
-from quotas.policies import MAX_AMOUNT, MAX_LIMITS, SECONDS, InvalidLimit, parse_limit, parse_limits
+from quotas.policies import MAX_AMOUNT, MAX_FOR_ONE, MAX_LIMITS, SECONDS, InvalidLimit, parse_limit, parse_limits
 from quotas.store import Calendar, State, Trailing
 from values.time_zones import is_time_zone
 
@@ -65,7 +65,7 @@ def test_no_name_breaks_the_fields(texts):
     (_, policies), (_, limits) = limit_fields(account.shown([State(1, 5)] * len(texts)))
     for item in policies.decode().split(", ") + limits.decode().split(", "):
         name, *numbers = item.split(";")
-        assert name.strip('"') in account.names
+        assert name.strip('"') in [each.name for each in account.described]
         assert name == f'"{name[1:-1]}"'
         assert all(number[0] in "qwrt" and number[1] == "=" and number[2:].isdigit() for number in numbers)
 
@@ -109,20 +109,30 @@ def test_nobody_has_limits_without_number():
     assert len(parse_limits(texts, "key", "rows")) == MAX_LIMITS
     with pytest.raises(InvalidLimit):
         parse_limits([*texts, "1/minute"], "key", "rows")
+    for model in ("", "iris: "):
+        windows = [f"{model}1/{seconds} seconds" for seconds in range(1, MAX_FOR_ONE + 1)]
+        assert len(parse_limits([*windows, "wine: 1/minute"], "key", "rows")) == MAX_FOR_ONE + 1
+        with pytest.raises(InvalidLimit):
+            parse_limits([*windows, f"{model}1/hour"], "key", "rows")
 
 
 def test_a_request_is_charged_to_the_policies_of_its_model():
     """And to those without a model; one for a model without policies of its own to those alone."""
     policies = [parse_limit(text, "key", "requests") for text in ("9/minute", "iris: 5/minute", "wine: 6/minute")]
     account = account_of(Holder(*policies, Policy("tenant", "rows", 7, 60)))
-    assert account.names == ["key-requests-60", "key-requests-60@iris", "key-requests-60@wine", "tenant-rows-60"]
+    assert [each.name for each in account.described] == [
+        "key-requests-60",
+        "key-requests-60@iris",
+        "key-requests-60@wine",
+        "tenant-rows-60",
+    ]
     for model, names in {
         "iris": ["key-requests-60", "key-requests-60@iris", "tenant-rows-60"],
         "wine": ["key-requests-60", "key-requests-60@wine", "tenant-rows-60"],
         "diabetes": ["key-requests-60", "tenant-rows-60"],
         None: ["key-requests-60", "tenant-rows-60"],
     }.items():
-        assert account.for_model(model).names == names
+        assert [each.name for each in account.for_model(model).described] == names
     assert [meter.name for meter in account.for_model("iris").requests] == [
         "key-requests-60:the-key", "key-requests-60@iris:the-key"
     ]  # fmt: skip

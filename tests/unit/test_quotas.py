@@ -197,7 +197,7 @@ def test_what_cannot_be_parsed_is_refused(text):
 
 async def test_no_charge_is_lost_when_quiet_windows_are_swept_out(clock, monkeypatch):
     """However many holders come and go, each keeps to its limit."""
-    monkeypatch.setattr("quotas.memory.MIN_SWEEP", 3)
+    monkeypatch.setattr("quotas.window_storage.MIN_SWEEP", 3)
     quotas = Quotas(memory_store(clock))
     quotas.store.storage._sweep_at = 1
     policies = (Policy("key", "requests", 1, 60), Policy("tenant", "requests", 1, 60))
