@@ -49,6 +49,7 @@ from serving.catalogue import Catalogue
 from serving.predictor import Predictor
 from values.ids import uuid7
 
+
 def loader_of(settings: Settings, keyring: Keyring, store: ArtifactStore) -> Loader:
     """Loads versions of models, for a server or for a command that tries one."""
     return Loader(
