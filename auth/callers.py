@@ -77,7 +77,7 @@ class Callers:
 
     def _partner(self, session: Session, credential: Credential) -> Partner:
         key, tenant = credential.key, credential.tenant
-        policies = policies_of_caller(session, key, tenant)
+        policies = policies_of_caller(session, key, tenant, tenant_id=tenant.id)
         expiries = [at for at in (key.expires_at, key.revoked_at, credential.secret.expires_at) if at is not None]
         return Partner(
             subject=Subject.of_key(key.id),

@@ -56,12 +56,12 @@ def policies_that_bind(session: Session, *, plan_id: str, tenant_id: str, key_id
     return tuple(_policy(row) for row in _rows_that_bind(session, plan_id, tenant_id, key_id))
 
 
-def policies_of_caller(session: Session, key: Key, tenant: Tenant) -> tuple[Policy, ...]:
+def policies_of_caller(session: Session, key: Key, tenant: Tenant, *, tenant_id: str) -> tuple[Policy, ...]:
     """Returns every policy of the key, of its tenant and of its tenant's plan, with `since` where something was before.
 
     Where the limit is as old as the key or the tenant whose spending it counts, nothing was.
     """
-    rows = _rows_that_bind(session, tenant.plan_id, tenant.id, key.id)
+    rows = _rows_that_bind(session, tenant.plan_id, tenant_id, key.id)
     return tuple(_policy(row, _since(row, key, tenant)) for row in rows)
 
 

@@ -96,6 +96,11 @@ class Link:
             waiting.set_exception(StoreUnavailable())
         return waiting
 
+    def forget(self, charge: list[Any], asked: asyncio.Future[Any]) -> None:
+        """Undoes a charge whose caller has gone: it may have been answered in the same moment, and nobody looks."""
+        if asked.done() and not asked.cancelled() and asked.exception() is None and asked.result()[0] == 1:
+            self._undo(charge, asked.result())
+
     def tell(self, word: list[Any]) -> None:
         """Sends a word whose answer does not matter; while Redis is away it is lost."""
         if self.is_up:
@@ -194,9 +199,13 @@ class Link:
             waiting.set_result(answer)
         elif is_charged:
             # Its caller has gone meanwhile.
-            self.tell(["give_back", word[1], answer[2], word[2]])
-            if word[4]:
-                self.release(word[4])
+            self._undo(word, answer)
+
+    def _undo(self, charge: list[Any], answer: Any) -> None:
+        """Gives back a charge that was made, and its place."""
+        self.tell(["give_back", charge[1], answer[2], charge[2]])
+        if charge[4]:
+            self.release(charge[4])
 
     async def _count(self, server: Server, generation: Generation, words: list[list[Any]]) -> list[Any] | None:
         """Returns the answers, or None if Redis does not know what was spent, or does not know this process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -71,7 +72,12 @@ class SharedStore(RateLimiter):
     ) -> Charged | Refused | Full:
         second = int(self._wall_clock())
         word = words.charge(words.words_of(meters, second), cost, words.words_of(shown, second), pool)
-        return words.outcome_of(await self._link.ask(word), meters, pool)
+        asked = self._link.ask(word)
+        try:
+            return words.outcome_of(await asked, meters, pool)
+        except asyncio.CancelledError:
+            self._link.forget(word, asked)
+            raise
 
     def give_back(self, meters: Sequence[Meter], cost: int, spent_at: int) -> None:
         second = int(self._wall_clock())

@@ -82,6 +82,7 @@ EXPECTED = {
     "GET /admin/tenants/{name}": ADMIN,
     "PATCH /admin/tenants/{name}": ADMIN,
     "DELETE /admin/tenants/{name}": ADMIN,
+    "GET /admin/tenants/{name}/usage": ADMIN,
     "GET /admin/tenants/{name}/keys": TENANTS_KEYS,
     "POST /admin/tenants/{name}/keys": people(201, tenants=["tenant's admin"], others=404),
     "GET /admin/keys/{key_id}": TENANTS_KEYS,

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import processes
 from tests.support.ports import free_port
+from tests.support.postgres import Postgres, find_binaries
 
 ROOT = Path(__file__).parents[2]
 SECTION = "## From nothing to production: PostgreSQL, Redis and two workers"
@@ -26,6 +27,14 @@ def tools():
         pytest.fail(f"ADYTON_TEST_REQUIRE names walk-through, and {missing} are not installed")
     if missing:
         pytest.skip(f"walk-through: {missing} are not installed")
+
+
+@pytest.fixture
+def own_postgres(postgres):  # noqa: ARG001  skips where there is none
+    """A server of its own: roles belong to a whole server, and other tests' databases have made them."""
+    server = Postgres(find_binaries())
+    yield server
+    server.close()
 
 
 def commands() -> str:
@@ -43,10 +52,10 @@ def with_(script: str, name: str, value: object) -> str:
     return changed
 
 
-def test_the_document_goes_from_nothing_to_production(tools, postgres, redis, tmp_path):  # noqa: ARG001  what it calls
+def test_the_document_goes_from_nothing_to_production(tools, own_postgres, redis, tmp_path):  # noqa: ARG001  what it calls
     """PostgreSQL, Redis and two workers: each command succeeds, and the prediction is in the log."""
     script = commands()
-    for name, value in (("PGPORT", postgres.port), ("ADYTON_REDIS_URL", redis.url), ("PORT", free_port())):
+    for name, value in (("PGPORT", own_postgres.port), ("ADYTON_REDIS_URL", redis.url), ("PORT", free_port())):
         script = with_(script, name, value)
     program = tmp_path / "bin/adyton"
     program.parent.mkdir()

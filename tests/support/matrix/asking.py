@@ -107,10 +107,21 @@ class OverHttp:
 
     def __init__(self, client: Any, name: str) -> None:
         self._client, self._path = client, f"/v1/models/{name}"
-        until(lambda: client.get(self._path).status_code == 200)
-        shown = client.get(self._path).json()
+        shown = self._shown()
         self.document, (version,) = shown["schema"], shown["version_details"]
         self.example, self.engine = version["example"], version["engine"]
+
+    def _shown(self) -> dict[str, Any]:
+        """The model's description, once the server has it. Descriptions have an allowance: one answer is enough."""
+        found: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            answer = self._client.get(self._path)
+            found.extend([answer.json()] if answer.status_code == 200 else [])
+            return bool(found)
+
+        until(is_there)
+        return found[0]
 
     def answer(self, row: dict[str, Any]) -> Answer:
         answer = self._client.post(f"{self._path}/predict", json=row)
