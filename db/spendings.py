@@ -46,7 +46,7 @@ class Group(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What was charged within a slice. `key_id` and `model_id` are None where they are not kept apart, or not known.
+    """The charges within a slice. `key_id` and `model_id` are None where they are not kept apart, or not known.
 
     By `ended_ms`, milliseconds since 1970, all of these requests had ended.
     """

@@ -76,7 +76,7 @@ MAX_FAILURES, FAILURES_SECONDS = 600, 60
 
 
 def fault_of(answer: Answer) -> str:
-    """What is wrong with an answer; nothing is ""."""
+    """The fault of an answer, in words; empty if it has none."""
     if answer.wrong:
         return f"{answer.kind}: {answer.wrong}"
     got = (answer.status, answer.problem)

@@ -21,7 +21,7 @@ EPSILON = 1e-6
 
 
 class Cost(NamedTuple):
-    """What one admitted request spent, at some instant between `sent` and `received`."""
+    """The cost of one admitted request, spent at some instant between `sent` and `received`."""
 
     sent: float
     received: float
@@ -29,7 +29,7 @@ class Cost(NamedTuple):
 
 
 def costs_of(limit: Limit, answers: Iterable[Answer]) -> list[Cost]:
-    """What the limit's keys spent, as far as it was answered with 200."""
+    """The spending of the limit's keys, as far as it was answered with 200."""
     keys = set(limit.key_ids)
     return [
         Cost(each.sent, each.received, each.rows if limit.unit == "rows" else 1)

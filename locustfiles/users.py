@@ -126,7 +126,7 @@ def _problem(document: Any) -> str:
 
 
 def _fault(key: Key, document: Any, rows: int) -> str:
-    """What is wrong with a prediction's answer; nothing is "". Each tenant asks for another row."""
+    """The fault of a prediction's answer, in words; empty if it has none. Each tenant asks for another row."""
     try:
         items = document.get("predictions", [document])
         right = len(items) == rows and all(_is_like(item, key.answer) for item in items)

@@ -34,7 +34,7 @@ class Crew(NamedTuple):
 
 
 class Post(NamedTuple):
-    """What a worker is started with.
+    """The facts that a worker is started with.
 
     `id` names its chain and its places under way; `ended` are workers whose chains nobody has cited yet. `number` is
     one of 1 to `of`; a successor takes its predecessor's. `entry` is its own in `counts`.

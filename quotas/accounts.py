@@ -47,7 +47,7 @@ class PolicyState(NamedTuple):
 
 
 class Described(NamedTuple):
-    """What does not change of a policy's state; the fields are the first ones of `PolicyState`."""
+    """The part of a policy's state that does not change; the fields are the first ones of `PolicyState`."""
 
     name: str
     unit: str

@@ -89,7 +89,7 @@ class JsonBytes(Response):
 
 
 class _Needs(NamedTuple):
-    """What a call's parameters are filled with, by their names.
+    """The values that fill a call's parameters, by their names.
 
     A dependency with a method `direct` answers at once (`done`); any other is a coroutine function (`awaited`).
     """
