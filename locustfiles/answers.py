@@ -1,4 +1,4 @@
-"""The answers that clients saw: one line of JSON for each request, so that it can be judged after the run, and elsewhere."""
+"""The answers that clients saw: one line of JSON for each request, to be judged after the run and elsewhere."""
 
 from __future__ import annotations
 
